@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from alpha.domain.clock import require_aware
+from alpha.domain.errors import InvalidValue
+from alpha.domain.ids import Symbol
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bar:
+    """One closed bar over [start, start + interval). Volume is in base units, turnover in the quote currency."""
+
+    symbol: Symbol
+    interval: timedelta
+    start: datetime
+    open: Decimal
+    high: Decimal
+    low: Decimal
+    close: Decimal
+    volume: Decimal
+    turnover: Decimal
+
+    def __post_init__(self) -> None:
+        require_aware(self.start)
+        if not 0 < self.low <= min(self.open, self.close) <= max(self.open, self.close) <= self.high:
+            raise InvalidValue(
+                f"{self.symbol} bar of {self.start.isoformat()}: "
+                f"open {self.open}, high {self.high}, low {self.low}, close {self.close} cannot be"
+            )
+
+    @property
+    def end(self) -> datetime:
+        """The instant the bar is closed and may be decided on."""
+        return self.start + self.interval

@@ -1,0 +1,30 @@
+"""Times are aware UTC; milliseconds exist on the wire only, and these are the two doors."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from alpha.domain.errors import InvalidValue
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
+
+
+def from_ms(milliseconds: int) -> datetime:
+    """Milliseconds since the epoch to an aware UTC time, exactly (no float in between)."""
+    return EPOCH + timedelta(milliseconds=milliseconds)
+
+
+def to_ms(time: datetime) -> int:
+    """An aware time to milliseconds since the epoch, rounded down.
+
+    Raises InvalidValue for a naive time.
+    """
+    return (require_aware(time) - EPOCH) // _MILLISECOND
+
+
+def require_aware(time: datetime) -> datetime:
+    """The time itself. Raises InvalidValue when it carries no zone: such a time means something else on every host."""
+    if time.tzinfo is None:
+        raise InvalidValue(f"time {time.isoformat()} has no time zone; every time is aware UTC")
+    return time

@@ -1,0 +1,148 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum, unique
+from typing import NamedTuple
+
+from alpha.domain.clock import require_aware
+from alpha.domain.errors import InvalidValue
+from alpha.domain.ids import AccountName, BotId, ExecId, OrderId, Symbol
+from alpha.domain.reason import Reason
+from alpha.domain.side import Side
+
+
+@unique
+class ExecType(StrEnum):
+    """Bybit's execution types (https://bybit-exchange.github.io/docs/v5/enum#exectype)."""
+
+    TRADE = "Trade"
+    ADL = "AdlTrade"
+    FUNDING = "Funding"
+    BUST = "BustTrade"
+    DELIVERY = "Delivery"
+    SETTLE = "Settle"
+    BLOCK_TRADE = "BlockTrade"
+    MOVE_POSITION = "MovePosition"
+    FUTURE_SPREAD = "FutureSpread"
+
+    @property
+    def moves_position(self) -> bool:
+        """Funding reports the whole position as its quantity and is cash only."""
+        return self is not ExecType.FUNDING
+
+
+class ExecutionOrder(NamedTuple):
+    """The one order in which fills are folded, the same from every source.
+
+    Bybit gives several fills of one match the same millisecond and the same `seq`; within them the quantity that an
+    order has left falls, so more left means earlier.
+    """
+
+    exec_time: datetime
+    seq: int
+    negative_leaves: Decimal
+    exec_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fill:
+    """One execution as the exchange reported it. A fact: inserted once, never changed.
+
+    `exec_time` is the exchange's (market) clock. `fee` is above 0 when paid and below 0 when received, in
+    `fee_currency`; for funding it is the payment itself. `closed_quantity` is the part that reduced a position.
+    """
+
+    account: AccountName
+    category: str
+    symbol: Symbol
+    exec_id: ExecId
+    exec_time: datetime
+    seq: int
+    exec_type: ExecType
+    side: Side
+    price: Decimal
+    quantity: Decimal
+    notional: Decimal
+    fee: Decimal
+    fee_rate: Decimal
+    fee_currency: str
+    is_maker: bool
+    closed_quantity: Decimal
+    leaves_quantity: Decimal
+    order_id: OrderId
+    order_link_id: str
+    order_type: str
+    create_type: str
+    stop_order_type: str
+    mark_price: Decimal | None = None
+
+    def __post_init__(self) -> None:
+        require_aware(self.exec_time)
+        if not self.exec_id:
+            raise InvalidValue("a fill without an execution id cannot be told from another")
+        if self.quantity <= 0 or self.price <= 0:
+            raise InvalidValue(f"fill {self.exec_id}: price {self.price} and quantity {self.quantity} must be above 0")
+
+    @property
+    def execution_order(self) -> ExecutionOrder:
+        return ExecutionOrder(self.exec_time, self.seq, -self.leaves_quantity, self.exec_id)
+
+    @property
+    def position_change(self) -> Decimal:
+        """Signed change of the position in base units; 0 for funding."""
+        return self.side.sign * self.quantity if self.exec_type.moves_position else Decimal(0)
+
+    def differences(self, other: Fill) -> dict[str, tuple[str, str]]:
+        """Where two reports of the same execution disagree in what counts: field -> (ours, theirs).
+
+        Only fields that stream and REST both carry are compared; `fee_currency` and `mark_price` are told differently
+        by the two without meaning anything else.
+        """
+        found = {}
+        for name in _IDENTITY_FIELDS:
+            ours, theirs = getattr(self, name), getattr(other, name)
+            if ours != theirs:
+                found[name] = (str(ours), str(theirs))
+        return found
+
+
+_IDENTITY_FIELDS = (
+    "exec_time",
+    "seq",
+    "exec_type",
+    "side",
+    "price",
+    "quantity",
+    "fee",
+    "is_maker",
+    "closed_quantity",
+    "leaves_quantity",
+    "order_id",
+    "order_link_id",
+)
+
+
+@unique
+class AttributionMethod(StrEnum):
+    """How the owner of a fill was found, from the surest to none."""
+
+    TAG = "tag"
+    ORDER = "order"
+    SOLE_OWNER = "sole_owner"
+    HOLDER = "holder"
+    NONE = "unattributed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attribution:
+    """Whose fill it is, why it happened, and how we know. `bot` is None exactly when the method is NONE."""
+
+    bot: BotId | None
+    reason: Reason
+    method: AttributionMethod
+
+    def __post_init__(self) -> None:
+        if (self.bot is None) != (self.method is AttributionMethod.NONE):
+            raise InvalidValue(f"attribution to {self.bot} by {self.method} contradicts itself")

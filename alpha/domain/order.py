@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum, unique
+
+from alpha.domain.clock import require_aware
+from alpha.domain.errors import InvalidValue
+from alpha.domain.ids import AccountName, OrderId, Symbol
+from alpha.domain.side import Side
+
+
+@unique
+class OrderType(StrEnum):
+    MARKET = "Market"
+    LIMIT = "Limit"
+
+
+@unique
+class TimeInForce(StrEnum):
+    GTC = "GTC"
+    IOC = "IOC"
+    FOK = "FOK"
+    POST_ONLY = "PostOnly"
+
+
+@unique
+class OrderStatus(StrEnum):
+    """Bybit's order states (https://bybit-exchange.github.io/docs/v5/enum#orderstatus)."""
+
+    UNTRIGGERED = "Untriggered"
+    TRIGGERED = "Triggered"
+    NEW = "New"
+    PARTIALLY_FILLED = "PartiallyFilled"
+    FILLED = "Filled"
+    CANCELLED = "Cancelled"
+    PARTIALLY_FILLED_CANCELLED = "PartiallyFilledCanceled"
+    REJECTED = "Rejected"
+    DEACTIVATED = "Deactivated"
+
+    @property
+    def is_terminal(self) -> bool:
+        return not TRANSITIONS[self]
+
+    def can_become(self, later: OrderStatus) -> bool:
+        """Whether an order in this state may be reported in the later one next."""
+        return later in TRANSITIONS[self]
+
+
+_ENDS = frozenset(
+    {OrderStatus.FILLED, OrderStatus.CANCELLED, OrderStatus.PARTIALLY_FILLED_CANCELLED, OrderStatus.REJECTED}
+)
+TRANSITIONS: dict[OrderStatus, frozenset[OrderStatus]] = {
+    OrderStatus.UNTRIGGERED: _ENDS
+    | {OrderStatus.UNTRIGGERED, OrderStatus.TRIGGERED, OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED}
+    | {OrderStatus.DEACTIVATED},
+    OrderStatus.TRIGGERED: _ENDS | {OrderStatus.TRIGGERED, OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED},
+    OrderStatus.NEW: _ENDS | {OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED},
+    OrderStatus.PARTIALLY_FILLED: _ENDS | {OrderStatus.PARTIALLY_FILLED},
+    OrderStatus.FILLED: frozenset(),
+    OrderStatus.CANCELLED: frozenset(),
+    OrderStatus.PARTIALLY_FILLED_CANCELLED: frozenset(),
+    OrderStatus.REJECTED: frozenset(),
+    OrderStatus.DEACTIVATED: frozenset(),
+}
+"""Every move an order may make as seen from outside. States may be skipped: a frame can be lost, and an order filled at
+once may be reported as Filled only."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """An order as the exchange last reported it. Prices that are not set are None."""
+
+    account: AccountName
+    category: str
+    symbol: Symbol
+    order_id: OrderId
+    order_link_id: str
+    side: Side
+    order_type: OrderType
+    time_in_force: str
+    status: OrderStatus
+    price: Decimal | None
+    quantity: Decimal
+    filled_quantity: Decimal
+    average_price: Decimal | None
+    reduce_only: bool
+    position_idx: int
+    create_type: str
+    stop_order_type: str
+    trigger_price: Decimal | None
+    take_profit: Decimal | None
+    stop_loss: Decimal | None
+    reject_reason: str
+    cancel_type: str
+    created_at: datetime
+    updated_at: datetime
+
+    def __post_init__(self) -> None:
+        require_aware(self.created_at)
+        require_aware(self.updated_at)
+        if self.quantity < 0 or self.filled_quantity < 0:
+            raise InvalidValue(f"order {self.order_id}: quantities must not be negative")
+
+    def superseded_by(self, later: Order) -> bool:
+        """Whether a report replaces this one: the latest state is kept and never goes backwards.
+
+        Reports of one order come through stream and REST in any order. A terminal order never changes; otherwise more
+        filled, or a later state at the same or a later time, wins.
+        """
+        if self.order_id != later.order_id:
+            raise InvalidValue(f"order {later.order_id} is not order {self.order_id}")
+        if self.status.is_terminal:
+            return False
+        if later.status.is_terminal:
+            return True
+        if later.filled_quantity != self.filled_quantity:
+            return later.filled_quantity > self.filled_quantity
+        return self.status.can_become(later.status) and later.updated_at >= self.updated_at
