@@ -1,0 +1,26 @@
+from __future__ import annotations
+
+from datetime import datetime
+
+from alpha.domain.ids import AccountName, BotId, Symbol
+from alpha.service.alerts import AlertWriter, Severity
+
+
+class StrategyAlerts:
+    """What a strategy tells goes out as an alert of its bot."""
+
+    def __init__(self, writer: AlertWriter, bot: BotId, account: AccountName) -> None:
+        self._writer = writer
+        self._bot = bot
+        self._account = account
+
+    def alert(self, kind: str, text: str, *, symbol: Symbol | None, market_time: datetime) -> None:
+        self._writer.alert(
+            kind,
+            text,
+            severity=Severity.INFO,
+            account=self._account,
+            bot=self._bot,
+            symbol=symbol,
+            market_time=market_time.isoformat(),
+        )

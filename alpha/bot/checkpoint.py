@@ -1,0 +1,27 @@
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from alpha.bot.orders_in_flight import OrderInFlight
+from alpha.domain.ids import Symbol
+
+
+class Checkpoint(BaseModel):
+    """What a bot continues from besides its fill cursor; one JSON document in `bot_state`. All times are market time.
+
+    `observed` is the end of the newest bar each symbol's indicators have seen, `decided` that of the last round traded
+    on, `held` the position by the fills handled, `entries` when entries were sent within the last hour.
+    """
+
+    model_config = ConfigDict(extra="ignore")
+
+    strategy: dict[str, Any] = {}
+    observed: dict[Symbol, datetime] = {}
+    decided: datetime | None = None
+    held: dict[Symbol, Decimal] = {}
+    entries: list[datetime] = []
+    orders: list[OrderInFlight] = []

@@ -1,0 +1,359 @@
+"""The Broker that strategies get: gate, order id, journal, sending and finding out, over exchangeable ports."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import datetime
+from decimal import Decimal
+
+import structlog
+
+from alpha.bot.broker import HeldPosition, Outcome, OutcomeStatus
+from alpha.bot.decision import Decision
+from alpha.bot.delivery import Delivery
+from alpha.bot.denials import Denials
+from alpha.bot.errors import BotError, JournalUnavailable
+from alpha.bot.gate import Deny, Gate
+from alpha.bot.intent import Intent
+from alpha.bot.orders_in_flight import OrderInFlight, OrdersInFlight
+from alpha.bot.ports import AlertPort, IntentJournal, MarketView, OrderPort
+from alpha.domain.errors import InvalidValue
+from alpha.domain.ids import BotId, Symbol
+from alpha.domain.instrument import Instrument
+from alpha.domain.order import OrderType, TimeInForce
+from alpha.domain.order_link_id import OrderLinkId
+from alpha.domain.reason import Reason
+from alpha.domain.side import Side
+from alpha.exchange.errors import ExchangeError, ExchangeRefused, ExchangeUnknown
+from alpha.exchange.new_order import NewOrder, TradingStop
+
+log = structlog.get_logger()
+
+_NOT_MODIFIED = frozenset({34040, 110043})
+"""Stops and leverage that are already as asked (https://bybit-exchange.github.io/docs/v5/error)."""
+_NOTHING_TO_REDUCE = 110017
+
+
+class OrderCounter:
+    """Where the broker counts; does nothing by itself."""
+
+    def denied(self, code: str) -> None: ...
+
+    def sent(self, outcome: str) -> None: ...
+
+
+class GatedBroker:
+    """One per bot. The runner opens a decision around each hook (`deciding`); outside of one it refuses to act."""
+
+    def __init__(
+        self,
+        *,
+        bot: BotId,
+        code: str,
+        run: str,
+        gate: Gate,
+        orders: OrdersInFlight,
+        port: OrderPort,
+        journal: IntentJournal,
+        view: MarketView,
+        alerts: AlertPort,
+        entry_sent: Callable[[datetime], None],
+        pause: Callable[[float], object],
+        counter: OrderCounter | None = None,
+    ) -> None:
+        self._bot = bot
+        self._code = code
+        self._run = run
+        self._gate = gate
+        self._orders = orders
+        self._port = port
+        self._journal = journal
+        self._view = view
+        self._alerts = alerts
+        self._entry_sent = entry_sent
+        self._delivery = Delivery(port, orders, pause)
+        self._decision: Decision | None = None
+        self._prices: dict[Symbol, Decimal] = {}
+        self._counter = counter or OrderCounter()
+        self.denials = Denials(self._counter.denied)
+
+    @contextmanager
+    def deciding(self, decision: Decision) -> Iterator[None]:
+        """The hook called inside acts at this decision's time and under its ids."""
+        self._decision = decision
+        try:
+            yield
+        finally:
+            self._decision = None
+
+    def saw_price(self, symbol: Symbol, price: Decimal) -> None:
+        """The newest close: what a market order is judged by."""
+        self._prices[symbol] = price
+
+    @property
+    def now(self) -> datetime:
+        return self._current.now
+
+    def instrument(self, symbol: Symbol) -> Instrument:
+        return self._view.instrument(symbol)
+
+    def position(self, symbol: Symbol) -> HeldPosition | None:
+        return self._view.position(symbol)
+
+    def equity(self) -> Decimal | None:
+        return self._view.equity()
+
+    def mark_price(self, symbol: Symbol) -> Decimal | None:
+        return self._view.mark_price(symbol)
+
+    def market(
+        self,
+        symbol: Symbol,
+        side: Side,
+        quantity: Decimal,
+        *,
+        reason: Reason = Reason.ENTRY,
+        take_profit: Decimal | None = None,
+        stop_loss: Decimal | None = None,
+    ) -> Outcome:
+        instrument = self.instrument(symbol)
+        return self._send(
+            symbol,
+            side,
+            instrument.round_quantity(min(quantity, instrument.max_market_quantity)),
+            reason=reason,
+            order_type=OrderType.MARKET,
+            take_profit=take_profit,
+            stop_loss=stop_loss,
+        )
+
+    def limit(
+        self,
+        symbol: Symbol,
+        side: Side,
+        quantity: Decimal,
+        price: Decimal,
+        *,
+        reason: Reason = Reason.ENTRY,
+        time_in_force: TimeInForce = TimeInForce.GTC,
+        take_profit: Decimal | None = None,
+        stop_loss: Decimal | None = None,
+    ) -> Outcome:
+        instrument = self.instrument(symbol)
+        return self._send(
+            symbol,
+            side,
+            instrument.round_quantity(min(quantity, instrument.max_limit_quantity)),
+            reason=reason,
+            order_type=OrderType.LIMIT,
+            price=instrument.round_limit_price(price, side),
+            time_in_force=time_in_force,
+            take_profit=take_profit,
+            stop_loss=stop_loss,
+        )
+
+    def close(self, symbol: Symbol, reason: Reason) -> Outcome:
+        if reason.opens_risk:
+            raise InvalidValue(f"{symbol}: {reason.value} is no reason to close a position")
+        held = self.position(symbol) or self._ask_position(symbol)
+        if held is None:
+            return _denied("position_unknown", f"{symbol}: nobody can say what is held")
+        if held.position.direction is None:
+            return _denied("flat", f"{symbol}: there is no position to close")
+        return self.market(symbol, held.position.direction.entry_side.opposite, held.position.size, reason=reason)
+
+    def stop_loss(self, symbol: Symbol, price: Decimal) -> Outcome:
+        rounded = self.instrument(symbol).round_price(price)
+        return self._set_stop(TradingStop(symbol=symbol, stop_loss=rounded), lambda held: held.stop_loss == rounded)
+
+    def take_profit(self, symbol: Symbol, price: Decimal) -> Outcome:
+        rounded = self.instrument(symbol).round_price(price)
+        return self._set_stop(TradingStop(symbol=symbol, take_profit=rounded), lambda held: held.take_profit == rounded)
+
+    def trailing_stop(self, symbol: Symbol, distance: Decimal, *, activation_price: Decimal | None = None) -> Outcome:
+        instrument = self.instrument(symbol)
+        rounded = max(instrument.round_price(distance), instrument.tick_size)
+        active = None if activation_price is None else instrument.round_price(activation_price)
+        return self._set_stop(
+            TradingStop(symbol=symbol, trailing_stop=rounded, active_price=active),
+            lambda held: held.trailing_stop == rounded,
+        )
+
+    def cancel(self, symbol: Symbol, order_link_id: str) -> Outcome:
+        try:
+            self._port.cancel_order(symbol, order_link_id)
+        except ExchangeRefused as error:
+            if error.is_order_gone:
+                return Outcome(status=OutcomeStatus.ACCEPTED, code="gone", order_link_id=order_link_id)
+            return self._failed(error, order_link_id)
+        except ExchangeError as error:
+            return self._failed(error, order_link_id)
+        return Outcome(status=OutcomeStatus.ACCEPTED, order_link_id=order_link_id)
+
+    def set_leverage(self, symbol: Symbol, leverage: Decimal) -> Outcome:
+        try:
+            self._port.set_leverage(symbol, leverage)
+        except ExchangeRefused as error:
+            if error.code not in _NOT_MODIFIED:
+                return self._failed(error)
+        except ExchangeError as error:
+            return self._failed(error)
+        return Outcome(status=OutcomeStatus.ACCEPTED)
+
+    def alert(self, kind: str, text: str, *, symbol: Symbol | None = None) -> None:
+        self._alerts.alert(kind, text, symbol=symbol, market_time=self.now)
+
+    @property
+    def _current(self) -> Decision:
+        if self._decision is None:
+            raise BotError("a strategy acts inside its hooks only (on_start, on_bar, on_fill, on_position, on_stop)")
+        return self._decision
+
+    def _send(
+        self,
+        symbol: Symbol,
+        side: Side,
+        quantity: Decimal,
+        *,
+        reason: Reason,
+        order_type: OrderType,
+        price: Decimal | None = None,
+        time_in_force: TimeInForce | None = None,
+        take_profit: Decimal | None = None,
+        stop_loss: Decimal | None = None,
+    ) -> Outcome:
+        decision = self._current
+        if quantity <= 0:
+            return _denied("too_small", f"{symbol}: the quantity is below one step")
+        instrument = self.instrument(symbol)
+        intent = Intent(
+            symbol=symbol,
+            side=side,
+            quantity=quantity,
+            reason=reason,
+            order_type=order_type,
+            bar=decision.instant,
+            decided_at=decision.now,
+            decision_price=self._prices.get(symbol) or self.mark_price(symbol),
+            price=price,
+            time_in_force=time_in_force,
+            take_profit=None if take_profit is None else instrument.round_price(take_profit),
+            stop_loss=None if stop_loss is None else instrument.round_price(stop_loss),
+        )
+        # The ordinal counts what the strategy asked for, not what passed: a denial of an earlier request must not
+        # change the ids of later ones.
+        order_link_id = self._link_id(decision, intent)
+        verdict = self._gate.check(intent)
+        if isinstance(verdict, Deny):
+            self.denials.denied(symbol, verdict)
+            return _denied(verdict.code, verdict.text)
+        try:
+            self._journal.record(order_link_id, intent)
+        except JournalUnavailable as error:
+            if intent.opens_risk:
+                deny = Deny("journal_unavailable", str(error))
+                self.denials.denied(symbol, deny)
+                return _denied(deny.code, deny.text)
+            # An exit must not wait for a database; the fill will be recorded and carries the id.
+            log.warning("exit_sent_without_journal", symbol=symbol, order_link_id=order_link_id, error=str(error))
+        if intent.opens_risk:
+            self.denials.allowed(symbol)
+            self._entry_sent(decision.now)
+        return self._deliver(order_link_id, intent)
+
+    def _deliver(self, order_link_id: str, intent: Intent) -> Outcome:
+        self._orders.sent(
+            OrderInFlight(
+                order_link_id=order_link_id,
+                symbol=intent.symbol,
+                quantity=intent.quantity,
+                price=intent.reference_price or Decimal(0),
+                opens_risk=intent.opens_risk,
+                order_type=intent.order_type,
+                sent_at=intent.decided_at,
+            )
+        )
+        outcome = self._delivery.deliver(
+            NewOrder(
+                symbol=intent.symbol,
+                side=intent.side,
+                order_type=intent.order_type,
+                quantity=intent.quantity,
+                order_link_id=order_link_id,
+                price=intent.price,
+                time_in_force=intent.time_in_force,
+                reduce_only=intent.reduce_only,
+                take_profit=intent.take_profit,
+                stop_loss=intent.stop_loss,
+            )
+        )
+        if intent.reduce_only and outcome.code == str(_NOTHING_TO_REDUCE):
+            outcome = replace(outcome, code="flat")
+        self._journal.settle(order_link_id, outcome)
+        self._counter.sent(outcome.status.value)
+        emit = log.info if outcome.accepted else log.warning
+        emit(
+            "order_" + outcome.status.value,
+            order_link_id=order_link_id,
+            symbol=intent.symbol,
+            side=intent.side.value,
+            quantity=str(intent.quantity),
+            order_reason=intent.reason.value,
+            market_time=intent.decided_at.isoformat(),
+            code=outcome.code,
+            text=outcome.text,
+        )
+        return outcome
+
+    def _link_id(self, decision: Decision, intent: Intent) -> str:
+        return str(
+            OrderLinkId.for_decision(
+                code=self._code,
+                bot=self._bot,
+                run=f"{self._run}/{decision.scope}" if decision.scope else self._run,
+                symbol=intent.symbol,
+                bar=decision.instant,
+                reason=intent.reason,
+                ordinal=decision.next_ordinal(intent.symbol, intent.reason),
+            )
+        )
+
+    def _set_stop(self, stop: TradingStop, is_set: Callable[[HeldPosition], bool]) -> Outcome:
+        try:
+            self._port.set_trading_stop(stop)
+        except ExchangeRefused as error:
+            if error.code not in _NOT_MODIFIED:
+                return self._failed(error)
+        except ExchangeUnknown:
+            # Reading it back below tells what became of it.
+            pass
+        except ExchangeError as error:
+            return self._failed(error)
+        held = self._ask_position(stop.symbol)
+        if held is not None and is_set(held):
+            return Outcome(status=OutcomeStatus.ACCEPTED)
+        text = f"{stop.symbol}: the exchange does not show the stop that was set"
+        log.warning("stop_not_verified", symbol=stop.symbol)
+        return Outcome(status=OutcomeStatus.UNKNOWN, code="not_verified", text=text)
+
+    def _ask_position(self, symbol: Symbol) -> HeldPosition | None:
+        try:
+            return self._port.position(symbol)
+        except ExchangeError as error:
+            log.warning("position_not_answered", symbol=symbol, error=str(error))
+            return None
+
+    def _failed(self, error: ExchangeError, order_link_id: str | None = None) -> Outcome:
+        log.warning("request_failed", operation=error.operation, error=str(error))
+        if isinstance(error, ExchangeRefused):
+            return Outcome(
+                status=OutcomeStatus.REFUSED, code=str(error.code), text=error.text, order_link_id=order_link_id
+            )
+        status = OutcomeStatus.UNKNOWN if isinstance(error, ExchangeUnknown) else OutcomeStatus.NOT_SENT
+        return Outcome(status=status, code="exchange", text=str(error), order_link_id=order_link_id)
+
+
+def _denied(code: str, text: str) -> Outcome:
+    return Outcome(status=OutcomeStatus.DENIED, code=code, text=text)

@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+from alpha.domain.clock import EPOCH
+
+
+def wall_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class MarketClock:
+    """What time it is on the market.
+
+    A real market's clock is the wall clock. The paper exchange's moves with its bars, so there the newest bar (or the
+    exchange's own word at start) is the time.
+    """
+
+    def __init__(self, *, is_paper: bool, wall: Callable[[], datetime] = wall_now) -> None:
+        self._is_paper = is_paper
+        self._wall = wall
+        self._newest_bar = EPOCH
+        self._newest_time = EPOCH
+
+    def saw_bar(self, end: datetime) -> None:
+        """A bar that ended then is known, whether or not it has been decided on."""
+        self._newest_bar = max(self._newest_bar, end)
+        self.saw_time(end)
+
+    def saw_time(self, time: datetime) -> None:
+        """The exchange's own word."""
+        self._newest_time = max(self._newest_time, time)
+
+    def now(self) -> datetime:
+        return self._newest_time if self._is_paper else max(self._newest_time, self._wall())
+
+    def may_trade_on(self, bar_end: datetime, max_age: timedelta) -> bool:
+        """Whether a bar is the newest and young enough to act on: decisions on older ones would be about a past."""
+        return bar_end >= self._newest_bar and self.now() - bar_end <= max_age

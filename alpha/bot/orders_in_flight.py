@@ -1,0 +1,120 @@
+"""The bot's own orders from before they are sent until every one of their fills has arrived."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from decimal import Decimal
+
+from pydantic import BaseModel
+
+from alpha.bot.gate import Deny
+from alpha.domain.fill import ExecType, Fill
+from alpha.domain.ids import Symbol
+from alpha.domain.order import Order, OrderStatus, OrderType
+
+
+class OrderInFlight(BaseModel):
+    """`status` is None until the exchange has said anything. `told` is the filled quantity by the order's reports,
+    `heard` by the fills that reached the bot. Times are market time."""
+
+    order_link_id: str
+    symbol: Symbol
+    quantity: Decimal
+    price: Decimal
+    opens_risk: bool
+    order_type: OrderType
+    sent_at: datetime
+    status: OrderStatus | None = None
+    told: Decimal = Decimal(0)
+    heard: Decimal = Decimal(0)
+
+    @property
+    def is_terminal(self) -> bool:
+        return self.status is not None and self.status.is_terminal
+
+    @property
+    def is_settled(self) -> bool:
+        """Nothing more will happen: the order is terminal and all its fills are here."""
+        return self.is_terminal and self.heard >= self.told
+
+    @property
+    def is_resting_entry(self) -> bool:
+        return self.opens_risk and self.order_type is OrderType.LIMIT and not self.is_terminal
+
+    @property
+    def open_notional(self) -> Decimal:
+        """What the order may still add, in the quote currency."""
+        if not self.opens_risk:
+            return Decimal(0)
+        expected = self.told if self.is_terminal else self.quantity
+        return max(expected - self.heard, Decimal(0)) * self.price
+
+
+class OrdersInFlight:
+    """Order reports and fills may come in any interleaving, twice, or before the answer to the request itself."""
+
+    def __init__(self, orders: Iterable[OrderInFlight] = ()) -> None:
+        self._orders = {order.order_link_id: order for order in orders}
+
+    def __iter__(self) -> Iterator[OrderInFlight]:
+        return iter(list(self._orders.values()))
+
+    def get(self, order_link_id: str) -> OrderInFlight | None:
+        return self._orders.get(order_link_id)
+
+    def sent(self, order: OrderInFlight) -> None:
+        """Before sending, or the same decision again."""
+        self._orders.setdefault(order.order_link_id, order)
+
+    def accepted(self, order_link_id: str) -> None:
+        """The exchange took it; its reports may have come before."""
+        known = self._orders.get(order_link_id)
+        if known is not None and known.status is None:
+            known.status = OrderStatus.NEW
+
+    def never_placed(self, order_link_id: str) -> None:
+        """The exchange refused it or never got it."""
+        self._orders.pop(order_link_id, None)
+
+    def reported(self, order: Order) -> None:
+        known = self._orders.get(order.order_link_id)
+        if known is None:
+            return
+        known.told = max(known.told, order.filled_quantity)
+        if not known.is_terminal:
+            known.status = order.status
+        self._settle(known)
+
+    def filled(self, fill: Fill) -> None:
+        known = self._orders.get(fill.order_link_id)
+        if known is None or fill.exec_type is not ExecType.TRADE:
+            return
+        known.heard += fill.quantity
+        if fill.leaves_quantity == 0:
+            # The last fill of a filled order: no report is needed to know that it is done. A reduce-only order may have
+            # been cut to the position, so only an entry is known to have filled what was asked.
+            known.told = max(known.told, known.quantity if known.opens_risk else known.heard)
+            known.status = OrderStatus.FILLED
+        else:
+            known.told = max(known.told, known.heard)
+            if not known.is_terminal:
+                known.status = OrderStatus.PARTIALLY_FILLED
+        self._settle(known)
+
+    def problem(self, symbol: Symbol) -> Deny | None:
+        """Why no entry may be sent on the symbol yet, or None."""
+        for order in self._orders.values():
+            if order.symbol != symbol:
+                continue
+            if order.is_terminal:
+                return Deny("fills_missing", f"{symbol}: fills of order {order.order_link_id} have not all arrived")
+            return Deny("order_open", f"{symbol}: order {order.order_link_id} is not finished")
+        return None
+
+    def open_entry_notional(self) -> Decimal:
+        return sum((order.open_notional for order in self._orders.values()), Decimal(0))
+
+    def _settle(self, order: OrderInFlight) -> None:
+        if order.is_settled:
+            self._orders.pop(order.order_link_id, None)

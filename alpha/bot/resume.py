@@ -1,0 +1,117 @@
+"""Starting is resuming: from the saved cursor and state to where the bot may decide again."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+
+import structlog
+
+from alpha.bot.broker import Outcome, OutcomeStatus
+from alpha.bot.exchange_port import ExchangePort
+from alpha.bot.fill import BotFill
+from alpha.bot.history import KlineSource, closed_bars, rounds_of
+from alpha.bot.host import AnyStrategy, StrategyHost
+from alpha.bot.ledger_link import LedgerLink
+from alpha.bot.orders_in_flight import OrderInFlight
+from alpha.bot.ports import IntentJournal
+from alpha.bot.progress import Progress
+from alpha.config.registry import BotConfig
+from alpha.domain.bar import Bar
+from alpha.domain.ids import Symbol
+from alpha.domain.order import Order
+from alpha.domain.order_link_id import OrderLinkId
+from alpha.ledger.connection import Connection
+from alpha.ledger.fills import RecordedFill
+from alpha.ledger.intents import unsettled_intents
+from alpha.ledger.reading import bot_head, fills_after, open_books
+
+log = structlog.get_logger()
+
+_BOOK_READS = 5
+
+
+def adopt_orders(
+    progress: Progress, bot: BotConfig, link: LedgerLink, port: ExchangePort, journal: IntentJournal
+) -> None:
+    """Know again every order that may be alive: note what became of intents that were left open, and take over what the
+    exchange has open under this bot's tag. Raises LedgerError or ExchangeError.
+
+    An order that ended meanwhile is not taken over: how many of its fills were handled before is not known here, and
+    the gate compares the position with the fills anyway.
+    """
+    for stored in link.run(lambda connection: unsettled_intents(connection, bot.id)):
+        link_id = stored.intent.order_link_id
+        if progress.orders.get(link_id) is not None:
+            continue
+        if port.find_order(stored.intent.symbol, link_id) is None:
+            journal.settle(link_id, Outcome(status=OutcomeStatus.REFUSED, text="the exchange does not know it"))
+        else:
+            journal.settle(link_id, Outcome(status=OutcomeStatus.ACCEPTED))
+    for order in port.open_orders():
+        if is_of_bot(order, bot):
+            progress.orders.sent(_in_flight(order))
+            progress.orders.reported(order)
+
+
+def is_of_bot(order: Order, bot: BotConfig) -> bool:
+    """Whether the order carries this bot's tag: others on the account are none of its business."""
+    tag = OrderLinkId.parse(order.order_link_id)
+    return tag is not None and tag.code == bot.code
+
+
+def catch_up_fills(host: StrategyHost, progress: Progress, bot: BotConfig, link: LedgerLink) -> int:
+    """Handle what was filled while the bot was down. Answers how many fills. Raises LedgerError."""
+    handled = 0
+    while fills := link.run(lambda connection: fills_after(connection, bot.id, progress.cursor)):
+        for recorded in fills:
+            handled += host.fill(bot_fill(recorded))
+    return handled
+
+
+def bot_fill(recorded: RecordedFill) -> BotFill:
+    return BotFill(seq=recorded.bot_seq or 0, fill=recorded.fill, reason=recorded.attribution.reason)
+
+
+def held_by_ledger(bot: BotConfig, link: LedgerLink) -> tuple[int, dict[Symbol, Decimal]]:
+    """The bot's number of fills and the signed positions its books make of them and of what was there before the
+    platform. Raises LedgerError."""
+
+    def read(connection: Connection) -> tuple[int, dict[Symbol, Decimal]]:
+        for _ in range(_BOOK_READS):
+            head = bot_head(connection, bot.id)
+            books = [book for book in open_books(connection, bot.account) if book.key.bot == bot.id]
+            if bot_head(connection, bot.id) == head:
+                break
+        return head, {book.key.symbol: book.position.quantity for book in books}
+
+    return link.run(read)
+
+
+def missed_rounds(
+    strategy: AnyStrategy, progress: Progress, source: KlineSource, until: datetime
+) -> list[tuple[Bar, ...]]:
+    """The closed bars no indicator has seen yet, as rounds: the warm-up of a symbol that is new to the state, and for
+    the others what came since. Raises ExchangeError."""
+    found: dict[Symbol, list[Bar]] = {}
+    for symbol in strategy.symbols:
+        since = progress.observed.get(symbol)
+        if since is None or not strategy.knows(symbol):
+            progress.observed.pop(symbol, None)
+            since = until - strategy.warm_up_bars * strategy.interval
+        found[symbol] = closed_bars(source, symbol, strategy.interval, since, until)
+    return rounds_of(found, strategy.symbols)
+
+
+def _in_flight(order: Order) -> OrderInFlight:
+    return OrderInFlight(
+        order_link_id=order.order_link_id,
+        symbol=order.symbol,
+        quantity=order.quantity,
+        price=order.price or order.average_price or Decimal(0),
+        opens_risk=not order.reduce_only,
+        order_type=order.order_type,
+        sent_at=order.created_at,
+        # Fills that the cursor has passed already are not heard again.
+        heard=order.filled_quantity,
+    )

@@ -1,0 +1,96 @@
+"""The base of every strategy: parameters and state as pydantic models, and the hooks the runner calls."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import ClassVar, Generic, TypeVar
+
+from pydantic import BaseModel, ConfigDict
+
+from alpha.bot.broker import Broker, HeldPosition
+from alpha.bot.environment import Environment
+from alpha.bot.fill import BotFill
+from alpha.domain.bar import Bar
+from alpha.domain.ids import Symbol
+
+
+class StrategyParams(BaseModel):
+    """Base of a strategy's parameters. Names carry their unit (`stop_percent`, `hold_bars`); unknown names fail."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class StrategyState(BaseModel):
+    """Base of what a strategy keeps over a restart. Saved with the fill cursor in one write after every event, so a
+    change made in a hook happens exactly once. Every field needs a default: that is the state of a new bot."""
+
+    model_config = ConfigDict(extra="ignore")
+
+
+P = TypeVar("P", bound=StrategyParams)
+S = TypeVar("S", bound=StrategyState)
+
+
+class Strategy(Generic[P, S]):
+    """Subclass it, name `Params` and `State`, and override the hooks needed.
+
+    A strategy talks to its `broker` only: no network, no clock (use `broker.now` and the times of bars and fills), no
+    file, no database, no random numbers, so that the same input always gives the same decisions.
+
+    Indicators belong into `state` (or are computed from bars kept there): they then continue over a restart.
+    """
+
+    Params: ClassVar[type[StrategyParams]] = StrategyParams
+    State: ClassVar[type[StrategyState]] = StrategyState
+
+    def __init__(
+        self, *, params: P, state: S, symbols: tuple[Symbol, ...], broker: Broker, environment: Environment
+    ) -> None:
+        self.params = params
+        self.state = state
+        self.symbols = symbols
+        self.broker = broker
+        self.environment = environment
+
+    @property
+    def interval(self) -> timedelta:
+        """Length of the bars decided on."""
+        return timedelta(minutes=5)
+
+    @property
+    def warm_up_bars(self) -> int:
+        """Closed bars per symbol to be observed before the first decision."""
+        return 0
+
+    def knows(self, symbol: Symbol) -> bool:  # noqa: ARG002
+        """Whether the state just restored continues the symbol's indicators. If not, they are warmed up from history
+        again: answer False when the state is new or was made under other parameters (and drop what does not fit)."""
+        return True
+
+    def on_start(self) -> None:
+        """Once per start, after the warm-up and after missed fills: set leverage, protect what is open.
+
+        Raise StrategyRefused when the strategy must not run as configured.
+        """
+
+    def observe(self, bar: Bar) -> None:
+        """Every closed bar once, in time order, also during warm-up and after an outage: update indicators here.
+
+        Never trade here. Bars of several symbols with the same end come in the order of `symbols`.
+        """
+
+    def on_bar(self, bar: Bar) -> None:
+        """A bar that has just closed, after all symbols' bars of that end were observed: decide here.
+
+        Not called for old bars: what was missed is observed and not traded on.
+        """
+
+    def on_fill(self, fill: BotFill) -> None:
+        """Every fill of the bot exactly once in order of its number, also those that happened while it was down."""
+
+    def on_position(self, position: HeldPosition) -> None:
+        """The position or its stops changed as the platform sees it. A hint that may come late, twice or not at all:
+        keep here only what can be done again."""
+
+    def on_stop(self) -> None:
+        """The bot is being stopped. Its resting entries are cancelled afterwards; positions stay under their stops."""

@@ -1,0 +1,1 @@
+"""Recorded candles on disk, read as gapless series."""

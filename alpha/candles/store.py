@@ -1,0 +1,224 @@
+"""Recorded candles in a folder of Parquet files, named `<source>-<SYMBOL>-<interval>.parquet`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as parquet
+from numpy.typing import NDArray
+
+from alpha.domain.clock import from_ms, to_ms
+from alpha.domain.errors import AlphaError
+from alpha.domain.ids import Symbol
+
+_PREFERRED = "bybit_linear_"
+_UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
+_PRICES = ("open", "high", "low", "close")
+
+
+class CandlesUnavailable(AlphaError):
+    """The folder, the symbol or the column asked for is not there."""
+
+
+class CandleConflict(AlphaError):
+    """Two recordings of the same candle say different things, so neither can be trusted."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CandleSeries:
+    """Candles of one symbol, oldest first, as columns of floats as they were recorded.
+
+    `starts_ms` are the opening times. Volume is in base units (not a number for mark prices). May have gaps: `segments`
+    gives the gapless runs.
+    """
+
+    symbol: Symbol
+    interval: timedelta
+    starts_ms: NDArray[np.int64]
+    open: NDArray[np.float64]
+    high: NDArray[np.float64]
+    low: NDArray[np.float64]
+    close: NDArray[np.float64]
+    volume: NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.starts_ms)
+
+    @property
+    def first(self) -> datetime:
+        """Opening time of the first candle."""
+        return from_ms(int(self.starts_ms[0]))
+
+    @property
+    def end(self) -> datetime:
+        """Closing time of the last candle."""
+        return from_ms(int(self.starts_ms[-1])) + self.interval
+
+    def segments(self) -> tuple[CandleSeries, ...]:
+        """The runs without a missing candle, oldest first."""
+        if not len(self):
+            return ()
+        breaks = np.flatnonzero(np.diff(self.starts_ms) != _milliseconds(self.interval)) + 1
+        edges = [0, *breaks.tolist(), len(self)]
+        return tuple(self[first:last] for first, last in zip(edges, edges[1:], strict=False))
+
+    def between(self, start: datetime, end: datetime) -> CandleSeries:
+        """The candles that open in [start, end)."""
+        first, last = np.searchsorted(self.starts_ms, [to_ms(start), to_ms(end)])
+        return self[int(first) : int(last)]
+
+    def __getitem__(self, rows: slice) -> CandleSeries:
+        return CandleSeries(
+            symbol=self.symbol,
+            interval=self.interval,
+            starts_ms=self.starts_ms[rows],
+            **{name: getattr(self, name)[rows] for name in (*_PRICES, "volume")},
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FundingSeries:
+    """Realised funding rates of one symbol, oldest first; `times_ms` are the instants they were due."""
+
+    symbol: Symbol
+    times_ms: NDArray[np.int64]
+    rates: NDArray[np.float64]
+
+
+class CandleStore:
+    """One folder of recordings. Files are read when asked for and not kept."""
+
+    def __init__(self, folder: Path) -> None:
+        """Raises CandlesUnavailable when the folder is not there or holds no recordings."""
+        self.folder = folder
+        if not folder.is_dir():
+            raise CandlesUnavailable(f"the folder of candles {folder} does not exist; give another one")
+        self._files = sorted(folder.glob("*-*-*.parquet"))
+        if not self._files:
+            raise CandlesUnavailable(f"{folder} holds no files named <source>-<SYMBOL>-<interval>.parquet")
+
+    def symbols(self, interval: str) -> tuple[Symbol, ...]:
+        """Symbols with trade-price candles of this interval (`5m`, `1h`, `4h`, `1d`)."""
+        return tuple(
+            sorted({symbol for source, symbol, text in map(_name_of, self._files) if _is_trade(source, text, interval)})
+        )
+
+    def series(self, symbol: Symbol, interval: str) -> CandleSeries:
+        """Trade-price candles of one symbol.
+
+        Recordings of Bybit's linear perpetuals go before all others and are joined; without one, the recording that
+        covers the period longest is used alone, because two venues are two markets.
+        Raises CandlesUnavailable, or CandleConflict when two recordings disagree on a candle both hold.
+        """
+        files = self._matching(symbol, interval)
+        if not files:
+            raise CandlesUnavailable(f"{self.folder} holds no {interval} candles of {symbol}")
+        ours = [path for path in files if path.name.startswith(_PREFERRED)]
+        read = [_read_candles(path, symbol, interval) for path in ours or files]
+        read.sort(key=len, reverse=True)
+        joined = read[0]
+        for other in read[1:] if ours else ():
+            joined = _join(joined, other)
+        return joined
+
+    def marks(self, symbol: Symbol, interval: str) -> CandleSeries | None:
+        """Mark-price candles, or None where none were recorded."""
+        return self._first_of("bybit_mark_", symbol, interval)
+
+    def funding(self, symbol: Symbol, interval: str = "8h") -> FundingSeries | None:
+        """Realised funding rates, or None where none were recorded."""
+        for path in self._files:
+            if path.name.startswith("bybit_funding_") and _name_of(path)[1:] == (symbol, interval):
+                table = _read(path, ("ts_ms", "funding_rate"))
+                return FundingSeries(symbol=symbol, times_ms=table["ts_ms"], rates=table["funding_rate"])
+        return None
+
+    def _matching(self, symbol: Symbol, interval: str) -> list[Path]:
+        return [
+            path
+            for path in self._files
+            if _name_of(path)[1] == symbol and _is_trade(_name_of(path)[0], _name_of(path)[2], interval)
+        ]
+
+    def _first_of(self, prefix: str, symbol: Symbol, interval: str) -> CandleSeries | None:
+        for path in self._files:
+            if path.name.startswith(prefix) and _name_of(path)[1:] == (symbol, interval):
+                return _read_candles(path, symbol, interval)
+        return None
+
+
+def common_period(series: Iterable[CandleSeries]) -> tuple[datetime, datetime] | None:
+    """The longest period in which every series has every candle, as [start, end); None when there is none."""
+    periods: list[tuple[datetime, datetime]] | None = None
+    for one in series:
+        spans = [(segment.first, segment.end) for segment in one.segments()]
+        if periods is None:
+            periods = spans
+            continue
+        overlaps = [(max(a, c), min(b, d)) for a, b in periods for c, d in spans]
+        periods = [(start, end) for start, end in overlaps if start < end]
+    return max(periods, key=lambda period: period[1] - period[0], default=None) if periods else None
+
+
+def interval_of(text: str) -> timedelta:
+    """`5m` to five minutes. Raises CandlesUnavailable for what is no interval."""
+    unit = _UNITS.get(text[-1:])
+    if unit is None or not text[:-1].isdigit() or int(text[:-1]) == 0:
+        raise CandlesUnavailable(f"{text!r} is not an interval like 5m, 1h or 1d")
+    return int(text[:-1]) * unit
+
+
+def _name_of(path: Path) -> tuple[str, Symbol, str]:
+    source, symbol, interval = path.stem.rsplit("-", 2)
+    return source, Symbol(symbol), interval
+
+
+def _is_trade(source: str, text: str, interval: str) -> bool:
+    return text == interval and not source.startswith(("bybit_mark_", "bybit_funding_"))
+
+
+def _read_candles(path: Path, symbol: Symbol, interval: str) -> CandleSeries:
+    table = _read(path, ("ts_ms", *_PRICES, "volume"))
+    starts = table.pop("ts_ms")
+    if np.any(np.diff(starts) <= 0):
+        raise CandleConflict(f"{path.name} is not in order of time, or holds a candle twice")
+    return CandleSeries(symbol=symbol, interval=interval_of(interval), starts_ms=starts, **table)
+
+
+def _read(path: Path, columns: Sequence[str]) -> dict[str, NDArray[Any]]:
+    try:
+        table = parquet.read_table(path, columns=list(columns))
+    except (OSError, ValueError, KeyError) as error:
+        raise CandlesUnavailable(f"{path} cannot be read as Parquet: {error}") from error
+    missing = [name for name in columns if name not in table.column_names]
+    if missing:
+        raise CandlesUnavailable(f"{path} has no column {', '.join(missing)}")
+    return {name: table.column(name).to_numpy() for name in columns}
+
+
+def _join(ours: CandleSeries, other: CandleSeries) -> CandleSeries:
+    _, in_ours, in_other = np.intersect1d(ours.starts_ms, other.starts_ms, assume_unique=True, return_indices=True)
+    for name in (*_PRICES, "volume"):
+        differs = np.flatnonzero(getattr(ours, name)[in_ours] != getattr(other, name)[in_other])
+        if len(differs):
+            at = from_ms(int(ours.starts_ms[in_ours[differs[0]]]))
+            raise CandleConflict(
+                f"two recordings of {ours.symbol} disagree on the {name} of {len(differs)} candles, "
+                f"first at {at:%Y-%m-%d %H:%M} UTC; remove the wrong file"
+            )
+    new = np.setdiff1d(np.arange(len(other)), in_other)
+    starts = np.concatenate([ours.starts_ms, other.starts_ms[new]])
+    order = np.argsort(starts)
+    columns = {
+        name: np.concatenate([getattr(ours, name), getattr(other, name)[new]])[order] for name in (*_PRICES, "volume")
+    }
+    return CandleSeries(symbol=ours.symbol, interval=ours.interval, starts_ms=starts[order], **columns)
+
+
+def _milliseconds(interval: timedelta) -> int:
+    return interval // timedelta(milliseconds=1)

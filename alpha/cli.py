@@ -1,0 +1,376 @@
+"""The `alpha` command. Each subcommand is a thin door: it reads the configuration and calls one function.
+
+Exit codes: 0 yes, 1 the check failed, 2 usage or configuration, 3 something cannot be reached. What a subcommand needs
+is imported inside it, so that `alpha --help` answers at once.
+"""
+
+from __future__ import annotations
+
+import getpass
+import os
+import sys
+from collections.abc import Callable
+from contextlib import closing
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ParamSpec
+
+import click
+
+from alpha.domain.errors import AlphaError
+
+if TYPE_CHECKING:
+    from alpha.config import Registry, Settings
+    from alpha.domain.ids import BotId
+    from alpha.ledger.controls import DesiredState
+
+FAILED, MISCONFIGURED, UNREACHABLE = 1, 2, 3
+
+P = ParamSpec("P")
+
+
+def main() -> None:
+    """Entry point of the `alpha` command."""
+    alpha(prog_name="alpha")
+
+
+def exit_code(error: AlphaError) -> int:
+    """Which exit code an error of ours means."""
+    names = {kind.__name__ for kind in type(error).__mro__}
+    if names & {"ConfigError", "AlreadyRunning", "ServerNotFound"}:
+        return MISCONFIGURED
+    if names & {"LedgerUnavailable", "ExchangeUnreachable", "ExchangeUnknown", "NotRunning", "Unreachable"}:
+        return UNREACHABLE
+    return FAILED
+
+
+def one_line(command: Callable[P, int | None]) -> Callable[P, None]:
+    """Runs a command; an error of ours becomes one line on stderr and an exit code, and nobody sees a traceback."""
+
+    @wraps(command)
+    def run(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            code = command(*args, **kwargs) or 0
+        except AlphaError as error:
+            click.echo(f"alpha: {' '.join(str(error).split())}", err=True)
+            code = exit_code(error)
+        except BrokenPipeError:
+            # The reader of our output (head, less) has gone; nothing is left to say, also not at exit.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            code = FAILED
+        sys.exit(code)
+
+    return run
+
+
+def example(*lines: str) -> str:
+    """The end of a help text."""
+    return "\b\nExample:\n" + "\n".join(f"  {line}" for line in lines)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
+@click.version_option(package_name="alpha-trading", prog_name="alpha")
+def alpha() -> None:
+    """Alpha: many trading bots, one listener, every fill recorded exactly once.
+
+    `alpha demo` shows the whole platform on a market of its own, without keys or network.
+    """
+
+
+def bots_option(text: str) -> Callable[[Any], Any]:
+    return click.option("--bots", metavar="ID,ID", default=None, help=text)
+
+
+@alpha.command(epilog=example("alpha demo --seconds 60 --candles data/candles", "alpha demo --json | tail -1"))
+@click.option(
+    "--seconds", type=click.FloatRange(min=1), default=60.0, show_default=True, help="Trade for so long, then sum up."
+)
+@click.option(
+    "--speed",
+    type=click.FloatRange(min=0, min_open=True),
+    default=1800.0,
+    show_default=True,
+    help="Market seconds per second.",
+)
+@click.option(
+    "--candles",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=None,
+    help="Replay the candles of this folder instead of a synthetic market.",
+)
+@bots_option("Which bots trade.  [default: all of bots.yaml]")
+@click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True, help="Of the synthetic market.")
+@click.option("--keep", is_flag=True, help="Keep the data of the run.")
+@click.option("--json", "as_json", is_flag=True, help="The last line printed is the result as JSON.")
+@one_line
+def demo(
+    seconds: float | None, speed: float, candles: Path | None, bots: str | None, seed: int, keep: bool, as_json: bool
+) -> int:
+    """Runs the whole platform on a paper exchange and checks that the ledger equals what the exchange did.
+
+    Exit code 0 when it does, 1 when not.
+    """
+    from alpha.local.demo import run_demo
+
+    chosen = None if bots is None else _ids(bots)
+    return run_demo(bots=chosen, seconds=seconds, speed=speed, candles=candles, seed=seed, keep=keep, as_json=as_json)
+
+
+@alpha.command(epilog=example("alpha up", "alpha up --bots canary_001 --speed 60"))
+@bots_option("Which bots run.  [default: all of bots.yaml]")
+@click.option(
+    "--speed",
+    type=click.FloatRange(min=0, min_open=True),
+    default=1.0,
+    show_default=True,
+    help="Mode paper: market seconds per second.",
+)
+@click.option(
+    "--candles",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=None,
+    help="Mode paper: replay the candles of this folder.",
+)
+@click.option(
+    "--seed", type=click.IntRange(min=0), default=1, show_default=True, help="Mode paper: of the synthetic market."
+)
+@one_line
+def up(bots: str | None, speed: float, candles: Path | None, seed: int) -> int:
+    """Runs the platform until stopped, keeping its data in .alpha/ (or ALPHA_HOME).
+
+    PostgreSQL and Valkey are embedded; the exchange is the paper exchange unless ALPHA_MODE says otherwise.
+    """
+    from alpha.config import load_registry, load_settings
+    from alpha.local.up import run_until_stopped
+
+    settings = load_settings()
+    registry = load_registry(settings.alpha_bots_file)
+    return run_until_stopped(settings, registry, bots=_bots(registry, bots), speed=speed, candles=candles, seed=seed)
+
+
+@alpha.command(epilog=example("alpha status", "alpha status --json"))
+@click.option("--json", "as_json", is_flag=True, help="As one JSON object.")
+@one_line
+def status(as_json: bool) -> int:
+    """Shows bots, positions, results, and the health of every process. Exit code 1 when something is not well."""
+    from alpha.local.attach import settings_of
+    from alpha.local.status import print_status, take_status
+
+    settings, registry = settings_of("reader")
+    taken = take_status(settings, registry)
+    print_status(taken, as_json=as_json)
+    return 0 if taken.ok else FAILED
+
+
+@alpha.command(epilog=example("alpha verify", "alpha verify --account canary --since 2025-01-01 --json"))
+@click.option("--account", default=None, help="One account.  [default: all]")
+@click.option(
+    "--since",
+    default=None,
+    metavar="TIME",
+    help="Market time, UTC, for example 2025-01-31 or 2025-01-31T12:00.  [default: the account's start]",
+)
+@click.option("--until", default=None, metavar="TIME", help="Market time, UTC.  [default: now]")
+@click.option("--json", "as_json", is_flag=True, help="As one JSON object.")
+@one_line
+def verify(account: str | None, since: str | None, until: str | None, as_json: bool) -> int:
+    """Compares the exchange's executions and positions with the ledger. Exit code 1 on any difference."""
+    from alpha.local.attach import environment_of, settings_of
+    from alpha.local.times import market_time
+    from alpha.verify import run_verify
+
+    settings, registry = settings_of("reader")
+    return run_verify(
+        settings,
+        registry,
+        environment_of("reader"),
+        account=account,
+        since=market_time("--since", since),
+        until=market_time("--until", until),
+        as_json=as_json,
+    )
+
+
+@alpha.command(epilog=example("alpha migrate"))
+@one_line
+def migrate() -> None:
+    """Brings the database up to date. Running it again changes nothing."""
+    from alpha.local.attach import settings_of
+    from database.migrate import migrate as apply
+
+    settings, _ = settings_of("owner")
+    applied = apply(settings.dsn())
+    click.echo("\n".join(f"applied {name}" for name in applied) or "the database is up to date")
+
+
+@alpha.command(
+    "paper-exchange",
+    epilog=example(
+        "alpha paper-exchange --port 8787 --accounts accounts.json --symbols BTCUSDT,ETHUSDT --journal fills.jsonl"
+    ),
+)
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=8787, show_default=True, help="REST and streams, on loopback."
+)
+@click.option(
+    "--admin-port", type=click.IntRange(0, 65535), default=8788, show_default=True, help="Administration, on loopback."
+)
+@click.option(
+    "--accounts", type=click.Path(dir_okay=False, path_type=Path), required=True, help="JSON file of accounts and keys."
+)
+@click.option(
+    "--speed",
+    type=click.FloatRange(min=0, min_open=True),
+    default=1.0,
+    show_default=True,
+    help="Market seconds per second.",
+)
+@click.option(
+    "--candles",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=None,
+    help="Replay the candles of this folder.",
+)
+@click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True, help="Of the synthetic market.")
+@click.option("--symbols", required=True, metavar="A,B", help="What is traded.")
+@click.option(
+    "--journal", type=click.Path(dir_okay=False, path_type=Path), required=True, help="Each execution, one JSON line."
+)
+@click.option(
+    "--state",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=None,
+    help="Where to keep what a restart needs.",
+)
+@click.option(
+    "--lockstep",
+    type=click.Choice(["soft", "off"]),
+    default="soft",
+    show_default=True,
+    help="Whether a bar waits for its bots.",
+)
+@click.option("--paused", is_flag=True, help="The market moves after POST /admin/resume only.")
+@one_line
+def paper_exchange(**options: Any) -> None:
+    """Runs the local exchange that speaks Bybit's V5 API."""
+    _configure("paper-exchange")
+    from paper_exchange.server.app import ServerOptions, run
+
+    symbols = _ids(options.pop("symbols"))
+    token = os.environ.get("ALPHA_EXCHANGE_ADMIN_TOKEN", "")
+    run(ServerOptions(**options, symbols=symbols, admin_token=token))
+
+
+@alpha.command(epilog=example("alpha feed"))
+@one_line
+def feed() -> None:
+    """Runs the market feed: one public stream, bars and prices into Redis for all bots."""
+    settings, registry = _start_service("feed")
+    from websocket_listener.feed import main as run
+
+    run(settings, registry)
+
+
+@alpha.command(epilog=example("alpha listener"))
+@one_line
+def listener() -> None:
+    """Runs the listener: the private streams of all accounts into the ledger and the live state."""
+    settings, registry = _start_service("listener")
+    from websocket_listener.main import main as run
+
+    run(settings, registry)
+
+
+@alpha.command(epilog=example("alpha bot shortseller_001"))
+@click.argument("bot_id")
+@one_line
+def bot(bot_id: str) -> None:
+    """Runs one bot."""
+    settings, registry = _start_service(bot_id)
+    chosen = registry.bot(bot_id).id
+    from alpha.bot.runner import run_bot
+
+    run_bot(settings, registry, chosen)
+
+
+def _start_service(name: str) -> tuple[Settings, Registry]:
+    """Reads and checks the configuration of a long-running process before anything heavy is imported."""
+    settings = _configure(name)
+    from alpha.config import load_registry
+
+    return settings, load_registry(settings.alpha_bots_file)
+
+
+def _configure(name: str) -> Settings:
+    """The settings of a long-running process, and its log."""
+    from alpha.config import load_settings
+    from alpha.service.logging import configure_logging
+
+    settings = load_settings()
+    configure_logging(name, settings)
+    return settings
+
+
+def control_command(name: str, text: str, done: str, *, state: str | None = None, entries: bool | None = None) -> None:
+    """Adds a command that writes a control row for one bot or for all."""
+
+    @alpha.command(name, help=text, epilog=example(f'alpha {name} shortseller_001 --why "maintenance"'))
+    @click.argument("bot_id", required=False)
+    @click.option("--why", required=True, help="Reason, kept in the audit trail.")
+    @one_line
+    def command(bot_id: str | None, why: str) -> None:
+        from alpha.ledger.controls import DesiredState
+
+        _set_control(bot_id, why, None if state is None else DesiredState(state), entries)
+        click.echo(f"{bot_id or 'all bots'}: {done}")
+
+
+control_command("start", "Has the platform run a bot, or without BOT_ID all of them.", "will run", state="running")
+control_command(
+    "stop",
+    "Ends a bot, or without BOT_ID all of them. Resting entry orders are cancelled; positions stay, under their stops "
+    "at the exchange.",
+    "will end; its position stays under its stop at the exchange",
+    state="stopped",
+)
+control_command(
+    "pause",
+    "Allows a bot, or without BOT_ID all of them, no new entries. Exits go on.",
+    "opens no new position",
+    entries=False,
+)
+control_command("resume", "Allows entries again.", "may open positions again", entries=True)
+
+
+def _set_control(bot_id: str | None, why: str, state: DesiredState | None, entries: bool | None) -> None:
+    from alpha.ledger.connection import connect
+    from alpha.ledger.controls import PLATFORM, bot_scope, set_control
+    from alpha.local.attach import settings_of
+
+    if not why.strip():
+        raise click.UsageError("--why must say something: it is what the audit trail will show")
+    settings, registry = settings_of("commander")
+    scope = PLATFORM if bot_id is None else bot_scope(registry.bot(bot_id).id)
+    with closing(connect(settings.dsn(), "alpha-cli")) as connection:
+        set_control(connection, scope, by=_who(), why=why.strip(), entries_allowed=entries, desired_state=state)
+
+
+def _who() -> str:
+    """The person at the terminal, for the audit trail."""
+    try:
+        return f"cli:{os.environ.get('SUDO_USER') or getpass.getuser()}"
+    except (KeyError, OSError):  # a container's user without a name
+        return f"cli:uid {os.getuid()}"
+
+
+def _bots(registry: Registry, text: str | None) -> tuple[BotId, ...]:
+    """The bots that --bots names, all of the registry without it."""
+    return tuple(registry.bots) if text is None else tuple(registry.bot(bot_id).id for bot_id in _ids(text))
+
+
+def _ids(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,468 @@
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from pybit.unified_trading import HTTP
+
+from alpha.domain.bar import Bar
+from alpha.domain.clock import from_ms, to_ms
+from alpha.domain.ids import AccountName, OrderId, Symbol
+from alpha.domain.instrument import Instrument
+from alpha.domain.order import Order
+from alpha.exchange.account_state import ExchangePosition, FeeRates, WalletBalance
+from alpha.exchange.endpoints import Endpoints, is_loopback
+from alpha.exchange.errors import (
+    ExchangeError,
+    ExchangeRateLimited,
+    ExchangeRefused,
+    ExchangeUnknown,
+    ExchangeUnreachable,
+    UnknownMessage,
+)
+from alpha.exchange.new_order import NewOrder, TradingStop
+from alpha.exchange.parse import (
+    LINEAR,
+    SETTLE_COIN,
+    Item,
+    interval_to_wire,
+    parse_fee_rates,
+    parse_instrument,
+    parse_kline_row,
+    parse_order,
+    parse_position,
+    parse_ticker,
+    parse_wallet,
+)
+from alpha.exchange.pybit_errors import PYBIT_ERRORS, exchange_error
+from alpha.exchange.signing import KeyPair
+from alpha.exchange.ticker import Ticker
+
+MARKET_TIME_HEADER = "X-Alpha-Market-Time"
+
+_CONNECT_TIMEOUT_S = 3.05
+_ANSWER_TIMEOUT_S = 5.0
+# A read that fails for a passing reason is asked again; all of it within this time, so that a caller's loop goes on.
+_READ_ATTEMPTS = 3
+_READ_BUDGET_S = 8.0
+_READ_PAUSE_S = 0.2
+_EXECUTION_PAGE = 100
+_ORDER_PAGE = 50
+_POSITION_PAGE = 200
+_KLINE_PAGE = 1000
+
+_LEVERAGE_NOT_MODIFIED = 110043
+_STOP_NOT_MODIFIED = 34040
+_MODE_NOT_MODIFIED = 110025
+_DEMO_UNSUPPORTED = 10032
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    result: Mapping[str, Any]
+    server_ms: int
+    market_ms: int
+
+
+class ExchangeClient:
+    """REST calls of one account, through pybit. Blocking; one client per thread, as its HTTP session is shared.
+
+    Every call raises an ExchangeError: ExchangeRefused (nothing was done; ExchangeAuthError and ExchangeRateLimited are
+    kinds of it), ExchangeUnknown (ask again by id) or ExchangeUnreachable (nothing was sent). Reads are tried up to 3
+    times within about 8 s for reasons that pass; whatever changes something is sent exactly once, and after
+    ExchangeUnknown the caller asks by order link id. An answer that cannot be read raises UnknownMessage.
+
+    Without credentials only market data works. Category is linear and the settle coin USDT throughout.
+    """
+
+    def __init__(
+        self,
+        account: AccountName,
+        endpoints: Endpoints,
+        credentials: KeyPair | None = None,
+        *,
+        answer_timeout_s: float = _ANSWER_TIMEOUT_S,
+        recv_window_ms: int = 5000,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.account = account
+        self.endpoints = endpoints
+        self._sleep = sleep
+        self._http = HTTP(
+            api_key=credentials.key if credentials else None,
+            api_secret=credentials.secret if credentials else None,
+            # requests takes (connect, read) here, and pybit hands it through.
+            timeout=(_CONNECT_TIMEOUT_S, answer_timeout_s),
+            recv_window=recv_window_ms,
+            return_response_headers=True,
+            # pybit sends again by itself for these codes and, with force_retry, after a time-out: an order could be
+            # sent twice. Its set must not be empty, or its defaults come back; no answer has the code -1.
+            max_retries=1,
+            retry_codes={-1},
+            force_retry=False,
+            # Its request log holds the API key.
+            log_requests=False,
+            logging_level=logging.WARNING,
+        )
+        self._http.endpoint = endpoints.rest_url.rstrip("/")
+        # pybit adds a handler of its own to its logger where the root has none yet; ours are the only ones.
+        self._http.logger.handlers.clear()
+        if is_loopback(endpoints.rest_url):
+            self._http.client.trust_env = False
+
+    def __repr__(self) -> str:
+        return f"ExchangeClient({self.account}, {self.endpoints.environment}, {self.endpoints.rest_url})"
+
+    def close(self) -> None:
+        self._http.client.close()
+
+    # The account's identity and the two clocks.
+
+    def uid(self) -> int | None:
+        """The UID behind the key; None on demo trading where the exchange does not tell it (10032)."""
+        try:
+            return _integer(self._read("GET /v5/user/query-api", self._http.get_api_key_information).result, "userID")
+        except ExchangeRefused as error:
+            if error.code == _DEMO_UNSUPPORTED:
+                return None
+            raise
+
+    def market_time(self) -> datetime:
+        """The market clock: that of executions and bars. It is the server's clock except on the paper exchange."""
+        return from_ms(self._read("GET /v5/market/time", self._http.get_server_time).market_ms)
+
+    def server_time(self) -> datetime:
+        """The exchange's wall clock: that of signatures and frames."""
+        return from_ms(self._read("GET /v5/market/time", self._http.get_server_time).server_ms)
+
+    # Market data.
+
+    def instruments(self, symbols: Iterable[Symbol]) -> dict[Symbol, Instrument]:
+        """The filters of the symbols. Raises ExchangeRefused for one that the exchange does not list."""
+        found = {}
+        for symbol in symbols:
+            operation = "GET /v5/market/instruments-info"
+            answer = self._read(operation, self._http.get_instruments_info, category=LINEAR, symbol=symbol)
+            rows = [parse_instrument(row) for row in _rows(answer)]
+            match = next((row for row in rows if row.symbol == symbol), None)
+            if match is None:
+                raise ExchangeRefused(
+                    f"{self.account} ({self.endpoints.environment}): the exchange lists no {symbol}",
+                    operation=operation,
+                    code=10001,
+                    text=f"no instrument {symbol}",
+                )
+            found[symbol] = match
+        return found
+
+    def klines(self, symbol: Symbol, interval: timedelta, start: datetime, end: datetime) -> list[Bar]:
+        """The closed bars that start in [start, end), oldest first, of any number: read in pages of 1,000.
+
+        Raises InvalidValue for an interval that the exchange does not serve.
+        """
+        name = interval_to_wire(interval)
+        bars: dict[datetime, Bar] = {}
+        page_start = start
+        while page_start < end:
+            page_end = min(page_start + interval * _KLINE_PAGE, end)
+            answer = self._read(
+                "GET /v5/market/kline",
+                self._http.get_kline,
+                category=LINEAR,
+                symbol=symbol,
+                interval=name,
+                start=to_ms(page_start),
+                end=to_ms(page_end) - 1,
+                limit=_KLINE_PAGE,
+            )
+            market_time = from_ms(answer.market_ms)
+            for row in _rows(answer):
+                bar = parse_kline_row(row, symbol, interval)
+                if start <= bar.start < end and bar.end <= market_time:
+                    bars[bar.start] = bar
+            page_start = page_end
+        return [bars[key] for key in sorted(bars)]
+
+    def ticker(self, symbol: Symbol) -> Ticker:
+        answer = self._read("GET /v5/market/tickers", self._http.get_tickers, category=LINEAR, symbol=symbol)
+        return parse_ticker(_only_row(answer, symbol), from_ms(answer.server_ms))
+
+    # Orders.
+
+    def place_order(self, order: NewOrder) -> OrderId:
+        """Sends the order, once, and returns the exchange's id: accepted, not filled; the result comes by the stream.
+
+        ExchangeRefused.is_duplicate_order says that this order link id is already there. After ExchangeUnknown ask
+        `order(symbol, order_link_id)` and send again with the same id only.
+        """
+        answer = self._change(
+            "POST /v5/order/create",
+            self._http.place_order,
+            category=LINEAR,
+            symbol=order.symbol,
+            side=order.side.value,
+            orderType=order.order_type.value,
+            qty=_wire(order.quantity),
+            price=_wire(order.price),
+            timeInForce=order.time_in_force.value if order.time_in_force else None,
+            positionIdx=order.position_idx,
+            orderLinkId=order.order_link_id,
+            reduceOnly=order.reduce_only or None,
+            closeOnTrigger=order.close_on_trigger or None,
+            takeProfit=_wire(order.take_profit),
+            stopLoss=_wire(order.stop_loss),
+            tpslMode="Full" if order.take_profit or order.stop_loss else None,
+        )
+        return OrderId(_word(answer.result, "orderId"))
+
+    def cancel_order(
+        self, symbol: Symbol, *, order_id: OrderId | None = None, order_link_id: str | None = None
+    ) -> OrderId:
+        """Cancels one order, named by either id. ExchangeRefused.is_order_gone says that nothing was left to cancel."""
+        answer = self._change(
+            "POST /v5/order/cancel",
+            self._http.cancel_order,
+            category=LINEAR,
+            symbol=symbol,
+            orderId=order_id,
+            orderLinkId=order_link_id,
+        )
+        return OrderId(_word(answer.result, "orderId"))
+
+    def cancel_all(self, symbol: Symbol) -> list[OrderId]:
+        """Cancels every order of the symbol, whoever placed it, stops of the position included."""
+        answer = self._change("POST /v5/order/cancel-all", self._http.cancel_all_orders, category=LINEAR, symbol=symbol)
+        return [OrderId(_word(row, "orderId")) for row in _rows(answer)]
+
+    def order(self, symbol: Symbol, order_link_id: str) -> Order | None:
+        """The order's latest state, open or closed; None when the exchange knows none (it may lag by seconds)."""
+        for operation, call in (
+            ("GET /v5/order/realtime", self._http.get_open_orders),
+            ("GET /v5/order/history", self._http.get_order_history),
+        ):
+            answer = self._read(operation, call, category=LINEAR, symbol=symbol, orderLinkId=order_link_id)
+            for row in _rows(answer):
+                order = parse_order(row, self.account, LINEAR)
+                if order.order_link_id == order_link_id:
+                    return order
+        return None
+
+    def open_orders(self, symbols: Iterable[Symbol] | None = None) -> list[Order]:
+        """Every open order, untriggered stops included, of the symbols, or of the account when none are given."""
+        scopes = [{"symbol": symbol} for symbol in symbols] if symbols is not None else [{"settleCoin": SETTLE_COIN}]
+        return [
+            parse_order(row, self.account, LINEAR)
+            for scope in scopes
+            for page in self._pages(
+                "GET /v5/order/realtime",
+                self._http.get_open_orders,
+                category=LINEAR,
+                openOnly=0,
+                limit=_ORDER_PAGE,
+                **scope,
+            )
+            for row in page
+        ]
+
+    def order_history(self, start: datetime, end: datetime) -> list[Order]:
+        """Closed orders last changed within the window of at most 7 days (market clock)."""
+        return [
+            parse_order(row, self.account, LINEAR)
+            for page in self._pages(
+                "GET /v5/order/history",
+                self._http.get_order_history,
+                category=LINEAR,
+                settleCoin=SETTLE_COIN,
+                startTime=to_ms(start),
+                endTime=to_ms(end),
+                limit=_ORDER_PAGE,
+            )
+            for row in page
+        ]
+
+    # Executions.
+
+    def execution_pages(self, start: datetime, end: datetime, *, category: str = LINEAR) -> Iterator[Sequence[Item]]:
+        """The raw pages of one window of at most 7 days, newest first, to the last. Use `walk_executions` instead."""
+        yield from self._pages(
+            "GET /v5/execution/list",
+            self._http.get_executions,
+            category=category,
+            startTime=to_ms(start),
+            endTime=to_ms(end),
+            limit=_EXECUTION_PAGE,
+        )
+
+    # Positions and the account.
+
+    def positions(self) -> list[ExchangePosition]:
+        """Every open position settled in USDT. A flat symbol is not listed."""
+        return [
+            parse_position(row, self.account, LINEAR)
+            for page in self._pages(
+                "GET /v5/position/list",
+                self._http.get_positions,
+                category=LINEAR,
+                settleCoin=SETTLE_COIN,
+                limit=_POSITION_PAGE,
+            )
+            for row in page
+        ]
+
+    def positions_of(self, symbol: Symbol) -> list[ExchangePosition]:
+        """The symbol's rows, flat ones included: one in one-way mode, two (1 long, 2 short) in hedge mode."""
+        answer = self._read("GET /v5/position/list", self._http.get_positions, category=LINEAR, symbol=symbol)
+        return [parse_position(row, self.account, LINEAR) for row in _rows(answer)]
+
+    def set_leverage(self, symbol: Symbol, leverage: Decimal) -> None:
+        """Sets it for both sides; the same value again is fine."""
+        text = _wire(leverage)
+        self._change_unless(
+            _LEVERAGE_NOT_MODIFIED,
+            "POST /v5/position/set-leverage",
+            self._http.set_leverage,
+            category=LINEAR,
+            symbol=symbol,
+            buyLeverage=text,
+            sellLeverage=text,
+        )
+
+    def set_trading_stop(self, stop: TradingStop) -> None:
+        """Sets, moves or removes the stops of a position; the same values again are fine."""
+        self._change_unless(
+            _STOP_NOT_MODIFIED,
+            "POST /v5/position/trading-stop",
+            self._http.set_trading_stop,
+            category=LINEAR,
+            symbol=stop.symbol,
+            tpslMode="Full",
+            positionIdx=stop.position_idx,
+            takeProfit=_wire(stop.take_profit),
+            stopLoss=_wire(stop.stop_loss),
+            trailingStop=_wire(stop.trailing_stop),
+            activePrice=_wire(stop.active_price),
+        )
+
+    def switch_position_mode(self, symbol: Symbol, *, hedge: bool) -> None:
+        """One-way or hedge mode for the symbol; the same mode again is fine."""
+        self._change_unless(
+            _MODE_NOT_MODIFIED,
+            "POST /v5/position/switch-mode",
+            self._http.switch_position_mode,
+            category=LINEAR,
+            symbol=symbol,
+            mode=3 if hedge else 0,
+        )
+
+    def wallet(self) -> WalletBalance:
+        answer = self._read("GET /v5/account/wallet-balance", self._http.get_wallet_balance, accountType="UNIFIED")
+        return parse_wallet(_first_row(answer), self.account)
+
+    def fee_rates(self, symbols: Iterable[Symbol]) -> dict[Symbol, FeeRates]:
+        """The account's rates. Raises ExchangeRefused on demo trading, which has no such call."""
+        rates = {}
+        for symbol in symbols:
+            answer = self._read("GET /v5/account/fee-rate", self._http.get_fee_rates, category=LINEAR, symbol=symbol)
+            of_symbol, rate = parse_fee_rates(_only_row(answer, symbol))
+            rates[of_symbol] = rate
+        return rates
+
+    # How calls are made.
+
+    def _pages(self, operation: str, call: Callable[..., Any], **query: Any) -> Iterator[Sequence[Item]]:
+        cursor: str | None = None
+        seen: set[str] = set()
+        while True:
+            answer = self._read(operation, call, cursor=cursor, **query)
+            yield _rows(answer)
+            cursor = answer.result.get("nextPageCursor") or None
+            if cursor is None:
+                return
+            if cursor in seen:
+                raise UnknownMessage(f"{operation} gave the page cursor {cursor!r} twice", dict(answer.result))
+            seen.add(cursor)
+
+    def _change_unless(self, harmless: int, operation: str, call: Callable[..., Any], **query: Any) -> None:
+        try:
+            self._change(operation, call, **query)
+        except ExchangeRefused as error:
+            if error.code != harmless:
+                raise
+
+    def _change(self, operation: str, call: Callable[..., Any], **query: Any) -> _Answer:
+        return self._ask(operation, call, query)
+
+    def _read(self, operation: str, call: Callable[..., Any], **query: Any) -> _Answer:
+        deadline = time.monotonic() + _READ_BUDGET_S
+        for attempt in range(1, _READ_ATTEMPTS + 1):
+            try:
+                return self._ask(operation, call, query)
+            except (ExchangeRateLimited, ExchangeUnknown, ExchangeUnreachable) as error:
+                pause_s = error.retry_after_s if isinstance(error, ExchangeRateLimited) else _READ_PAUSE_S * attempt
+                if attempt == _READ_ATTEMPTS or time.monotonic() + pause_s >= deadline:
+                    raise
+                self._sleep(pause_s)
+        raise AssertionError("the last attempt returns or raises")
+
+    def _ask(self, operation: str, call: Callable[..., Any], query: Mapping[str, Any]) -> _Answer:
+        try:
+            # pybit changes the mapping it is given, and its market time call takes none.
+            body, _elapsed, headers = call(**{name: value for name, value in query.items() if value is not None})
+        except PYBIT_ERRORS as error:
+            raise self._error(error, operation) from error
+        try:
+            result, server_ms = body["result"], int(body["time"])
+            market_ms = int(headers.get(MARKET_TIME_HEADER, server_ms))
+        except (KeyError, TypeError, ValueError) as error:
+            raise UnknownMessage(f"{operation}: the envelope has no result or no time", body) from error
+        if not isinstance(result, Mapping):
+            raise UnknownMessage(f"{operation}: the result is not an object", body)
+        return _Answer(result, server_ms, market_ms)
+
+    def _error(self, error: Exception, operation: str) -> ExchangeError:
+        return exchange_error(error, operation=operation, account=self.account, environment=self.endpoints.environment)
+
+
+def _rows(answer: _Answer) -> Sequence[Any]:
+    rows = answer.result.get("list")
+    if not isinstance(rows, Sequence) or isinstance(rows, str):
+        raise UnknownMessage("the result has no list", dict(answer.result))
+    return rows
+
+
+def _first_row(answer: _Answer) -> Item:
+    rows = _rows(answer)
+    if not rows or not isinstance(rows[0], Mapping):
+        raise UnknownMessage("the list is empty", dict(answer.result))
+    return rows[0]
+
+
+def _only_row(answer: _Answer, symbol: Symbol) -> Item:
+    row = _first_row(answer)
+    if row.get("symbol") != symbol:
+        raise UnknownMessage(f"the answer is not about {symbol}", dict(answer.result))
+    return row
+
+
+def _word(row: Mapping[str, Any], name: str) -> str:
+    value = row.get(name)
+    if not isinstance(value, str) or not value:
+        raise UnknownMessage(f"{name} is {value!r}", dict(row))
+    return value
+
+
+def _integer(row: Mapping[str, Any], name: str) -> int:
+    value = row.get(name)
+    if isinstance(value, bool) or not isinstance(value, int | str) or not str(value).isdigit():
+        raise UnknownMessage(f"{name} is {value!r}", dict(row))
+    return int(value)
+
+
+def _wire(number: Decimal | None) -> str | None:
+    """Plain digits: the exchange does not read exponents."""
+    return None if number is None else format(number, "f")

@@ -1,0 +1,274 @@
+"""A Bybit stream: connected, authenticated, subscribed, watched, and replaced when it is not heard any more.
+
+https://bybit-exchange.github.io/docs/v5/ws/connect
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from enum import StrEnum, unique
+from typing import Any
+
+import orjson
+import structlog
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import WebSocketException
+
+from alpha.exchange.backoff import Backoff
+from alpha.exchange.endpoints import is_loopback
+from alpha.exchange.errors import UnknownMessage
+from alpha.exchange.signing import KeyPair, stream_signature
+
+log = structlog.get_logger()
+
+_MAX_FRAME_BYTES = 16 * 1024 * 1024
+_QUEUED_FRAMES = 1024
+_CLOSE_WITHIN_S = 1.0
+_AUTH_VALID_MS = 10_000
+# Spot takes at most 10 topics per request, linear counts characters only; ten suit both.
+_TOPICS_PER_REQUEST = 10
+# Bybit allows 500 new connections per domain in 5 minutes, over all streams of this machine.
+_REMOTE_CAP_S, _LOOPBACK_CAP_S = 15.0, 1.0
+
+Frame = Mapping[str, Any]
+
+
+@unique
+class StreamState(StrEnum):
+    """Where a stream stands.
+
+    Only what comes after SUBSCRIBED is complete: nothing that happened before is sent again. What was missed, and
+    whether the account is live, is known to the stream's owner.
+    """
+
+    CONNECTING = "connecting"
+    AUTHENTICATED = "authenticated"
+    SUBSCRIBED = "subscribed"
+    STALE = "stale"
+    CLOSED = "closed"
+
+
+class _Refused(Exception):
+    """The exchange answered no to auth or subscribe."""
+
+
+class StreamClient:
+    """One connection, kept for as long as `run` runs; used from the event loop's thread only.
+
+    `on_frame` gets every frame that has a topic, in the order of arrival, and must only enqueue. `on_garbage` gets what
+    cannot be read or was not awaited, raw. `on_state` hears every change of state, with the reason of a break or "".
+    `credentials` are for private streams only.
+
+    The connection is pinged in both forms (JSON and protocol) every `ping_s`. It is replaced when nothing at all was
+    heard for `silent_s`, protocol pongs not counted: a server that has forgotten its subscribers may still send those.
+    `data_silent_s`, for public streams, replaces it also when pongs come but data does not. Attempts are spaced by
+    `backoff`, which starts anew once a connection has been subscribed for `stable_after_s`; after a refusal at least
+    `refused_pause_s` pass.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        topics: Sequence[str],
+        credentials: KeyPair | None,
+        *,
+        on_frame: Callable[[Frame], None],
+        on_state: Callable[[StreamState, str], None],
+        on_garbage: Callable[[UnknownMessage], None] = lambda _: None,
+        ping_s: float = 5.0,
+        silent_s: float = 15.0,
+        data_silent_s: float | None = None,
+        ack_within_s: float = 5.0,
+        stable_after_s: float = 5.0,
+        refused_pause_s: float = 5.0,
+        backoff: Backoff | None = None,
+    ) -> None:
+        self._url = url
+        self._topics = tuple(topics)
+        self._credentials = credentials
+        self._on_frame, self._on_state, self._on_garbage = on_frame, on_state, on_garbage
+        self._ping_s, self._silent_s, self._data_silent_s = ping_s, silent_s, data_silent_s
+        self._ack_within_s, self._stable_after_s, self._refused_pause_s = ack_within_s, stable_after_s, refused_pause_s
+        self._backoff = backoff or Backoff(cap_s=_LOOPBACK_CAP_S if is_loopback(url) else _REMOTE_CAP_S)
+        self._last_heard = self._last_data = time.monotonic()
+        self.state = StreamState.CLOSED
+        self.connections = 0
+        """Number of the present connection: how many were opened so far."""
+        self.frames = 0
+        """Data frames delivered so far."""
+        self.failures = 0
+        """How often our own code failed on a frame."""
+
+    @property
+    def silent_for_s(self) -> float:
+        """Seconds since anything was heard."""
+        return time.monotonic() - self._last_heard
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Keeps the stream up until `stop`. Raises nothing: a break is told by `on_state` and mended."""
+        stopped = asyncio.create_task(stop.wait())
+        try:
+            while not stop.is_set():
+                attempt = asyncio.create_task(self._attempt())
+                try:
+                    await asyncio.wait({attempt, stopped}, return_when=asyncio.FIRST_COMPLETED)
+                finally:
+                    attempt.cancel()
+                    await asyncio.wait({attempt})
+                if stop.is_set():
+                    return
+                reason, pause_s = attempt.result()
+                self._change(StreamState.STALE, reason)
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(stop.wait(), pause_s)
+        finally:
+            stopped.cancel()
+            self._change(StreamState.CLOSED, "stopped")
+
+    async def _attempt(self) -> tuple[str, float]:
+        """One connection from its beginning to its break: why it broke, and how long to wait before the next."""
+        began = time.monotonic()
+        try:
+            reason = await self._one_connection()
+        except _Refused as error:
+            return str(error), max(self._backoff.next_delay_s(), self._refused_pause_s)
+        except TimeoutError:
+            reason = "no answer in time"
+        except (OSError, WebSocketException) as error:
+            reason = f"{type(error).__name__}: {error}"
+        except Exception as error:
+            # The outermost loop: a failure of ours costs a reconnect, not the stream.
+            self.failures += 1
+            log.exception("stream_failed", url=self._url, failures=self.failures)
+            reason = f"our own failure: {type(error).__name__}: {error}"
+        if self.state is StreamState.SUBSCRIBED and time.monotonic() - began >= self._stable_after_s:
+            self._backoff.reset()
+        return f"{self._url}: {reason}", self._backoff.next_delay_s()
+
+    async def _one_connection(self) -> str:
+        """From connecting to the break; answers why it broke."""
+        self._change(StreamState.CONNECTING, "")
+        async with connect(
+            self._url,
+            proxy=None if is_loopback(self._url) else True,
+            max_size=_MAX_FRAME_BYTES,
+            max_queue=_QUEUED_FRAMES,
+            compression=None,
+            open_timeout=2 * self._ack_within_s,
+            close_timeout=_CLOSE_WITHIN_S,
+            ping_interval=self._ping_s,
+            ping_timeout=self._silent_s,
+            user_agent_header=None,
+        ) as connection:
+            self.connections += 1
+            self._last_heard = self._last_data = time.monotonic()
+            await self._begin(connection)
+            watchdog = asyncio.create_task(self._watch(connection))
+            try:
+                await self._read_all(connection)
+            except WebSocketException as error:
+                if watchdog.done() and not watchdog.cancelled() and watchdog.exception() is None:
+                    return watchdog.result()
+                return f"closed: {error}"
+            finally:
+                watchdog.cancel()
+                await asyncio.wait({watchdog})
+        raise AssertionError("reading ends with the connection, and that is told by an exception")
+
+    async def _begin(self, connection: ClientConnection) -> None:
+        if self._credentials is not None:
+            expires = time.time_ns() // 1_000_000 + _AUTH_VALID_MS
+            signature = stream_signature(self._credentials.secret, expires)
+            await self._ask(connection, "auth", [self._credentials.key, expires, signature])
+            self._change(StreamState.AUTHENTICATED, "")
+        for topics in _requests(self._topics):
+            await self._ask(connection, "subscribe", topics)
+        self._change(StreamState.SUBSCRIBED, "")
+
+    async def _ask(self, connection: ClientConnection, operation: str, args: Sequence[Any]) -> None:
+        """Sends an operation and waits for its acknowledgement; data that comes in between is not lost."""
+        request_id = f"{operation}-{time.monotonic_ns()}"
+        await connection.send(_text({"req_id": request_id, "op": operation, "args": args}))
+        try:
+            async with asyncio.timeout(self._ack_within_s):
+                while True:
+                    frame = self._read(await connection.recv(decode=False))
+                    if frame is None:
+                        continue
+                    # Not every server echoes the id of an auth request.
+                    if frame.get("op") == operation and frame.get("req_id", "") in (request_id, ""):
+                        break
+                    self._deliver(frame)
+        except TimeoutError:
+            raise TimeoutError(f"{operation} not acknowledged") from None
+        if not frame.get("success", frame.get("retCode") == 0):
+            said = frame.get("ret_msg") or frame.get("retMsg") or "no reason given"
+            raise _Refused(f"{self._url}: {operation} refused: {said}")
+
+    async def _read_all(self, connection: ClientConnection) -> None:
+        """Reads until the connection ends, which raises."""
+        while True:
+            frame = self._read(await connection.recv(decode=False))
+            if frame is not None:
+                self._deliver(frame)
+
+    async def _watch(self, connection: ClientConnection) -> str:
+        """Pings; ends with the reason once the connection is not heard any more, having cut it off."""
+        while True:
+            await asyncio.sleep(self._ping_s)
+            now = time.monotonic()
+            silent_s, no_data_s = now - self._last_heard, now - self._last_data
+            if silent_s > self._silent_s:
+                reason = f"nothing heard for {silent_s:.1f} s"
+            elif self._data_silent_s is not None and no_data_s > self._data_silent_s:
+                reason = f"no data for {no_data_s:.1f} s"
+            else:
+                # A half-open connection takes bytes until its buffer is full: never wait on sending alone.
+                with contextlib.suppress(TimeoutError, WebSocketException):
+                    async with asyncio.timeout(self._ping_s):
+                        await connection.send(_text({"req_id": "ping", "op": "ping"}))
+                continue
+            # Not a closing handshake: the other side does not answer.
+            connection.transport.abort()
+            return reason
+
+    def _read(self, message: bytes) -> Frame | None:
+        self._last_heard = time.monotonic()
+        try:
+            frame = orjson.loads(message)
+        except orjson.JSONDecodeError as error:
+            self._on_garbage(UnknownMessage(f"not JSON: {error}", message.decode(errors="backslashreplace")))
+            return None
+        if not isinstance(frame, dict):
+            self._on_garbage(UnknownMessage("not a JSON object", frame))
+            return None
+        return frame
+
+    def _deliver(self, frame: Frame) -> None:
+        if "topic" in frame:
+            self._last_data = self._last_heard
+            self.frames += 1
+            self._on_frame(frame)
+        elif frame.get("op") not in ("ping", "pong"):
+            self._on_garbage(UnknownMessage("neither data nor an answer that was awaited", dict(frame)))
+
+    def _change(self, state: StreamState, reason: str) -> None:
+        if state is not self.state or reason:
+            self.state = state
+            self._on_state(state, reason)
+
+
+def _requests(topics: Sequence[str]) -> Iterator[list[str]]:
+    """The topics of each subscribe request. One request must not mix private topics of all categories (`order`) with
+    those of one (`order.linear`)."""
+    for with_category in (False, True):
+        alike = [topic for topic in topics if ("." in topic) is with_category]
+        for first in range(0, len(alike), _TOPICS_PER_REQUEST):
+            yield alike[first : first + _TOPICS_PER_REQUEST]
+
+
+def _text(message: Mapping[str, Any]) -> str:
+    return orjson.dumps(message).decode()

@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum, unique
+
+from alpha.domain.ids import AccountName, BotId
+from alpha.ledger.connection import Connection, as_json, transaction
+
+
+@unique
+class Severity(StrEnum):
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+    CRITICAL = "critical"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alert:
+    """Something a person should know. `kind` is a constant name, `at` the wall clock of the service that saw it."""
+
+    kind: str
+    text: str
+    severity: Severity
+    service: str
+    at: datetime
+    account: AccountName | None = None
+    bot: BotId | None = None
+    fields: Mapping[str, object] = field(default_factory=dict)
+
+
+def add_alert(connection: Connection, alert: Alert) -> int:
+    """Appends the alert and returns its number. Append-only: delivery is noted elsewhere."""
+    with transaction(connection) as cursor:
+        cursor.execute(
+            """
+            INSERT INTO trading.alerts (at, service, kind, severity, account, bot, text, fields)
+            VALUES (%s, %s, %s, %s, %s, %s, %s, %s) RETURNING id
+            """,
+            (
+                alert.at,
+                alert.service,
+                alert.kind,
+                alert.severity.value,
+                alert.account,
+                alert.bot,
+                alert.text,
+                as_json(dict(alert.fields)),
+            ),
+        )
+        (number,) = cursor.fetchone() or (0,)
+    return int(number)
+
+
+def alerts_after(connection: Connection, number: int, limit: int = 100) -> list[tuple[int, Alert]]:
+    """Alerts with a higher number, oldest first."""
+    with transaction(connection) as cursor:
+        cursor.execute(
+            "SELECT id, at, service, kind, severity, account, bot, text, fields FROM trading.alerts"
+            " WHERE id > %s ORDER BY id LIMIT %s",
+            (number, limit),
+        )
+        return [
+            (
+                found,
+                Alert(
+                    kind=kind,
+                    text=text,
+                    severity=Severity(severity),
+                    service=service,
+                    at=at,
+                    account=account,
+                    bot=bot,
+                    fields=fields,
+                ),
+            )
+            for found, at, service, kind, severity, account, bot, text, fields in cursor.fetchall()
+        ]

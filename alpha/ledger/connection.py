@@ -1,0 +1,162 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import orjson
+import psycopg2
+from psycopg2.extensions import connection as _PsycopgConnection
+from psycopg2.extensions import cursor as Cursor
+from psycopg2.extras import Json
+
+from alpha.domain.errors import AlphaError
+from alpha.domain.ids import AccountName
+
+__all__ = [
+    "Connection",
+    "Cursor",
+    "Dsn",
+    "Fenced",
+    "LedgerError",
+    "LedgerRefused",
+    "LedgerUnavailable",
+    "as_json",
+    "connect",
+    "transaction",
+]
+
+
+class LedgerError(AlphaError):
+    """Root of what PostgreSQL can answer."""
+
+
+class LedgerUnavailable(LedgerError):
+    """PostgreSQL cannot be reached, is too slow, or ended the connection. Try again, on a new connection when it is closed.
+
+    `commit_unknown` is True when the answer to COMMIT was lost: the work may be done, so repeat it only where a repeat
+    changes nothing (the recorder, upserts). Otherwise nothing was written.
+    """
+
+    def __init__(self, text: str, *, commit_unknown: bool = False) -> None:
+        super().__init__(text)
+        self.commit_unknown = commit_unknown
+
+
+class LedgerRefused(LedgerError):
+    """PostgreSQL said no: permission, constraint, append-only table. Nothing was written; the same again fails again."""
+
+
+class Fenced(LedgerRefused):
+    """Another holder took these accounts: whoever is told this stops writing for them."""
+
+    def __init__(self, accounts: tuple[AccountName, ...]) -> None:
+        super().__init__(f"another listener holds {', '.join(accounts)}: its epoch is newer, nothing was written")
+        self.accounts = accounts
+
+
+@dataclass(frozen=True, slots=True)
+class Dsn:
+    """Where a database is and who asks. `host` may be the folder of a Unix socket."""
+
+    host: str
+    port: int
+    dbname: str
+    user: str
+    password: str = field(repr=False)
+
+
+class Connection(_PsycopgConnection):
+    """A psycopg2 connection that knows how deep in `transaction` it is. One thread uses it at a time."""
+
+    transaction_depth: int = 0
+    transaction_prelude: str = ""
+
+
+def connect(dsn: Dsn, application_name: str, statement_timeout_s: float = 10, *, pooled: bool = False) -> Connection:
+    """A connection whose times come back in UTC. Raises LedgerUnavailable.
+
+    `pooled` is for PgBouncer in transaction mode, which keeps no session settings: they are then made in each
+    transaction.
+    """
+    settings = {"TimeZone": "UTC", "statement_timeout": f"{int(statement_timeout_s * 1000)}"}
+    options = " ".join(f"-c {name}={value}" for name, value in settings.items())
+    try:
+        connection: Connection = psycopg2.connect(
+            host=dsn.host,
+            port=dsn.port,
+            dbname=dsn.dbname,
+            user=dsn.user,
+            password=dsn.password,
+            application_name=application_name,
+            connect_timeout=5,
+            keepalives_idle=10,
+            keepalives_interval=5,
+            keepalives_count=3,
+            tcp_user_timeout=15_000,
+            connection_factory=Connection,
+            **({} if pooled else {"options": options}),
+        )
+    except psycopg2.OperationalError as error:
+        raise LedgerUnavailable(
+            f"PostgreSQL at {dsn.host}:{dsn.port} does not let {dsn.user} into {dsn.dbname}: {_first_line(error)}"
+        ) from error
+    if pooled:
+        connection.transaction_prelude = ";".join(f"SET LOCAL {name} = '{value}'" for name, value in settings.items())
+    return connection
+
+
+@contextmanager
+def transaction(connection: Connection) -> Iterator[Cursor]:
+    """A cursor in a transaction: committed at the end, rolled back on any error. Inside another one it joins that.
+
+    Raises LedgerUnavailable or LedgerRefused for what the driver raises; other errors pass through.
+    """
+    if connection.transaction_depth:
+        with connection.cursor() as cursor:
+            yield cursor
+        return
+    connection.transaction_depth += 1
+    committing = False
+    try:
+        with connection.cursor() as cursor:
+            if connection.transaction_prelude:
+                cursor.execute(connection.transaction_prelude)
+            yield cursor
+        committing = True
+        connection.commit()
+    except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
+        _roll_back(connection)
+        raise LedgerUnavailable(
+            f"PostgreSQL did not finish: {_first_line(error)}", commit_unknown=committing and error.pgcode is None
+        ) from error
+    except psycopg2.Error as error:
+        _roll_back(connection)
+        raise LedgerRefused(f"PostgreSQL refused: {_first_line(error)}") from error
+    except BaseException:
+        _roll_back(connection)
+        raise
+    finally:
+        connection.transaction_depth -= 1
+
+
+def as_json(value: object) -> Json:
+    """A parameter for a jsonb column; money goes in as strings."""
+    return Json(value, dumps=_dumps)
+
+
+def _dumps(value: object) -> str:
+    return orjson.dumps(value, default=str, option=orjson.OPT_SORT_KEYS).decode()
+
+
+def _roll_back(connection: Connection) -> None:
+    try:
+        connection.rollback()
+    except psycopg2.Error:
+        # The connection is gone, and with it the transaction.
+        connection.close()
+
+
+def _first_line(error: psycopg2.Error) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__

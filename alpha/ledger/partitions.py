@@ -1,0 +1,33 @@
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, date, datetime
+from enum import StrEnum, unique
+
+from alpha.ledger.connection import Cursor
+
+
+@unique
+class MonthState(StrEnum):
+    MADE = "made"
+    PRESENT = "present"
+    STRANDED = "stranded"
+    """The default partition holds fills of the month already: it cannot be added until somebody moves them."""
+
+
+def month_of(time: datetime) -> date:
+    """First day of the month, in UTC, whose partition holds a fill of this time."""
+    return time.astimezone(UTC).date().replace(day=1)
+
+
+def ensure_months(cursor: Cursor, months: Iterable[date]) -> dict[date, MonthState]:
+    """Makes the partitions of trading.fills that are missing.
+
+    Call it before the transaction reads fills: a second writer doing the same would otherwise wait for a lock that this
+    one holds, while this one waits for it.
+    """
+    cursor.execute(
+        "SELECT month, trading.ensure_fills_partition(month) FROM unnest(%s::date[]) AS month ORDER BY month",
+        (sorted(months),),
+    )
+    return {month: MonthState(state) for month, state in cursor.fetchall()}

@@ -1,0 +1,1 @@
+"""Redis: what is live now. The only place with keys; all of it can be rebuilt."""

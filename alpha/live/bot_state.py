@@ -1,0 +1,24 @@
+"""`{bot}:state`: a copy of what a bot keeps, for whoever looks; the bot itself resumes from the ledger's row."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import redis
+
+from alpha.domain.ids import BotId
+
+
+def state_key(bot: BotId) -> str:
+    return f"{bot}:state"
+
+
+def write_state(client: redis.Redis, bot: BotId, state: dict[str, Any]) -> None:
+    """In the bot's own database. The state is JSON already: money in it is a string."""
+    client.set(state_key(bot), json.dumps(state, separators=(",", ":")))
+
+
+def read_state(client: redis.Redis, bot: BotId) -> dict[str, Any] | None:
+    text = client.get(state_key(bot))
+    return None if text is None else dict(json.loads(str(text)))

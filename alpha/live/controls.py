@@ -1,0 +1,78 @@
+"""The mirror of `trading.controls` in the state database: what the trader allows, within a second, without a query.
+
+The mirror says when it was last refreshed; a mirror that is not fresh allows nothing.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import redis
+
+from alpha.ledger.controls import Control, DesiredState
+from alpha.live.answers import hash_of, write_hash
+from alpha.live.connection import LiveStateError
+from alpha.live.wire import ms, now, parse_ms
+
+FRESH_FOR = timedelta(seconds=5)
+KEY = "controls"
+_REFRESHED_AT = "refreshed_at"
+
+
+@dataclass(frozen=True, slots=True)
+class LiveControls:
+    """Every control row by scope, and the wall time at which the listener last read them from the ledger."""
+
+    refreshed_at: datetime
+    by_scope: Mapping[str, Control]
+
+    def is_fresh(self, at: datetime | None = None) -> bool:
+        return (at or now()) - self.refreshed_at < FRESH_FOR
+
+
+def write_controls(client: redis.Redis, controls: Mapping[str, Control], *, at: datetime) -> None:
+    """Make the mirror exactly these rows, as read from the ledger at wall time `at`."""
+    fields = {scope: _to_json(control) for scope, control in controls.items()}
+    pipe = client.pipeline(transaction=True)
+    pipe.delete(KEY)
+    write_hash(pipe, KEY, {**fields, _REFRESHED_AT: ms(at)})
+    pipe.execute()
+
+
+def read_controls(client: redis.Redis) -> LiveControls | None:
+    """The mirror, or None when there is none (which allows nothing). Raises LiveStateError for what is not ours."""
+    fields = hash_of(client, KEY)
+    refreshed_at = parse_ms(fields.pop(_REFRESHED_AT, None))
+    if refreshed_at is None:
+        return None
+    return LiveControls(refreshed_at, {name: _from_json(name, text) for name, text in fields.items()})
+
+
+def _to_json(control: Control) -> str:
+    return json.dumps(
+        {
+            "entries_allowed": control.entries_allowed,
+            "desired_state": control.desired_state.value,
+            "by": control.by,
+            "why": control.why,
+            "at": control.at.isoformat(),
+        }
+    )
+
+
+def _from_json(scope: str, text: str) -> Control:
+    try:
+        raw = json.loads(text)
+        return Control(
+            scope=scope,
+            entries_allowed=raw["entries_allowed"],
+            desired_state=DesiredState(raw["desired_state"]),
+            by=raw["by"],
+            why=raw["why"],
+            at=datetime.fromisoformat(raw["at"]),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise LiveStateError(f"Redis key {KEY} does not hold controls ({error!r}); delete it: it is rebuilt") from error

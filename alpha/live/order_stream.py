@@ -1,0 +1,125 @@
+"""`{bot}:orders`, the stream of a bot's order reports, and `{bot}:open_orders`, its orders that are not terminal."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+import redis
+
+from alpha.domain.ids import AccountName, BotId, OrderId, Symbol
+from alpha.domain.order import Order, OrderStatus, OrderType
+from alpha.domain.side import Side
+from alpha.live.answers import entries_after, hash_of
+from alpha.live.connection import LiveStateError
+
+KEPT = 2_000
+_MONEY = ("price", "average_price", "trigger_price", "take_profit", "stop_loss")
+
+
+def orders_key(bot: BotId) -> str:
+    return f"{bot}:orders"
+
+
+def open_orders_key(bot: BotId) -> str:
+    return f"{bot}:open_orders"
+
+
+def publish(client: redis.Redis, bot: BotId, orders: Iterable[Order]) -> None:
+    """Append the reports and keep the open ones current. The caller gives only reports that supersede earlier ones."""
+    pipe = client.pipeline(transaction=True)
+    for order in orders:
+        text = order_to_json(order)
+        pipe.xadd(orders_key(bot), {"order": text}, maxlen=KEPT, approximate=True)
+        if order.status.is_terminal:
+            pipe.hdel(open_orders_key(bot), order.order_id)
+        else:
+            pipe.hset(open_orders_key(bot), order.order_id, text)
+    pipe.execute()
+
+
+def replace_open_orders(client: redis.Redis, bot: BotId, orders: Iterable[Order]) -> None:
+    """Make the open orders exactly these, as after asking the exchange."""
+    pipe = client.pipeline(transaction=True)
+    pipe.delete(open_orders_key(bot))
+    for order in orders:
+        pipe.hset(open_orders_key(bot), order.order_id, order_to_json(order))
+    pipe.execute()
+
+
+def open_orders(client: redis.Redis, bot: BotId) -> list[Order]:
+    """The bot's orders that may still fill, oldest first. Raises LiveStateError for what is not ours."""
+    found = [order_from_json(text) for text in hash_of(client, open_orders_key(bot)).values()]
+    return sorted(found, key=lambda order: (order.created_at, order.order_id))
+
+
+def read(
+    client: redis.Redis, bot: BotId, *, after: str = "0", limit: int = 500, block_ms: int | None = None
+) -> list[tuple[str, Order]]:
+    """Order reports after a stream id ("0" from the oldest kept, "$" only new ones), each with its own id."""
+    key = orders_key(bot)
+    entries = entries_after(client, {key: after}, limit=limit, block_ms=block_ms).get(key, [])
+    return [(entry_id, order_from_json(entry["order"])) for entry_id, entry in entries]
+
+
+def order_to_json(order: Order) -> str:
+    """One line of JSON with every field of the order."""
+    raw: dict[str, Any] = {
+        "account": order.account,
+        "category": order.category,
+        "symbol": order.symbol,
+        "order_id": order.order_id,
+        "order_link_id": order.order_link_id,
+        "side": order.side.value,
+        "order_type": order.order_type.value,
+        "time_in_force": order.time_in_force,
+        "status": order.status.value,
+        "quantity": str(order.quantity),
+        "filled_quantity": str(order.filled_quantity),
+        "reduce_only": order.reduce_only,
+        "position_idx": order.position_idx,
+        "create_type": order.create_type,
+        "stop_order_type": order.stop_order_type,
+        "reject_reason": order.reject_reason,
+        "cancel_type": order.cancel_type,
+        "created_at": order.created_at.isoformat(),
+        "updated_at": order.updated_at.isoformat(),
+    }
+    for name in _MONEY:
+        value = getattr(order, name)
+        raw[name] = None if value is None else str(value)
+    return json.dumps(raw, separators=(",", ":"))
+
+
+def order_from_json(text: str) -> Order:
+    """Raises LiveStateError when the text is not what `order_to_json` writes."""
+    try:
+        raw: dict[str, Any] = json.loads(text)
+        money = {name: None if raw[name] is None else Decimal(raw[name]) for name in _MONEY}
+        return Order(
+            account=AccountName(raw["account"]),
+            category=raw["category"],
+            symbol=Symbol(raw["symbol"]),
+            order_id=OrderId(raw["order_id"]),
+            order_link_id=raw["order_link_id"],
+            side=Side(raw["side"]),
+            order_type=OrderType(raw["order_type"]),
+            time_in_force=raw["time_in_force"],
+            status=OrderStatus(raw["status"]),
+            quantity=Decimal(raw["quantity"]),
+            filled_quantity=Decimal(raw["filled_quantity"]),
+            reduce_only=raw["reduce_only"],
+            position_idx=raw["position_idx"],
+            create_type=raw["create_type"],
+            stop_order_type=raw["stop_order_type"],
+            reject_reason=raw["reject_reason"],
+            cancel_type=raw["cancel_type"],
+            created_at=datetime.fromisoformat(raw["created_at"]),
+            updated_at=datetime.fromisoformat(raw["updated_at"]),
+            **money,
+        )
+    except (KeyError, TypeError, ValueError, ArithmeticError) as error:
+        raise LiveStateError(f"not an order in Redis ({error!r}); delete it: it is rebuilt") from error

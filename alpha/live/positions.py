@@ -1,0 +1,158 @@
+"""Live positions: one hash per bot, symbol and position side, in the bot's own database."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal, InvalidOperation
+
+import redis
+
+from alpha.domain.errors import InvalidValue
+from alpha.domain.ids import BotId, Symbol
+from alpha.domain.position import Position
+from alpha.live.answers import hash_of
+from alpha.live.connection import LiveStateError
+from alpha.live.wire import money, ms, now, parse_money, parse_ms
+
+FRESH_FOR = timedelta(seconds=5)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LivePosition:
+    """A position as the platform holds it now. A row that is missing is unknown, never flat: flat rows are written.
+
+    `seq` is the exchange's cross sequence of the last fill in it (-1 when the symbol never traded), `epoch` that of the
+    listener which wrote it; `changed_at` is the exchange's (market) time of the state, `updated_at` the wall time at
+    which the listener last said that this is still so. `drifted`: the fold of the ledger's fills and the exchange
+    disagree for longer than fills are in flight, so nothing may open risk on it.
+    """
+
+    bot: BotId
+    symbol: Symbol
+    position: Position
+    position_idx: int = 0
+    mark_price: Decimal | None = None
+    unrealized_pnl: Decimal | None = None
+    liq_price: Decimal | None = None
+    stop_loss: Decimal | None = None
+    take_profit: Decimal | None = None
+    trailing_stop: Decimal | None = None
+    drifted: bool = False
+    seq: int = -1
+    epoch: int = 0
+    changed_at: datetime
+    updated_at: datetime
+
+    def is_fresh(self, at: datetime | None = None) -> bool:
+        """Whether the listener confirmed it within the last 5 s of wall time."""
+        return (at or now()) - self.updated_at < FRESH_FOR
+
+
+def position_key(bot: BotId, symbol: Symbol, position_idx: int = 0) -> str:
+    return f"{bot}:position:{symbol}" + (f":{position_idx}" if position_idx else "")
+
+
+_WRITE = """
+local held = redis.call('HMGET', KEYS[1], 'epoch', 'seq', 'changed_at')
+if held[1] then
+  local older = {tonumber(held[1]), tonumber(held[2]), tonumber(held[3])}
+  for i = 1, 3 do
+    local new = tonumber(ARGV[i])
+    if new > older[i] then break end
+    if new < older[i] then return 0 end
+  end
+end
+redis.call('HSET', KEYS[1], unpack(ARGV, 4))
+return 1
+"""
+"""Later (epoch, seq, changed_at) replaces earlier; an equal one is the same state told again and is written."""
+
+_CONFIRM = """
+if redis.call('HGET', KEYS[1], 'epoch') ~= ARGV[1] then return 0 end
+redis.call('HSET', KEYS[1], 'updated_at', ARGV[2], 'drifted', ARGV[3])
+return 1
+"""
+
+
+def write(client: redis.Redis, positions: Iterable[LivePosition]) -> int:
+    """Write those that are not older than what is there; answers how many were. One round trip."""
+    pipe = client.pipeline(transaction=False)
+    for position in positions:
+        fields = _fields(position)
+        flat = [part for pair in fields.items() for part in pair]
+        order = [str(position.epoch), str(position.seq), ms(position.changed_at)]
+        pipe.eval(_WRITE, 1, position_key(position.bot, position.symbol, position.position_idx), *order, *flat)
+    return sum(pipe.execute())
+
+
+def confirm(client: redis.Redis, positions: Iterable[LivePosition], *, at: datetime) -> list[LivePosition]:
+    """Say at wall time `at` that the positions are still so (and whether they drifted). Answers those that are not in
+    Redis under their epoch, and so have to be written again."""
+    asked = list(positions)
+    pipe = client.pipeline(transaction=False)
+    for position in asked:
+        key = position_key(position.bot, position.symbol, position.position_idx)
+        pipe.eval(_CONFIRM, 1, key, str(position.epoch), ms(at), "1" if position.drifted else "0")
+    return [position for position, done in zip(asked, pipe.execute(), strict=True) if not done]
+
+
+def read(client: redis.Redis, bot: BotId, symbol: Symbol, position_idx: int = 0) -> LivePosition | None:
+    """The position, or None when nothing is known of it. `is_fresh()` says whether it may be relied on.
+
+    Raises LiveStateError when the row is not one of ours.
+    """
+    fields = hash_of(client, position_key(bot, symbol, position_idx))
+    return _parse(bot, symbol, position_idx, fields) if fields else None
+
+
+def _fields(position: LivePosition) -> dict[str, str]:
+    direction = position.position.direction
+    return {
+        "side": direction.value if direction else "",
+        "size": money(position.position.size),
+        "avg_price": money(position.position.entry_price),
+        "mark_price": money(position.mark_price),
+        "unrealized_pnl": money(position.unrealized_pnl),
+        "liq_price": money(position.liq_price),
+        "stop_loss": money(position.stop_loss),
+        "take_profit": money(position.take_profit),
+        "trailing_stop": money(position.trailing_stop),
+        "drifted": "1" if position.drifted else "0",
+        "seq": str(position.seq),
+        "epoch": str(position.epoch),
+        "changed_at": ms(position.changed_at),
+        "updated_at": ms(position.updated_at),
+    }
+
+
+def _parse(bot: BotId, symbol: Symbol, position_idx: int, fields: dict[str, str]) -> LivePosition:
+    try:
+        size = Decimal(fields["size"])
+        changed_at, updated_at = parse_ms(fields["changed_at"]), parse_ms(fields["updated_at"])
+        if fields["side"] not in ("long", "short", "") or (fields["side"] == "") != (size == 0):
+            raise InvalidValue(f"side {fields['side']!r} with size {size}")
+        if changed_at is None or updated_at is None:
+            raise InvalidValue("no time")
+        return LivePosition(
+            bot=bot,
+            symbol=symbol,
+            position_idx=position_idx,
+            position=Position(-size if fields["side"] == "short" else size, Decimal(fields["avg_price"])),
+            mark_price=parse_money(fields.get("mark_price")),
+            unrealized_pnl=parse_money(fields.get("unrealized_pnl")),
+            liq_price=parse_money(fields.get("liq_price")),
+            stop_loss=parse_money(fields.get("stop_loss")),
+            take_profit=parse_money(fields.get("take_profit")),
+            trailing_stop=parse_money(fields.get("trailing_stop")),
+            drifted=fields.get("drifted") == "1",
+            seq=int(fields["seq"]),
+            epoch=int(fields["epoch"]),
+            changed_at=changed_at,
+            updated_at=updated_at,
+        )
+    except (KeyError, ValueError, InvalidOperation, InvalidValue) as error:
+        raise LiveStateError(
+            f"Redis key {position_key(bot, symbol, position_idx)} is not a position ({error}); delete it: it is rebuilt"
+        ) from error

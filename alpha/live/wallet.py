@@ -1,0 +1,51 @@
+"""`wallet:{account}`: the account's balance as the exchange last said it, in the state database."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+import redis
+
+from alpha.domain.ids import AccountName
+from alpha.live.answers import hash_of, write_hash
+from alpha.live.wire import money, ms, parse_money, parse_ms
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveWallet:
+    """In the settle currency. `updated_at` is the wall time at which the listener heard it."""
+
+    account: AccountName
+    equity: Decimal
+    balance: Decimal
+    available: Decimal
+    updated_at: datetime
+
+
+def wallet_key(account: AccountName) -> str:
+    return f"wallet:{account}"
+
+
+def write_wallet(client: redis.Redis, wallet: LiveWallet) -> None:
+    write_hash(
+        client,
+        wallet_key(wallet.account),
+        {
+            "equity": money(wallet.equity),
+            "balance": money(wallet.balance),
+            "available": money(wallet.available),
+            "updated_at": ms(wallet.updated_at),
+        },
+    )
+
+
+def read_wallet(client: redis.Redis, account: AccountName) -> LiveWallet | None:
+    """None when nothing (complete) is known. The exchange tells of changes by trades and funding, not by marks."""
+    fields = hash_of(client, wallet_key(account))
+    equity, balance = parse_money(fields.get("equity")), parse_money(fields.get("balance"))
+    available, updated_at = parse_money(fields.get("available")), parse_ms(fields.get("updated_at"))
+    if equity is None or balance is None or available is None or updated_at is None:
+        return None
+    return LiveWallet(account=account, equity=equity, balance=balance, available=available, updated_at=updated_at)

@@ -1,0 +1,1 @@
+"""Running the whole platform on one machine: embedded servers and the supervisor of its processes."""

@@ -1,0 +1,32 @@
+"""Which platform a command means: the one running in ALPHA_HOME, else the one that the environment describes."""
+
+from __future__ import annotations
+
+from alpha.config.registry import Registry, load_registry
+from alpha.config.settings import Settings, environment, load_settings
+from alpha.local.errors import NotRunning
+from alpha.local.run_file import attach
+
+
+def environment_of(role: str) -> dict[str, str]:
+    """The environment of a role (owner, listener, bot, reader, commander) in the platform that runs here.
+
+    Without one it is this process's own, for a platform run in another way, where the login decides what is allowed.
+    """
+    own = environment()
+    home = load_settings(own).alpha_home
+    try:
+        running = attach(home)
+    except NotRunning:
+        if not own.get("POSTGRES_PASSWORD"):
+            raise
+        return own
+    if role not in running.env:
+        raise NotRunning(f"the platform in {home} is still starting: try again in a moment")
+    return own | dict(running.env[role])
+
+
+def settings_of(role: str) -> tuple[Settings, Registry]:
+    """Settings and registry in a role of the platform that runs here, or of the environment's. Raises NotRunning."""
+    settings = load_settings(environment_of(role))
+    return settings, load_registry(settings.alpha_bots_file)

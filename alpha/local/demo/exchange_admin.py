@@ -1,0 +1,86 @@
+"""The paper exchange's admin port: the market's clock, and the engine's own counts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+import requests
+
+from alpha.domain.clock import from_ms
+from alpha.domain.errors import AlphaError
+from alpha.domain.side import Side
+
+_TIMEOUT_S = 10.0
+
+
+class AdminUnreachable(AlphaError):
+    """The paper exchange's admin port does not answer."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExchangeState:
+    """What the engine says of itself. `positions` is signed: (account, symbol) -> base units, flat ones left out."""
+
+    market_time: datetime
+    bars: int
+    bars_waited: int
+    orders: int
+    executions: int
+    positions: Mapping[tuple[str, str], Decimal]
+
+
+class ExchangeAdmin:
+    """A client of one admin port. Every method raises AdminUnreachable."""
+
+    def __init__(self, url: str, token: str) -> None:
+        self._url = url
+        self._session = requests.Session()
+        self._session.trust_env = False
+        self._session.headers["X-Admin-Token"] = token
+
+    def state(self) -> ExchangeState:
+        return _state(self._call("GET", "/admin/state"))
+
+    def pause(self, *, when_position_open: bool, within_bars: int) -> ExchangeState:
+        """Stops the market and answers when it stands still.
+
+        With `when_position_open` at the first bar end that finds a position open, at the latest after `within_bars`.
+        """
+        body = {"when_position_open": when_position_open, "within_bars": within_bars}
+        return _state(self._call("POST", "/admin/pause", body))
+
+    def resume(self) -> None:
+        self._call("POST", "/admin/resume")
+
+    def drop_sockets(self, account: str | None = None) -> None:
+        """Cuts the private streams of an account, or of all, without a closing handshake."""
+        self._call("POST", "/admin/drop-sockets", {"account": account})
+
+    def _call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        try:
+            answer = self._session.request(method, self._url + path, json=body, timeout=_TIMEOUT_S)
+            answer.raise_for_status()
+            content: dict[str, Any] = answer.json()
+        except requests.RequestException as error:
+            raise AdminUnreachable(f"the paper exchange's admin port {self._url} does not answer: {error}") from error
+        return content
+
+
+def _state(content: Mapping[str, Any]) -> ExchangeState:
+    positions = {
+        (name, row["symbol"]): Side(row["side"]).sign * Decimal(row["size"])
+        for name, account in content["accounts"].items()
+        for row in account["positions"]
+    }
+    return ExchangeState(
+        market_time=from_ms(int(content["market_time"])),
+        bars=content["bars"],
+        bars_waited=content["bars_waited"],
+        orders=content["orders"],
+        executions=content["executions"],
+        positions={row: size for row, size in positions.items() if size},
+    )

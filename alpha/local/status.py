@@ -1,0 +1,311 @@
+"""`alpha status`: what the platform does now, in one look."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from alpha.config.registry import BotConfig, Registry
+from alpha.config.settings import Settings
+from alpha.domain.ids import AccountName, BotId
+from alpha.ledger.connection import connect
+from alpha.ledger.controls import PLATFORM, Control, DesiredState, account_scope, bot_scope, load_controls
+from alpha.ledger.reading import BotSummary, bot_summaries
+from alpha.live import positions as live_positions
+from alpha.live.connection import LIVE_ERRORS, STATE_DB, LiveStateError, open_redis
+from alpha.live.health import FeedHealth, ListenerHealth, read_feed_health, read_heartbeat, read_listener_health
+from alpha.live.positions import LivePosition
+from alpha.local.errors import NotRunning, Unreachable
+from alpha.local.run_file import RunFile, attach
+
+_ZERO = Decimal(0)
+_SUPERVISED = ("postgres", "valkey", "paper-exchange", "feed", "listener")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BotStatus:
+    """One bot. Amounts in USDT; positions are live state, the rest is the ledger."""
+
+    id: BotId
+    state: str
+    wanted: bool
+    entries_allowed: bool
+    positions: Sequence[LivePosition]
+    stale: bool
+    fills: int
+    trades: int
+    realized_pnl: Decimal
+    fees: Decimal
+    funding: Decimal
+    net_pnl: Decimal
+    last_fill: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Status:
+    """The platform at one moment. `problems` are sentences; without any it is well."""
+
+    at: datetime
+    mode: str
+    pids: Mapping[str, int | None]
+    """The processes of a local platform; empty when it is run in another way."""
+    accounts: Mapping[AccountName, ListenerHealth | None]
+    feed: FeedHealth | None
+    bots: Sequence[BotStatus]
+    problems: Sequence[str]
+
+    @property
+    def ok(self) -> bool:
+        return not self.problems
+
+
+def take_status(settings: Settings, registry: Registry) -> Status:
+    """Asks ledger and live state. Raises LedgerUnavailable, or Unreachable for Redis: without them nothing is known."""
+    running = _running(settings)
+    with closing(connect(settings.pooled_dsn(), "alpha-status", pooled=settings.pooled)) as connection:
+        summaries = bot_summaries(connection)
+        controls = load_controls(connection)
+    ids = running.bots if running is not None else tuple(registry.bots)
+    bots = [registry.bots[BotId(bot)] for bot in ids if BotId(bot) in registry.bots]
+    try:
+        with open_redis(settings.redis(), STATE_DB) as redis:
+            accounts = {account: read_listener_health(redis, account) for account in registry.accounts}
+            feed = read_feed_health(redis)
+        found = [_bot_status(settings, bot, summaries.get(bot.id), controls) for bot in bots]
+    except LIVE_ERRORS as error:
+        raise Unreachable(f"Redis at {settings.redis_host}:{settings.redis_port} does not answer: {error}") from error
+    pids = {} if running is None else {name: running.pids.get(name) for name in _expected(running)}
+    at = datetime.now(UTC)
+    return Status(
+        at=at,
+        mode=settings.alpha_mode,
+        pids=pids,
+        accounts=accounts,
+        feed=feed,
+        bots=found,
+        problems=problems_of(accounts, feed, found, pids, at),
+    )
+
+
+def print_status(status: Status, *, as_json: bool) -> None:
+    """As JSON, as tables on a terminal, else as plain lines."""
+    console = Console()
+    if as_json:
+        print(json.dumps(to_json(status)))
+    elif console.is_terminal:
+        _print_tables(console, status)
+    else:
+        print("\n".join(plain_lines(status)))
+
+
+def to_json(status: Status) -> dict[str, Any]:
+    """Money as strings, times in ISO form."""
+    return {
+        "ok": status.ok,
+        "problems": list(status.problems),
+        "at": status.at.isoformat(),
+        "mode": status.mode,
+        "processes": dict(status.pids),
+        "feed": None
+        if status.feed is None
+        else {
+            "state": status.feed.state,
+            "live": status.feed.is_live(status.at),
+            "last_bar_at": _iso(status.feed.last_bar_at),
+        },
+        "accounts": {
+            name: None
+            if health is None
+            else {
+                "state": health.state,
+                "live": health.is_live(status.at),
+                "proven_until": _iso(health.proven_until),
+                "backlog": health.backlog,
+                "drifted": health.drifted,
+            }
+            for name, health in status.accounts.items()
+        },
+        "bots": {
+            bot.id: {
+                "state": bot.state,
+                "wanted": bot.wanted,
+                "entries_allowed": bot.entries_allowed,
+                "positions": [
+                    {
+                        "symbol": live.symbol,
+                        "quantity": str(live.position.quantity),
+                        "entry_price": str(live.position.entry_price),
+                        "unrealized_pnl": None if live.unrealized_pnl is None else str(live.unrealized_pnl),
+                        "stop_loss": None if live.stop_loss is None else str(live.stop_loss),
+                    }
+                    for live in bot.positions
+                ],
+                "fills": bot.fills,
+                "trades": bot.trades,
+                "realized_pnl": str(bot.realized_pnl),
+                "fees": str(bot.fees),
+                "funding": str(bot.funding),
+                "net_pnl": str(bot.net_pnl),
+                "last_fill": bot.last_fill,
+            }
+            for bot in status.bots
+        },
+    }
+
+
+def plain_lines(status: Status) -> list[str]:
+    """One line per thing, for logs and pipes."""
+    lines = [f"mode {status.mode}, {'all well' if status.ok else f'{len(status.problems)} problems'}"]
+    lines += [f"problem: {problem}" for problem in status.problems]
+    lines += [f"process {name} {'down' if pid is None else f'pid {pid}'}" for name, pid in status.pids.items()]
+    lines.append(f"feed {_feed(status)}")
+    lines += [f"account {name} {_account(health, status.at)}" for name, health in status.accounts.items()]
+    for bot in status.bots:
+        lines.append(
+            f"bot {bot.id} {bot.state}{_restrictions(bot)}, {', '.join(map(_position, bot.positions)) or 'flat'}, "
+            f"{bot.fills} fills, {bot.trades} trades, realized {bot.realized_pnl:.2f}, fees {bot.fees:.2f}, "
+            f"net {bot.net_pnl:.2f}, last fill {bot.last_fill or 'none'}"
+        )
+    return lines
+
+
+def _print_tables(console: Console, status: Status) -> None:
+    bots = Table(box=None, header_style="bold")
+    for title in ("bot", "state", "position", "last fill"):
+        bots.add_column(title)
+    for title in ("fills", "trades", "realized", "fees", "net"):
+        bots.add_column(title, justify="right")
+    for bot in status.bots:
+        bots.add_row(
+            Text(bot.id, style="cyan"),
+            bot.state + _restrictions(bot),
+            "\n".join(map(_position, bot.positions)) or "flat",
+            bot.last_fill or "-",
+            str(bot.fills),
+            str(bot.trades),
+            f"{bot.realized_pnl:+,.2f}",
+            f"{bot.fees:,.2f}",
+            f"{bot.net_pnl:+,.2f}",
+        )
+    console.print(bots)
+    health = Table(box=None, show_header=False)
+    health.add_row("mode", status.mode)
+    health.add_row("feed", _feed(status))
+    for name, account in status.accounts.items():
+        health.add_row(f"account {name}", _account(account, status.at))
+    if status.pids:
+        health.add_row("processes", ", ".join(f"{name} {pid or 'down'}" for name, pid in status.pids.items()))
+    console.print(health)
+    for problem in status.problems:
+        console.print(Text(problem, style="yellow"))
+
+
+def _running(settings: Settings) -> RunFile | None:
+    try:
+        return attach(settings.alpha_home)
+    except NotRunning:
+        return None
+
+
+def _expected(running: RunFile) -> tuple[str, ...]:
+    return tuple(name for name in _SUPERVISED if name != "paper-exchange" or running.exchange_url) + running.bots
+
+
+def _bot_status(
+    settings: Settings, bot: BotConfig, summary: BotSummary | None, controls: Mapping[str, Control]
+) -> BotStatus:
+    indices = (0,) if bot.side is None else (1, 2)
+    with open_redis(settings.redis(), bot.redis_db) as redis:
+        heartbeat = read_heartbeat(redis, bot.id)
+        found: list[LivePosition | None] = []
+        for symbol in bot.symbols:
+            for index in indices:
+                try:
+                    found.append(live_positions.read(redis, bot.id, symbol, index))
+                except LiveStateError:
+                    found.append(None)
+    alive = heartbeat is not None and heartbeat.is_alive()
+    over = [controls[name] for name in (PLATFORM, account_scope(bot.account), bot_scope(bot.id)) if name in controls]
+    last = None if summary is None or summary.last_fill is None else summary.last_fill.fill
+    return BotStatus(
+        id=bot.id,
+        state=heartbeat.state if heartbeat is not None and alive else "silent",
+        wanted=all(control.desired_state is DesiredState.RUNNING for control in over),
+        entries_allowed=all(control.entries_allowed for control in over),
+        positions=[live for live in found if live is not None and not live.position.is_flat],
+        stale=any(live is None or not live.is_fresh() or live.drifted for live in found),
+        fills=summary.fills if summary else 0,
+        trades=summary.trades if summary else 0,
+        realized_pnl=summary.realized_pnl if summary else _ZERO,
+        fees=summary.fees if summary else _ZERO,
+        funding=summary.funding if summary else _ZERO,
+        net_pnl=summary.net_pnl if summary else _ZERO,
+        last_fill=None
+        if last is None
+        else f"{last.exec_time:%Y-%m-%d %H:%M} {last.side} {last.quantity} {last.symbol} at {last.price}",
+    )
+
+
+def problems_of(
+    accounts: Mapping[AccountName, ListenerHealth | None],
+    feed: FeedHealth | None,
+    bots: Sequence[BotStatus],
+    pids: Mapping[str, int | None],
+    at: datetime,
+) -> list[str]:
+    """What is not as it should be, one sentence each."""
+    found = []
+    for name, health in accounts.items():
+        if health is None or not health.is_live(at):
+            found.append(f"account {name} is not heard: {'no listener' if health is None else health.state}")
+        elif health.drifted:
+            found.append(f"account {name}: ledger and exchange disagree; see `alpha verify --account {name}`")
+    if feed is None or not feed.is_live(at):
+        found.append(f"no market data: {'no feed' if feed is None else feed.state}")
+    for bot in bots:
+        if bot.wanted and bot.state == "silent":
+            found.append(f"bot {bot.id} gives no sign of life")
+        if bot.stale:
+            found.append(f"bot {bot.id}: its live positions are not fresh, so it opens none")
+    unwanted = {str(bot.id) for bot in bots if not bot.wanted}
+    found += [f"process {name} is down" for name, pid in pids.items() if pid is None and name not in unwanted]
+    return found
+
+
+def _feed(status: Status) -> str:
+    if status.feed is None:
+        return "silent"
+    return status.feed.state if status.feed.is_live(status.at) else f"silent (was {status.feed.state})"
+
+
+def _account(health: ListenerHealth | None, at: datetime) -> str:
+    if health is None:
+        return "not heard"
+    state = health.state if health.is_live(at) or health.state != "live" else "silent"
+    proven = (
+        "nothing proven yet" if health.proven_until is None else f"proven until {health.proven_until:%Y-%m-%d %H:%M}"
+    )
+    return f"{state}, {proven}, {health.backlog} waiting{', DRIFTED' if health.drifted else ''}"
+
+
+def _restrictions(bot: BotStatus) -> str:
+    words = ([] if bot.wanted else ["stopped"]) + ([] if bot.entries_allowed else ["no entries"])
+    return f" ({', '.join(words)})" if words else ""
+
+
+def _position(live: LivePosition) -> str:
+    stop = f" stop {live.stop_loss}" if live.stop_loss else ""
+    return f"{live.position.quantity:+f} {live.symbol} at {live.position.entry_price:.2f}{stop}"
+
+
+def _iso(time: datetime | None) -> str | None:
+    return None if time is None else time.isoformat()

@@ -1,0 +1,70 @@
+"""`alpha up`: the platform until it is told to stop."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from alpha.config.errors import ConfigError
+from alpha.config.registry import Registry
+from alpha.config.settings import Settings
+from alpha.domain.ids import BotId
+from alpha.local.errors import StartInterrupted
+from alpha.local.platform import Platform, PlatformOptions
+from alpha.local.supervised import Change, ProcessEvent
+from alpha.service.logging import configure_logging
+from alpha.service.shutdown import StopSignal
+
+_TICK_S = 0.1
+
+
+def run_until_stopped(
+    settings: Settings,
+    registry: Registry,
+    *,
+    bots: tuple[BotId, ...],
+    speed: float,
+    candles: Path | None,
+    seed: int,
+) -> int:
+    """Runs these bots in `settings.alpha_home` until SIGTERM or Ctrl-C. Returns the exit code."""
+    if candles is not None and not candles.is_dir():
+        raise ConfigError(f"--candles {candles} is not a folder")
+    home = settings.alpha_home.absolute()
+    options = PlatformOptions(
+        bots=bots,
+        speed=speed,
+        candles=candles,
+        seed=seed,
+        journal=home / "paper-journal.jsonl",
+        state=home / "paper-exchange",
+    )
+    stop = StopSignal().install()
+    configure_logging("supervisor", settings)
+    platform = Platform(home, registry, options, settings=settings, interrupted=stop.is_set, on_progress=_say)
+    try:
+        platform.start()
+        _say(f"running {len(bots)} bots in {home}; `alpha status` in another terminal shows them; Ctrl-C stops")
+        while not stop.wait(_TICK_S):
+            for event in platform.tick():
+                _tell(event)
+    except StartInterrupted:
+        pass
+    finally:
+        platform.stop()
+    _say("stopped")
+    return 0
+
+
+def _say(words: str) -> None:
+    print(f"alpha: {words}", file=sys.stderr, flush=True)
+
+
+def _tell(event: ProcessEvent) -> None:
+    match event.change:
+        case Change.DIED:
+            _say(f"{event.name} ended with code {event.exit_code}; starting it again")
+        case Change.GAVE_UP:
+            _say(f"{event.name} cannot run as configured: {event.words}")
+        case Change.STARTED | Change.STOPPED:
+            _say(f"{event.name} {event.change}")

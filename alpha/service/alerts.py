@@ -1,0 +1,166 @@
+"""`alert()`: what a person should know goes to the log at once, to the bus, and to the ledger for delivery."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections import deque
+from datetime import UTC, datetime
+from typing import Literal
+
+import structlog
+from structlog.typing import FilteringBoundLogger
+
+from alpha.domain.ids import AccountName, BotId
+from alpha.ledger.alerts import Alert, Severity, add_alert
+from alpha.ledger.connection import Connection, Dsn, LedgerRefused, LedgerUnavailable, connect
+from alpha.live import bus
+from alpha.live.connection import BUS_DB, LIVE_ERRORS, RedisAddress, open_redis
+
+__all__ = ["AlertWriter", "Severity"]
+
+log: FilteringBoundLogger = structlog.get_logger(__name__)
+
+_KEPT = 1000
+_RETRY_FIRST_S, _RETRY_LAST_S = 0.2, 5.0
+_LOG_METHOD = {
+    Severity.INFO: "info",
+    Severity.WARNING: "warning",
+    Severity.ERROR: "error",
+    Severity.CRITICAL: "critical",
+}
+
+
+class AlertWriter:
+    """Writes alerts from a thread of its own, so that nobody who alerts waits or fails.
+
+    While the database is away up to 1000 alerts wait, then the oldest give way; all of them are in the log. The bus is
+    told once and not again. Stop with `close`.
+    """
+
+    def __init__(self, dsn: Dsn, redis: RedisAddress | None, service: str) -> None:
+        self._dsn = dsn
+        self._redis = None if redis is None else open_redis(redis, BUS_DB)
+        self._service = service
+        self._waiting: deque[Alert] = deque()
+        self._changed = threading.Condition()
+        self._closing = False
+        self._writing = 0
+        self.dropped = 0
+        """Alerts that reached the log only."""
+        self._thread = threading.Thread(target=self._run, name="alerts", daemon=True)
+        self._thread.start()
+
+    def alert(
+        self,
+        kind: str,
+        text: str,
+        *,
+        severity: Severity | Literal["info", "warning", "error", "critical"] = Severity.WARNING,
+        account: AccountName | None = None,
+        bot: BotId | None = None,
+        **fields: object,
+    ) -> None:
+        """Says something to a person. `kind` is a constant name, `text` a sentence. Never raises, never waits."""
+        alert = Alert(
+            kind=kind,
+            text=text,
+            severity=Severity(severity),
+            service=self._service,
+            at=datetime.now(UTC),
+            account=account,
+            bot=bot,
+            fields=fields,
+        )
+        write = getattr(log, _LOG_METHOD[alert.severity])
+        write("alert", kind=kind, text=text, account=account, bot=bot, fields=fields)
+        with self._changed:
+            if len(self._waiting) >= _KEPT:
+                self._waiting.popleft()
+                self.dropped += 1
+            self._waiting.append(alert)
+            self._changed.notify_all()
+
+    def flush(self, within_s: float) -> bool:
+        """Waits until everything is written. False when that took longer."""
+        with self._changed:
+            return self._changed.wait_for(lambda: not self._waiting and not self._writing, timeout=within_s)
+
+    def close(self, within_s: float = 2.0) -> None:
+        """Writes what waits, for at most `within_s`, and ends."""
+        written = self.flush(within_s)
+        with self._changed:
+            self._closing = True
+            if not written:
+                log.warning("alerts_not_written", count=len(self._waiting) + self._writing)
+            self._changed.notify_all()
+        self._thread.join(timeout=0.5)
+        if self._redis is not None:
+            self._redis.close()
+
+    def _run(self) -> None:
+        connection: Connection | None = None
+        try:
+            while (alert := self._next()) is not None:
+                self._tell_bus(alert)
+                connection = self._write(connection, alert)
+                with self._changed:
+                    self._writing = 0
+                    self._changed.notify_all()
+        finally:
+            if connection is not None:
+                connection.close()
+
+    def _next(self) -> Alert | None:
+        with self._changed:
+            self._changed.wait_for(lambda: self._waiting or self._closing)
+            if self._closing:
+                return None
+            self._writing = 1
+            return self._waiting.popleft()
+
+    def _write(self, connection: Connection | None, alert: Alert) -> Connection | None:
+        """Stores the alert, trying until it works or we are closed. Returns the connection to use next."""
+        pause = _RETRY_FIRST_S
+        while True:
+            try:
+                if connection is None or connection.closed:
+                    connection = connect(self._dsn, f"{self._service}-alerts")
+                add_alert(connection, alert)
+                return connection
+            except LedgerRefused as error:
+                log.error("alert_refused", kind=alert.kind, error=str(error))
+                self.dropped += 1
+                return connection
+            except LedgerUnavailable as error:
+                # A lost answer to COMMIT may make a second row; an alert that comes twice is better than none.
+                log.warning("alert_waits", kind=alert.kind, error=str(error))
+            if connection is not None:
+                connection.close()
+                connection = None
+            with self._changed:
+                if self._changed.wait_for(lambda: self._closing, timeout=pause):
+                    self.dropped += 1
+                    return None
+            pause = min(pause * 2, _RETRY_LAST_S)
+
+    def _tell_bus(self, alert: Alert) -> None:
+        if self._redis is None:
+            return
+        with contextlib.suppress(*LIVE_ERRORS):  # the ledger is the truth, and the notifier reads that
+            bus.publish(
+                self._redis,
+                bus.ALERTS,
+                [
+                    {
+                        "kind": alert.kind,
+                        "text": alert.text,
+                        "severity": alert.severity,
+                        "service": alert.service,
+                        "at": alert.at.isoformat(),
+                        "account": alert.account,
+                        "bot": alert.bot,
+                        "fields": dict(alert.fields),
+                    }
+                ],
+            )

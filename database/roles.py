@@ -1,0 +1,65 @@
+"""Group roles, which carry the grants, and logins, which are members of one group each."""
+
+from __future__ import annotations
+
+from psycopg2 import sql
+
+from alpha.domain.errors import AlphaError
+from alpha.ledger.connection import Connection, transaction
+
+GROUPS = ("ledger_writer", "sync_writer", "bot", "reader", "commander", "backup")
+"""Names for us; in PostgreSQL they are prefixed with `alpha_`, because roles belong to the whole server."""
+
+
+class UnknownGroup(AlphaError):
+    """A login was asked for in a group that does not exist."""
+
+
+def group_role(group: str) -> str:
+    """The role of a group, for example `alpha_ledger_writer`. Raises UnknownGroup."""
+    if group not in GROUPS:
+        raise UnknownGroup(f"there is no group {group!r}; the groups are {', '.join(GROUPS)}")
+    return f"alpha_{group}"
+
+
+def ensure_groups(connection: Connection) -> None:
+    """Makes the group roles that are missing. Needs CREATEROLE only when one is."""
+    with transaction(connection) as cursor:
+        cursor.execute("SELECT rolname FROM pg_roles WHERE rolname LIKE 'alpha\\_%'")
+        present = {name for (name,) in cursor.fetchall()}
+        for role in map(group_role, GROUPS):
+            if role not in present:
+                # Another database of the same server may be migrated at this moment.
+                cursor.execute(
+                    sql.SQL(
+                        "DO $$ BEGIN CREATE ROLE {} NOLOGIN;"
+                        " EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$"
+                    ).format(sql.Identifier(role))
+                )
+
+
+def ensure_login(connection: Connection, name: str, password: str, group: str) -> None:
+    """Makes or changes a login: this password, member of this group and of no other of ours.
+
+    Raises UnknownGroup, or LedgerRefused when the connection's user may not make roles.
+    """
+    role = group_role(group)
+    login = sql.Identifier(name)
+    with transaction(connection) as cursor:
+        cursor.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (name,))
+        verb = "ALTER" if cursor.fetchone() else "CREATE"
+        cursor.execute(
+            sql.SQL(verb + " ROLE {} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE PASSWORD {}").format(
+                login, sql.Literal(password)
+            )
+        )
+        cursor.execute(
+            "SELECT g.rolname FROM pg_auth_members m JOIN pg_roles g ON g.oid = m.roleid"
+            " JOIN pg_roles l ON l.oid = m.member WHERE l.rolname = %s",
+            (name,),
+        )
+        groups = {found for (found,) in cursor.fetchall()}
+        for other in groups & {group_role(each) for each in GROUPS} - {role}:
+            cursor.execute(sql.SQL("REVOKE {} FROM {}").format(sql.Identifier(other), login))
+        if role not in groups:
+            cursor.execute(sql.SQL("GRANT {} TO {}").format(sql.Identifier(role), login))

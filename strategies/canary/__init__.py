@@ -1,0 +1,3 @@
+from strategies.canary.strategy import Canary
+
+__all__ = ["Canary"]

@@ -1,0 +1,3 @@
+from strategies.shortseller.strategy import ShortSeller
+
+__all__ = ["ShortSeller"]

@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from alpha.bot import StrategyParams
+from alpha.domain.ids import Symbol
+
+
+class AssetStops(StrategyParams):
+    """Distances in percent of the price (1 is 1 %)."""
+
+    stop_percent: Decimal = Field(gt=0, lt=100)
+    target_percent: Decimal = Field(gt=0, lt=100)
+    trailing_percent: Decimal = Field(gt=0, lt=100)
+    trailing_activation_percent: Decimal = Field(ge=0, lt=100)
+
+
+class ShortSellerParams(StrategyParams):
+    """The defaults are in parameters.yaml, nowhere else."""
+
+    bar_minutes: int = Field(gt=0)
+    ema_fast_bars: int = Field(gt=0)
+    ema_slow_bars: int = Field(gt=0)
+    warm_up_bars: int = Field(gt=0)
+    crosses_per_day_limit: int = Field(gt=0)
+    trigger_valid_minutes: int = Field(ge=0)
+    margin_percent_per_asset: Decimal = Field(gt=0, le=100)
+    margin_percent_total: Decimal = Field(gt=0, le=100)
+    leverage: Decimal = Field(ge=1, le=100)
+    hold_limit_hours: int = Field(gt=0)
+    cooldown_minutes: int = Field(ge=0)
+    early_close_minutes: int = Field(ge=0)
+    alert_interval_minutes: int = Field(gt=0)
+    alert_move_percent: float = Field(gt=0)
+    alert_move_bars: int = Field(gt=0)
+    alert_volume_ratio: float = Field(gt=0)
+    alert_volume_bars: int = Field(gt=0)
+    alert_ema_gap_percent: float = Field(gt=0)
+    assets: dict[Symbol, AssetStops] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _averages_differ(self) -> Self:
+        if self.ema_fast_bars >= self.ema_slow_bars:
+            raise ValueError("ema_fast_bars must be below ema_slow_bars")
+        if self.warm_up_bars < self.ema_slow_bars:
+            raise ValueError("warm_up_bars must be at least ema_slow_bars")
+        return self

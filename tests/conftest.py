@@ -1,0 +1,114 @@
+"""Real servers for tests: PostgreSQL, Valkey and the paper exchange. Each pytest worker has its own."""
+
+from __future__ import annotations
+
+import itertools
+import secrets
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support import Database
+
+# Imported where they are used, so that tests of pure code do not wait for drivers.
+if TYPE_CHECKING:
+    from alpha.live.connection import RedisAddress
+    from alpha.local.postgres import EmbeddedPostgres
+    from alpha.local.valkey import EmbeddedValkey
+    from tests.exchange_process import ExchangeProcess
+
+GROUPS = ("ledger_writer", "sync_writer", "bot", "reader", "commander", "backup")
+TEMPLATE = "template_migrated"
+
+
+@pytest.fixture(scope="session")
+def server_home() -> Iterator[Path]:
+    """A directory for the servers of this worker, outside pytest's own, which other users cannot enter."""
+    home = Path(tempfile.mkdtemp(prefix="alpha-tests-"))
+    yield home
+    shutil.rmtree(home, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def postgres_server(server_home: Path) -> Iterator[EmbeddedPostgres]:
+    """An embedded PostgreSQL 16, the oldest version that we support, without waiting for the disk."""
+    from alpha.local.postgres import EmbeddedPostgres
+
+    server = EmbeddedPostgres(server_home, major=16, durable=False)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.remove()
+
+
+@pytest.fixture(scope="session")
+def migrated_template(postgres_server: EmbeddedPostgres) -> Database:
+    """A migrated database that nobody connects to, from which each test's own is copied, and the logins."""
+    from alpha.ledger.connection import connect
+    from database.migrate import migrate
+    from database.roles import ensure_login
+
+    postgres_server.create_database(TEMPLATE)
+    owner = postgres_server.dsn(dbname=TEMPLATE)
+    migrate(owner)
+    template = Database(owner)
+    connection = connect(owner, "tests")
+    try:
+        for group in GROUPS:
+            login, password = f"test_{group}", secrets.token_urlsafe(12)
+            ensure_login(connection, login, password, group)
+            template.passwords[group] = (login, password)
+    finally:
+        connection.close()
+    return template
+
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture
+def database(postgres_server: EmbeddedPostgres, migrated_template: Database) -> Iterator[Database]:
+    """A migrated database of the test's own."""
+    name = f"test_{next(_numbers)}"
+    postgres_server.create_database(name, template=TEMPLATE)
+    yield Database(postgres_server.dsn(dbname=name), dict(migrated_template.passwords))
+    if postgres_server.running:
+        postgres_server.drop_database(name)
+
+
+@pytest.fixture(scope="session")
+def valkey_server(server_home: Path) -> Iterator[EmbeddedValkey]:
+    """An embedded Valkey."""
+    from alpha.local.valkey import EmbeddedValkey
+
+    server = EmbeddedValkey(server_home)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.remove()
+
+
+@pytest.fixture
+def redis_address(valkey_server: EmbeddedValkey) -> RedisAddress:
+    """The address of an empty Valkey."""
+    from alpha.live.connection import open_redis
+
+    address = valkey_server.address()
+    with open_redis(address, 0) as client:
+        client.flushall()
+    return address
+
+
+@pytest.fixture
+def paper_exchange(tmp_path: Path) -> Iterator[ExchangeProcess]:
+    """The paper exchange as a process of its own, with two accounts on a synthetic market."""
+    from tests.exchange_process import ExchangeProcess
+
+    with ExchangeProcess(tmp_path) as exchange:
+        yield exchange

@@ -1,0 +1,331 @@
+"""The stream client against connections that break in every way we know."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from alpha.exchange.backoff import Backoff
+from alpha.exchange.errors import UnknownMessage
+from alpha.exchange.signing import stream_signature
+from alpha.exchange.stream import Frame, StreamClient, StreamState
+from tests.integration.client.conftest import KEYS
+from tests.integration.client.stub_exchange import (
+    Socket,
+    StubExchange,
+    acknowledge,
+    freeze,
+    messages,
+    serve,
+    subscribed,
+)
+from tests.support import eventually, free_port
+
+TOPICS = ("execution", "order", "position", "wallet")
+EXECUTION = {"topic": "execution", "creationTime": 1, "data": []}
+C, A, S, STALE, CLOSED = (
+    StreamState.CONNECTING,
+    StreamState.AUTHENTICATED,
+    StreamState.SUBSCRIBED,
+    StreamState.STALE,
+    StreamState.CLOSED,
+)
+
+
+class Heard:
+    """What a stream client told."""
+
+    def __init__(self) -> None:
+        self.frames: list[Frame] = []
+        self.garbage: list[UnknownMessage] = []
+        self.states: list[tuple[StreamState, str]] = []
+
+    @property
+    def names(self) -> list[StreamState]:
+        return [state for state, _ in self.states]
+
+    @property
+    def reasons(self) -> list[str]:
+        return [reason for state, reason in self.states if state is STALE]
+
+
+async def soon(check: Callable[[], Any], what: str, within_s: float = 5.0) -> None:
+    await asyncio.to_thread(eventually, check, within_s, what)
+
+
+@asynccontextmanager
+async def running(
+    url: str, topics: Sequence[str] = TOPICS, *, public: bool = False, **options: Any
+) -> AsyncIterator[tuple[StreamClient, Heard]]:
+    """A client with times short enough for tests, stopped at the end."""
+    heard = Heard()
+    client = StreamClient(
+        url,
+        topics,
+        None if public else KEYS,
+        on_state=lambda state, reason: heard.states.append((state, reason)),
+        on_garbage=heard.garbage.append,
+        **{
+            "on_frame": heard.frames.append,
+            "ping_s": 0.05,
+            "silent_s": 0.3,
+            "ack_within_s": 0.5,
+            "stable_after_s": 0.1,
+            "refused_pause_s": 0.05,
+            "backoff": Backoff(first_s=0.01, cap_s=0.05),
+            **options,
+        },
+    )
+    stop = asyncio.Event()
+    task = asyncio.create_task(client.run(stop))
+    try:
+        yield client, heard
+    finally:
+        stop.set()
+        await asyncio.wait_for(task, 3)
+    assert heard.states[-1] == (CLOSED, "stopped")
+
+
+async def test_a_private_stream_authenticates_subscribes_and_delivers(stub: StubExchange) -> None:
+    seen: list[dict[str, Any]] = []
+
+    async def script(socket: Socket) -> None:
+        async for message in messages(socket):
+            seen.append(message)
+            if message["op"] == "ping":
+                await socket.send_json({"op": "pong", "args": ["1"]})
+                continue
+            await acknowledge(socket, message)
+            if message["op"] == "subscribe":
+                await socket.send_json(EXECUTION)
+
+    stub.scripts = [script]
+    async with running(stub.endpoints.private_url) as (client, heard):
+        await soon(lambda: heard.frames, "a frame")
+        await soon(lambda: any(message["op"] == "ping" for message in seen), "a JSON ping")
+        assert heard.names == [C, A, S]
+        assert (client.connections, client.frames, heard.garbage) == (1, 1, [])
+    auth, subscribe = seen[0], seen[1]
+    key, expires, signature = auth["args"]
+    assert (key, signature) == (KEYS.key, stream_signature(KEYS.secret, expires))
+    assert subscribe["args"] == list(TOPICS)
+
+
+async def test_a_public_stream_does_not_authenticate(stub: StubExchange) -> None:
+    stub.scripts = [serve]
+    async with running(stub.endpoints.public_url, ["tickers.BTCUSDT"], public=True) as (_, heard):
+        await soon(lambda: S in heard.names, "a subscription")
+        assert heard.names == [C, S]
+
+
+async def test_topics_are_asked_for_in_requests_the_exchange_takes(stub: StubExchange) -> None:
+    asked: list[list[str]] = []
+
+    async def script(socket: Socket) -> None:
+        async for message in messages(socket):
+            if message["op"] == "subscribe":
+                asked.append(message["args"])
+            if message["op"] != "ping":
+                await acknowledge(socket, message)
+
+    stub.scripts = [script]
+    topics = ["wallet", *(f"kline.5.S{n}USDT" for n in range(12))]
+    async with running(stub.endpoints.private_url, topics) as (_, heard):
+        await soon(lambda: S in heard.names, "a subscription")
+    assert asked == [["wallet"], topics[1:11], topics[11:]]
+
+
+async def test_data_before_the_acknowledgement_is_not_lost(stub: StubExchange) -> None:
+    async def script(socket: Socket) -> None:
+        async for message in messages(socket):
+            if message["op"] == "subscribe":
+                await socket.send_json(EXECUTION)
+            await acknowledge(socket, message)
+
+    stub.scripts = [script]
+    async with running(stub.endpoints.private_url) as (_, heard):
+        await soon(lambda: S in heard.names, "a subscription")
+        assert heard.frames == [EXECUTION]
+
+
+async def test_a_half_open_socket_is_replaced(stub: StubExchange) -> None:
+    async def script(socket: Socket) -> None:
+        await subscribed(socket)
+        await freeze(socket)
+
+    stub.scripts = [script, serve]
+    async with running(stub.endpoints.private_url) as (client, heard):
+        await soon(lambda: heard.names.count(S) == 2, "a second subscription")
+        assert client.connections == 2
+        assert len(heard.reasons) == 1
+
+
+async def test_a_socket_that_answers_protocol_pings_only_is_replaced(stub: StubExchange) -> None:
+    async def script(socket: Socket) -> None:
+        await subscribed(socket)
+        async for _ in messages(socket):
+            pass  # reading answers protocol pings
+
+    stub.scripts = [script, serve]
+    async with running(stub.endpoints.private_url) as (_, heard):
+        await soon(lambda: heard.names.count(S) == 2, "a second subscription")
+        assert "nothing heard for" in heard.reasons[0]
+
+
+async def test_a_quiet_but_healthy_private_socket_stays(stub: StubExchange) -> None:
+    stub.scripts = [serve]
+    async with running(stub.endpoints.private_url) as (client, heard):
+        await soon(lambda: S in heard.names, "a subscription")
+        await asyncio.sleep(0.8)  # the subject: more than twice the allowed silence
+        assert (client.connections, heard.reasons) == (1, [])
+
+
+async def test_a_public_socket_that_only_pongs_is_replaced(stub: StubExchange) -> None:
+    stub.scripts = [serve]
+    async with running(stub.endpoints.public_url, ["tickers.BTCUSDT"], public=True, data_silent_s=0.3) as (_, heard):
+        await soon(lambda: heard.names.count(S) == 2, "a second subscription")
+        assert "no data for" in heard.reasons[0]
+
+
+async def test_refused_authentication_is_told_and_tried_again(stub: StubExchange) -> None:
+    async def script(socket: Socket) -> None:
+        async for message in messages(socket):
+            await acknowledge(socket, message, success=False, text="Params Error")
+
+    stub.scripts = [script, serve]
+    async with running(stub.endpoints.private_url) as (_, heard):
+        await soon(lambda: S in heard.names, "a subscription")
+        assert heard.names == [C, STALE, C, A, S]
+        assert "auth refused: Params Error" in heard.reasons[0]
+
+
+async def test_refused_authentication_in_the_other_form(stub: StubExchange) -> None:
+    async def script(socket: Socket) -> None:
+        await anext(messages(socket))
+        await socket.send_json({"op": "auth", "retCode": 10003, "retMsg": "Invalid apikey", "connId": "c-1"})
+
+    stub.scripts = [script, serve]
+    async with running(stub.endpoints.private_url) as (_, heard):
+        await soon(lambda: heard.reasons, "a refusal")
+        assert "auth refused: Invalid apikey" in heard.reasons[0]
+
+
+async def test_a_refused_subscription_is_told_and_tried_again(stub: StubExchange) -> None:
+    async def script(socket: Socket) -> None:
+        async for message in messages(socket):
+            await acknowledge(socket, message, success=message["op"] == "auth", text="Invalid topic: lottery")
+
+    stub.scripts = [script, serve]
+    async with running(stub.endpoints.private_url) as (_, heard):
+        await soon(lambda: S in heard.names, "a subscription")
+        assert heard.names == [C, A, STALE, C, A, S]
+        assert "subscribe refused: Invalid topic: lottery" in heard.reasons[0]
+
+
+async def test_a_subscription_that_is_never_acknowledged_is_given_up(stub: StubExchange) -> None:
+    async def script(socket: Socket) -> None:
+        async for message in messages(socket):
+            if message["op"] == "auth":
+                await acknowledge(socket, message)
+
+    stub.scripts = [script, serve]
+    async with running(stub.endpoints.private_url) as (_, heard):
+        await soon(lambda: S in heard.names, "a subscription")
+        assert heard.names == [C, A, STALE, C, A, S]
+        assert "subscribe not acknowledged" in heard.reasons[0]
+
+
+async def test_a_server_that_goes_away_is_connected_to_again(stub: StubExchange) -> None:
+    async def script(socket: Socket) -> None:
+        await subscribed(socket)
+        await socket.close(code=1001, message=b"going away")
+
+    stub.scripts = [script, serve]
+    async with running(stub.endpoints.private_url) as (_, heard):
+        await soon(lambda: heard.names.count(S) == 2, "a second subscription")
+        assert heard.names == [C, A, S, STALE, C, A, S]
+        assert "1001" in heard.reasons[0]
+
+
+async def test_garbage_is_kept_raw_and_the_stream_goes_on(stub: StubExchange) -> None:
+    async def script(socket: Socket) -> None:
+        await subscribed(socket)
+        await socket.send_str("{not json")
+        await socket.send_str("[1, 2]")
+        await socket.send_bytes(b"\xff\xfe")
+        await socket.send_json({"op": "surprise"})
+        await socket.send_json(EXECUTION)
+        await serve(socket)
+
+    stub.scripts = [script]
+    async with running(stub.endpoints.private_url) as (client, heard):
+        await soon(lambda: heard.frames, "the frame after the garbage")
+        assert [error.raw for error in heard.garbage] == ["{not json", [1, 2], "\\xff\\xfe", {"op": "surprise"}]
+        assert client.connections == 1
+
+
+async def test_a_failure_of_ours_costs_a_reconnect_and_not_the_stream(
+    stub: StubExchange, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.CRITICAL)
+    kept: list[Frame] = []
+
+    def fail_once(frame: Frame) -> None:
+        kept.append(frame)
+        if len(kept) == 1:
+            raise ZeroDivisionError("our bug")
+
+    async def script(socket: Socket) -> None:
+        await subscribed(socket)
+        await socket.send_json(EXECUTION)
+        await serve(socket)
+
+    stub.scripts = [script]
+    async with running(stub.endpoints.private_url, on_frame=fail_once) as (client, heard):
+        await soon(lambda: len(kept) == 2, "a frame on the next connection")
+        assert client.failures == 1
+        assert "ZeroDivisionError: our bug" in heard.reasons[0]
+
+
+async def test_a_port_that_nobody_listens_on_is_tried_until_somebody_does(stub: StubExchange) -> None:
+    async with running(f"ws://127.0.0.1:{free_port()}/v5/private") as (client, heard):
+        await soon(lambda: len(heard.reasons) >= 3, "several attempts")
+        assert client.connections == 0
+        assert "ConnectionRefusedError" in heard.reasons[0]
+
+
+async def test_attempts_are_spaced_when_connections_do_not_last(stub: StubExchange) -> None:
+    async def script(socket: Socket) -> None:
+        await subscribed(socket)
+        await socket.close(code=1001)
+
+    stub.scripts = [script]
+    backoff = Backoff(first_s=0.01, cap_s=10)
+    async with running(stub.endpoints.private_url, backoff=backoff, stable_after_s=5.0) as (_, heard):
+        await soon(lambda: len(heard.reasons) >= 4, "four short connections")
+        assert backoff.attempts >= 4
+
+
+async def test_spacing_starts_anew_after_a_connection_that_lasted(stub: StubExchange) -> None:
+    async def script(socket: Socket) -> None:
+        await subscribed(socket)
+        await asyncio.sleep(0.3)
+        await socket.close(code=1001)
+
+    stub.scripts = [script]
+    backoff = Backoff(first_s=0.01, cap_s=10)
+    async with running(stub.endpoints.private_url, backoff=backoff) as (_, heard):
+        await soon(lambda: len(heard.reasons) >= 3, "three lasting connections")
+        assert backoff.attempts == 1
+
+
+async def test_a_stream_stops_at_once_while_it_waits_for_an_answer(stub: StubExchange) -> None:
+    stub.scripts = [freeze]
+    async with running(stub.endpoints.private_url, ack_within_s=60.0) as (client, _):
+        await soon(lambda: client.connections == 1, "a connection")
+    # leaving `running` waits at most 3 s for the end

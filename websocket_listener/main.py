@@ -1,0 +1,250 @@
+"""The listener: what it is made of, and how it starts and ends."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import threading
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+
+import structlog
+
+from alpha.config.addresses import endpoints
+from alpha.config.credentials import credentials
+from alpha.config.errors import ConfigError
+from alpha.config.modes import Mode, check_uid
+from alpha.config.registry import AccountConfig, Registry
+from alpha.config.settings import Settings, environment
+from alpha.domain.ids import AccountName
+from alpha.exchange.errors import ExchangeAuthError, ExchangeError
+from alpha.exchange.rest import ExchangeClient
+from alpha.ledger.connection import Connection
+from alpha.ledger.heads import renew_account
+from alpha.ledger.registry import sync_registry
+from alpha.live.connection import BUS_DB, STATE_DB, open_redis
+from alpha.service.alerts import AlertWriter
+from alpha.service.health import HealthServer
+from alpha.service.shutdown import StopSignal
+from websocket_listener.account_session import AccountSession, AccountState, SessionConfig
+from websocket_listener.attribution import AccountOwners
+from websocket_listener.bookkeeping import Bookkeeping
+from websocket_listener.controls_mirror import ControlsMirror
+from websocket_listener.live_state import LiveHooks, LiveState
+from websocket_listener.metrics import ListenerMetrics
+from websocket_listener.reconcile import Reconciler
+from websocket_listener.recovery import Recovery
+from websocket_listener.status import Status
+from websocket_listener.timing import RecoveryTiming
+from websocket_listener.writer import Committed, Writer
+
+log = structlog.get_logger()
+
+
+def main(settings: Settings, registry: Registry) -> None:
+    """Runs the listener until SIGTERM or SIGINT. Raises ConfigError or ExchangeAuthError when it must not start."""
+    stop = StopSignal().install()
+    listener = Listener(settings, registry, environment())
+    listener.start()
+    try:
+        asyncio.run(listener.run(stop))
+    finally:
+        listener.stop()
+
+
+class Listener:
+    """Builds the parts, wires them, and holds them together.
+
+    Event loop: one stream per account, frames are sorted and queued. Writer thread: everything into PostgreSQL. Live
+    thread: everything into Redis. Per account a recovery thread that asks over REST. Two small threads follow
+    PostgreSQL: the mirror of the controls and the reconciler of the bots' streams.
+    """
+
+    def __init__(self, settings: Settings, registry: Registry, environ: Mapping[str, str]) -> None:
+        self._settings, self._registry = settings, registry
+        accounts = [account for account in registry.accounts.values() if registry.bots_on(account.name)]
+        if not accounts:
+            raise ConfigError("no bot in bots.yaml uses an account: there is nothing to listen to")
+        configs = [self._session_config(account, environ) for account in accounts]
+        for config in configs:
+            where = config.endpoints
+            log.info(
+                "account",
+                account=config.account.name,
+                environment=where.environment,
+                rest_url=where.rest_url,
+                private_url=where.private_url,
+                bots=[bot.id for bot in config.owners.bots],
+            )
+        dsn, redis_address = settings.dsn(), settings.redis()
+        self._holder = f"{socket.gethostname()}:{os.getpid()}"
+        self._uids: dict[int, AccountName] = {}
+        self._uids_lock = threading.Lock()
+        self._clients = {config.account.name: _client(config) for config in configs}
+        self._redis = {bot.id: open_redis(redis_address, bot.redis_db) for bot in registry.bots.values()}
+        state, bus = open_redis(redis_address, STATE_DB), open_redis(redis_address, BUS_DB)
+
+        self._alerts = AlertWriter(dsn, redis_address, "listener")
+        metrics = ListenerMetrics()
+        self._books = Bookkeeping(self._alerts, metrics)
+        self._writer = Writer(
+            dsn,
+            on_committed=self._committed,
+            on_refused=self._books.refused,
+            on_fenced=self._fenced,
+            on_turn=self._renew,
+        )
+        self._books.use(self._writer)
+        hooks = LiveHooks(
+            health=lambda account: self._sessions[account].health(),
+            settled=self._settled,
+            on_hole=lambda: self._reconciler.hurry(),
+            on_orders=self._writer.save_orders,
+            on_positions=self._writer.save_positions,
+            on_drift=self._books.drifted,
+        )
+        settle_s = max(config.timing.settle_s for config in configs)
+        self._live = LiveState(self._redis, state, bus, hooks, metrics, settle_s=settle_s)
+        self._reconciler = Reconciler(dsn, self._redis, on_blocked=self._blocked)
+        self._mirror = ControlsMirror(dsn, state)
+        self._sessions = {
+            config.account.name: AccountSession(config, self._writer, self._live, self._books.keep_raw)
+            for config in configs
+        }
+        self._recoveries = [self._recovery(session) for session in self._sessions.values()]
+        status = Status(self._sessions, self._writer, self._live, self._books.fill_to_commit, metrics)
+        self._health = HealthServer(settings.listener_port, status, metrics.registry)
+
+    def start(self) -> None:
+        """Checks who we are at the exchange, then starts every thread. Raises ConfigError, ExchangeAuthError."""
+        self._identify_all()
+        self._writer.start()
+        self._live.start()
+        self._writer.run(self._sync_registry)
+        self._reconciler.start()
+        self._mirror.start()
+        self._health.start()
+        log.info("listener_started", health_port=self._health.port, accounts=list(self._sessions))
+
+    async def run(self, stop: StopSignal) -> None:
+        """The streams of all accounts, until told to stop."""
+        streams = [asyncio.create_task(session.run()) for session in self._sessions.values()]
+        await asyncio.sleep(0)
+        for recovery in self._recoveries:
+            recovery.start()
+        await stop.wait_async()
+        log.info("listener_stopping")
+        for session in self._sessions.values():
+            session.stop()
+        await asyncio.gather(*streams)
+
+    def stop(self) -> None:
+        """Ends in the order of the data: no more reading, then the ledger, then Redis."""
+        for recovery in self._recoveries:
+            recovery.stop()
+        for recovery in self._recoveries:
+            recovery.join(12)
+        for session in self._sessions.values():
+            session.release()
+        left = self._writer.stop()
+        if left:
+            log.warning("fills_left_for_recovery", count=left)
+        self._live.stop()
+        self._mirror.stop()
+        self._reconciler.stop()
+        self._health.stop()
+        self._alerts.close()
+        for client in self._clients.values():
+            client.close()
+        log.info("listener_stopped")
+
+    def _session_config(self, account: AccountConfig, environ: Mapping[str, str]) -> SessionConfig:
+        where = endpoints(account, self._settings)
+        return SessionConfig(
+            account=account,
+            endpoints=where,
+            credentials=credentials(account, environ),
+            owners=AccountOwners(account, self._registry.bots_on(account.name)),
+            timing=RecoveryTiming.of(where),
+        )
+
+    def _recovery(self, session: AccountSession) -> Recovery:
+        return Recovery(
+            session,
+            self._clients[session.name],
+            self._writer,
+            self._live,
+            holder=self._holder,
+            identify=self._identify,
+            keep_raw=self._books.keep_raw,
+            alerts=self._alerts,
+        )
+
+    def _identify_all(self) -> None:
+        """An exchange that is away now may come back: recovery asks again. A wrong key or a UID twice ends the start."""
+        with ThreadPoolExecutor(max_workers=8) as pool:
+            asked = [pool.submit(self._identify, session) for session in self._sessions.values()]
+        for answer in asked:
+            error = answer.exception()
+            if isinstance(error, ExchangeError) and not isinstance(error, ExchangeAuthError):
+                log.warning("account_not_identified_yet", reason=str(error))
+            elif error is not None:
+                raise error
+
+    def _identify(self, session: AccountSession) -> None:
+        """Who the key belongs to. Two entries with one UID would record every fill of it twice, under two names."""
+        if session.uid is not None:
+            return
+        uid = self._clients[session.name].uid()
+        if uid is None:
+            return
+        check_uid(
+            session.name, uid, Mode(session.config.endpoints.environment), self._settings.alpha_live_accounts
+        )
+        with self._uids_lock:
+            other = self._uids.setdefault(uid, session.name)
+        if other != session.name:
+            raise ConfigError(
+                f"accounts {other} and {session.name} have the same UID {uid}: they are one account, so remove one of "
+                "them from bots.yaml and let its bots use the other"
+            )
+        session.uid = uid
+
+    def _sync_registry(self, connection: Connection) -> None:
+        sync_registry(
+            connection,
+            [(session.config.account, session.config.endpoints.environment) for session in self._sessions.values()],
+            list(self._registry.bots.values()),
+        )
+
+    def _committed(self, committed: Committed) -> None:
+        self._live.put(committed)
+        self._books.committed(committed)
+
+    def _fenced(self, account: AccountName) -> None:
+        session = self._sessions[account]
+        session.change(AccountState.FENCED, "another listener has taken this account")
+        session.stop()
+        self._alerts.alert(
+            "account_fenced",
+            f"another listener has taken account {account}; this one has stopped writing for it",
+            severity="critical",
+            account=account,
+        )
+
+    def _renew(self, connection: Connection, epochs: Mapping[AccountName, int]) -> None:
+        self._books.backlog(self._writer.backlog)
+        for account, epoch in epochs.items():
+            renew_account(connection, account, epoch)
+
+    def _settled(self, account: AccountName) -> bool:
+        is_live = self._sessions[account].state is AccountState.LIVE
+        return is_live and self._writer.available and self._writer.backlog == 0
+
+    def _blocked(self, bots: frozenset[str]) -> None:
+        self._live.call(lambda: self._live.blocked(bots))
+
+
+def _client(config: SessionConfig) -> ExchangeClient:
+    return ExchangeClient(config.account.name, config.endpoints, config.credentials)

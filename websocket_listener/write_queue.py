@@ -1,0 +1,164 @@
+"""What waits to be written to PostgreSQL, and in which order it goes."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict, deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from alpha.domain.fill import Fill
+from alpha.domain.ids import AccountName, BotId, ExecId, OrderId, Symbol
+from alpha.domain.order import Order
+from alpha.exchange.account_state import ExchangePosition
+from alpha.ledger.connection import Connection
+from alpha.ledger.fill_rows import FillSource
+
+# Fills go before orders and positions, which nobody decides on from PostgreSQL; but not for ever.
+_STATES_WAIT_S = 0.2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heard:
+    """A fill as it came in, before anybody asked whose it is. Both times are wall clock."""
+
+    fill: Fill
+    source: FillSource
+    received_at: datetime
+    frame_at: datetime | None = None
+
+
+@dataclass(slots=True)
+class Submission:
+    """Fills handed in together. `done` is set when each of them is in the ledger or was refused by it."""
+
+    fills: Sequence[Heard]
+    done: threading.Event = field(default_factory=threading.Event)
+    refused: list[ExecId] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """Work of another kind that has to happen after the fills handed in before it. It may be repeated when the
+    connection is lost, so a repeat must change nothing."""
+
+    work: Callable[[Connection], Any]
+    result: Future[Any]
+
+
+@dataclass(slots=True)
+class Batch:
+    """What one turn of the writer does: fills first, then a job, then the latest orders and positions."""
+
+    submissions: list[Submission] = field(default_factory=list)
+    job: Job | None = None
+    orders: list[tuple[Order, BotId | None]] = field(default_factory=list)
+    positions: list[ExchangePosition] = field(default_factory=list)
+
+    @property
+    def fills(self) -> list[Heard]:
+        return [heard for submission in self.submissions for heard in submission.fills]
+
+
+class WriteQueue:
+    """Fills and jobs in the order they came; of each order and position only the latest report.
+
+    Bounded in fills: above `max_fills` the stream's fills are let go on purpose. Nothing is lost by that: the account's
+    proven edge does not pass them, and recovery reads them again. So memory stays flat while PostgreSQL is away.
+    """
+
+    def __init__(self, *, max_fills: int = 100_000, max_batch: int = 2_000, max_states: int = 20_000) -> None:
+        self._max_fills, self._max_batch, self._max_states = max_fills, max_batch, max_states
+        self._changed = threading.Condition()
+        self._waiting: deque[Submission | Job] = deque()
+        self._fills = 0
+        self._orders: OrderedDict[tuple[AccountName, OrderId], tuple[Order, BotId | None]] = OrderedDict()
+        self._positions: dict[tuple[AccountName, Symbol, int], ExchangePosition] = {}
+        self._states_since = 0.0
+        self.dropped = 0
+
+    def put_fills(self, fills: Sequence[Heard], *, droppable: bool) -> Submission | None:
+        """None when the bound is reached and the fills were let go."""
+        with self._changed:
+            if droppable and self._fills + len(fills) > self._max_fills:
+                self.dropped += len(fills)
+                return None
+            submission = Submission(fills)
+            self._waiting.append(submission)
+            self._fills += len(fills)
+            self._changed.notify()
+            return submission
+
+    def put_job(self, job: Job) -> None:
+        with self._changed:
+            self._waiting.append(job)
+            self._changed.notify()
+
+    def put_orders(self, orders: Sequence[tuple[Order, BotId | None]]) -> None:
+        """The latest report of an order takes the place of one that waits. Beyond the bound the oldest are forgotten:
+        the next refresh over REST tells them again."""
+        with self._changed:
+            for order, bot in orders:
+                self._orders[(order.account, order.order_id)] = (order, bot)
+                if len(self._orders) > self._max_states:
+                    self._orders.popitem(last=False)
+            self._changed.notify()
+
+    def put_positions(self, positions: Sequence[ExchangePosition]) -> None:
+        with self._changed:
+            for position in positions:
+                self._positions[(position.account, position.symbol, position.position_idx)] = position
+            self._changed.notify()
+
+    def take(self, timeout_s: float) -> Batch:
+        """Whatever waits, up to a batch: fills up to the first job, or that job. Empty after `timeout_s` of nothing."""
+        with self._changed:
+            self._changed.wait_for(lambda: self.anything_waits, timeout_s)
+            batch = Batch()
+            taken = 0
+            while self._waiting and taken < self._max_batch:
+                first = self._waiting[0]
+                if isinstance(first, Job):
+                    if not batch.submissions:
+                        self._waiting.popleft()
+                        batch.job = first
+                    break
+                self._waiting.popleft()
+                batch.submissions.append(first)
+                taken += len(first.fills)
+            if not self._waiting or time.monotonic() - self._states_since > _STATES_WAIT_S:
+                batch.orders, batch.positions = list(self._orders.values()), list(self._positions.values())
+                self._states_since = time.monotonic()
+                self._orders.clear()
+                self._positions.clear()
+            return batch
+
+    def settle(self, batch: Batch) -> None:
+        """The batch is done with; its fills no longer count as waiting."""
+        with self._changed:
+            self._fills -= len(batch.fills)
+        for submission in batch.submissions:
+            submission.done.set()
+
+    def abandon(self) -> int:
+        """Let go of everything at the end of the process; answers how many fills that were."""
+        with self._changed:
+            waiting, self._waiting = self._waiting, deque()
+            left, self._fills = self._fills, 0
+        for item in waiting:
+            if isinstance(item, Job):
+                item.result.cancel()
+        return left
+
+    @property
+    def backlog(self) -> int:
+        """Fills that are not committed yet, those being written included."""
+        return self._fills
+
+    @property
+    def anything_waits(self) -> bool:
+        return bool(self._waiting or self._orders or self._positions)
