@@ -92,7 +92,9 @@ def _refuse_changed(migrations: Sequence[Migration], applied: dict[int, tuple[st
     for version, (name, checksum) in sorted(applied.items()):
         migration = known.get(version)
         if migration is None:
-            raise MigrationError(f"the database has migration {name}, which these files do not: install a newer release")
+            raise MigrationError(
+                f"the database has migration {name}, which these files do not: install a newer release"
+            )
         if (migration.name, migration.checksum) != (name, checksum):
             raise MigrationError(
                 f"{migration.name}.sql is not the file that was applied as {name}: restore it and put the change "

@@ -1,135 +1,181 @@
-"""The log of inputs: what clients had accepted, and between which steps of the market."""
+"""What the exchange was asked, in order, so that it can become again what it was.
+
+The engine is deterministic, so its state is its inputs: one line per request and one per step of the market, written
+before the engine acts on it. A process killed at any moment has lost nothing that anybody was told.
+"""
 
 from __future__ import annotations
 
-import dataclasses
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal, Protocol, TypeVar
+
+from pydantic import Field, TypeAdapter, ValidationError
 
 from alpha.domain.errors import AlphaError
-from alpha.domain.ids import OrderId, Symbol
-from alpha.domain.order import OrderType, TimeInForce
-from alpha.domain.side import Side
-from paper_exchange.engine import OrderRequest, TradingStop
+from alpha.domain.ids import Symbol
+from paper_exchange.engine import Engine, OrderRequest, OrderState, PositionState, TradingStop
 
-_FILE = "inputs.jsonl"
+_FORMAT = 1
+
+T_co = TypeVar("T_co", covariant=True)
 
 
-class StateInvalid(AlphaError):
-    """The state belongs to another market, or a line of it cannot be read."""
+class StateUnusable(AlphaError):
+    """The kept state is damaged, or it is that of another exchange than the one asked for."""
+
+
+class Request(Protocol[T_co]):
+    """What a client asks the engine to change."""
+
+    def apply(self, engine: Engine) -> T_co:
+        """Raises Refused, and then nothing was changed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Cancel:
-    symbol: Symbol
-    order_id: OrderId | None = None
-    order_link_id: str | None = None
+class PlaceOrder:
+    uid: int
+    request: OrderRequest
+    op: Literal["place"] = "place"
+
+    def apply(self, engine: Engine) -> OrderState:
+        return engine.place_order(self.uid, self.request)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Amend:
-    """`quantity` is the new total, `price` the new limit; None leaves it."""
-
+class AmendOrder:
+    uid: int
     symbol: Symbol
-    order_id: OrderId | None = None
-    order_link_id: str | None = None
-    quantity: Decimal | None = None
-    price: Decimal | None = None
+    order_id: str | None
+    order_link_id: str | None
+    quantity: Decimal | None
+    price: Decimal | None
+    op: Literal["amend"] = "amend"
+
+    def apply(self, engine: Engine) -> OrderState:
+        return engine.amend_order(
+            self.uid,
+            self.symbol,
+            order_id=self.order_id,
+            order_link_id=self.order_link_id,
+            quantity=self.quantity,
+            price=self.price,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CancelOrder:
+    uid: int
+    symbol: Symbol
+    order_id: str | None
+    order_link_id: str | None
+    op: Literal["cancel"] = "cancel"
+
+    def apply(self, engine: Engine) -> OrderState:
+        return engine.cancel_order(self.uid, self.symbol, self.order_id, self.order_link_id)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CancelAll:
-    symbol: Symbol | None = None
+    uid: int
+    symbol: Symbol | None
+    include_stops: bool
+    op: Literal["cancel_all"] = "cancel_all"
+
+    def apply(self, engine: Engine) -> list[OrderState]:
+        return engine.cancel_all(self.uid, self.symbol, include_stops=self.include_stops)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetTradingStop:
+    uid: int
+    request: TradingStop
+    op: Literal["trading_stop"] = "trading_stop"
+
+    def apply(self, engine: Engine) -> PositionState:
+        return engine.set_trading_stop(self.uid, self.request)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SetLeverage:
+    uid: int
     symbol: Symbol
     leverage: Decimal
+    op: Literal["leverage"] = "leverage"
+
+    def apply(self, engine: Engine) -> PositionState:
+        return engine.set_leverage(self.uid, self.symbol, self.leverage)
 
 
-Input = OrderRequest | TradingStop | Amend | Cancel | CancelAll | SetLeverage
-_KINDS: Mapping[str, type[Any]] = {
-    kind.__name__: kind for kind in (OrderRequest, TradingStop, Amend, Cancel, CancelAll, SetLeverage)
-}
-_ENUMS: Mapping[str, type[Any]] = {"side": Side, "order_type": OrderType, "time_in_force": TimeInForce}
-_TEXTS = frozenset({"symbol", "order_link_id", "order_id"})
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """The market moved on by one base interval."""
+
+    op: Literal["step"] = "step"
+
+
+Input = PlaceOrder | AmendOrder | CancelOrder | CancelAll | SetTradingStop | SetLeverage | Step
+
+_INPUTS: TypeAdapter[Any] = TypeAdapter(Annotated[Input, Field(discriminator="op")])
 
 
 class InputLog:
-    """One line per accepted input, written before the client is answered; a killed server loses nothing it confirmed.
+    """An append-only file of inputs under a header that says which exchange they belong to."""
 
-    The first line describes the market: a log is only good for the very market it was written on. A last line cut short
-    by a crash was never answered, and is dropped.
-    """
+    def __init__(self, folder: Path, header: dict[str, Any]) -> None:
+        """Opens the log, or begins one.
 
-    def __init__(self, directory: Path, market: Mapping[str, object]) -> None:
-        directory.mkdir(parents=True, exist_ok=True)
-        self._path = directory / _FILE
-        header = json.loads(json.dumps(dict(market)))
-        if self._path.exists() and self._path.stat().st_size:
+        Raises StateUnusable when the folder keeps another exchange: other market, seed or accounts.
+        """
+        self._path = folder / "inputs.jsonl"
+        self._header = {"format": _FORMAT, **header}
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            if not self._path.exists() or self._path.stat().st_size == 0:
+                self._path.write_text(json.dumps(self._header) + "\n")
+            self._check_header()
             self._drop_torn_line()
-            first = next(self._lines(), None)
-            if first != {"market": header}:
-                raise StateInvalid(f"{self._path} belongs to another market: use another --state, or the same market")
-        else:
-            self._path.write_text(json.dumps({"market": header}) + "\n")
-        self._file = self._path.open("a")
+            self._file = self._path.open("ab", buffering=0)
+        except OSError as error:
+            raise StateUnusable(f"the state folder {folder} cannot be used: {error.strerror}") from error
 
-    def append(self, steps: int, uid: int, request: Input) -> None:
-        fields = {field.name: _plain(getattr(request, field.name)) for field in dataclasses.fields(request)}
-        self._write({"steps": steps, "uid": uid, "kind": type(request).__name__, "fields": fields})
+    def inputs(self) -> Iterator[Input]:
+        """Every input kept, oldest first. Raises StateUnusable naming the line that is none."""
+        with self._path.open("rb") as file:
+            next(file)
+            for number, line in enumerate(file, start=2):
+                try:
+                    yield _INPUTS.validate_json(line)
+                except ValidationError as error:
+                    raise StateUnusable(f"{self._path}:{number} is damaged: {error.errors()[0]['msg']}") from error
 
-    def stepped(self, steps: int) -> None:
-        """The market has moved on; a restart goes on from here."""
-        self._write({"steps": steps})
-
-    def read(self) -> Iterator[tuple[int, int, Input | None]]:
-        """(steps before it, uid, request) of every line, in order; None for a mere step."""
-        lines = self._lines()
-        next(lines)
-        for line in lines:
-            if "kind" not in line:
-                yield line["steps"], 0, None
-                continue
-            kind = _KINDS[line["kind"]]
-            fields = {name: _value(name, value) for name, value in line["fields"].items()}
-            yield line["steps"], line["uid"], kind(**fields)
+    def append(self, given: Request[object] | Step) -> None:
+        """Returns when the operating system has it, so that the death of this process cannot lose it."""
+        self._file.write(_INPUTS.dump_json(given) + b"\n")
 
     def close(self) -> None:
         self._file.close()
 
-    def _write(self, line: Mapping[str, Any]) -> None:
-        self._file.write(json.dumps(line) + "\n")
-        self._file.flush()
-
-    def _lines(self) -> Iterator[dict[str, Any]]:
-        with self._path.open() as file:
-            for number, line in enumerate(file, start=1):
-                try:
-                    yield json.loads(line)
-                except ValueError as error:
-                    raise StateInvalid(f"{self._path}:{number} cannot be read: {error}") from error
+    def _check_header(self) -> None:
+        with self._path.open("rb") as file:
+            first = file.readline()
+        try:
+            kept = json.loads(first)
+        except ValueError as error:
+            raise StateUnusable(f"{self._path} does not begin with a header; move it away to begin anew") from error
+        if kept != self._header:
+            differing = sorted(name for name in {*kept, *self._header} if kept.get(name) != self._header.get(name))
+            raise StateUnusable(
+                f"{self._path} keeps an exchange with another {', '.join(differing)}; "
+                "start with what it was begun with, or with an empty state folder"
+            )
 
     def _drop_torn_line(self) -> None:
+        # A line without an end was being written when the process died: nobody was answered.
         content = self._path.read_bytes()
-        whole = content.rfind(b"\n") + 1
-        if whole < len(content):
+        if not content.endswith(b"\n"):
             with self._path.open("r+b") as file:
-                file.truncate(whole)
-
-
-def _plain(value: Any) -> Any:
-    return format(value, "f") if isinstance(value, Decimal) else value
-
-
-def _value(name: str, value: Any) -> Any:
-    if name in _ENUMS:
-        return _ENUMS[name](value)
-    if isinstance(value, str) and name not in _TEXTS:
-        return Decimal(value)
-    return value
+                file.truncate(content.rfind(b"\n") + 1)

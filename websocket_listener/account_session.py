@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -22,6 +23,7 @@ from alpha.exchange.stream import Frame, StreamClient, StreamState
 from alpha.ledger.fill_rows import FillSource
 from alpha.live.health import ListenerHealth
 from alpha.live.wire import now
+from alpha.service.alerts import AlertWriter
 from websocket_listener import live_state
 from websocket_listener.attribution import AccountOwners
 from websocket_listener.held_fills import HeldFills
@@ -34,6 +36,8 @@ log = structlog.get_logger()
 
 TOPICS = ("execution", "order", "position", "wallet")
 _FOR_EVER_S = 1e9
+_WATCH_EVERY_S = 0.25
+_NOT_LIVE_TOLD_S = 30.0
 
 
 @unique
@@ -58,7 +62,7 @@ _OF_STREAM = {
     StreamState.STALE: AccountState.STALE,
     StreamState.CLOSED: AccountState.CLOSED,
 }
-_FINAL = frozenset({AccountState.FENCED, AccountState.REFUSED})
+FINAL = frozenset({AccountState.FENCED, AccountState.REFUSED})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,10 +87,12 @@ class AccountSession:
     to the recovery thread, the rest to the event loop.
     """
 
-    def __init__(self, config: SessionConfig, writer: Writer, live: LiveState, keep_raw: KeepRaw) -> None:
+    def __init__(
+        self, config: SessionConfig, writer: Writer, live: LiveState, keep_raw: KeepRaw, alerts: AlertWriter
+    ) -> None:
         self.config = config
         self.name = config.account.name
-        self._writer, self._live, self._keep_raw = writer, live, keep_raw
+        self._writer, self._live, self._keep_raw, self._alerts = writer, live, keep_raw, alerts
         self._lock = threading.Lock()
         self._state = AccountState.STARTING
         self.since = now()
@@ -105,6 +111,8 @@ class AccountSession:
         self.trouble = ""
         """Why the account is not live or not proven, in words; empty when all is well."""
         self.drifted = False
+        self._not_live_since_s: float | None = time.monotonic()
+        self._not_live_told = False
         self.adopting = False
 
     @property
@@ -127,9 +135,9 @@ class AccountSession:
                 on_state=self.on_state,
                 on_garbage=lambda error: self._keep_raw(self.name, "", error),
             )
-            overdue = asyncio.create_task(self._release_overdue())
+            watching = asyncio.create_task(self._watch())
             await client.run(self._stop)
-            overdue.cancel()
+            watching.cancel()
         stopping.cancel()
 
     def stop(self) -> None:
@@ -183,7 +191,7 @@ class AccountSession:
 
     def change(self, state: AccountState, reason: str = "") -> None:
         with self._lock:
-            if self._state in _FINAL or (state is self._state and reason == self.trouble):
+            if self._state in FINAL or (state is self._state and reason == self.trouble):
                 return
             if state is not self._state:
                 self.since = now()
@@ -194,7 +202,7 @@ class AccountSession:
     def live(self, generation: int) -> bool:
         """The connection of this generation has been recovered. False when it is not the current one any more."""
         with self._lock:
-            if not self.connected.is_set() or generation != self.generation or self._state in _FINAL:
+            if not self.connected.is_set() or generation != self.generation or self._state in FINAL:
                 return False
         self.change(AccountState.LIVE)
         return True
@@ -233,9 +241,33 @@ class AccountSession:
             "trouble": self.trouble,
         }
 
-    async def _release_overdue(self) -> None:
+    async def _watch(self) -> None:
+        """Fills that waited long enough are let go on, and a person hears of a stream that does not come back."""
         while True:
-            await asyncio.sleep(0.25)
+            await asyncio.sleep(_WATCH_EVERY_S)
             if self.held.overdue():
                 log.warning("held_fills_released", account=self.name, why="the gap before them is not recovered yet")
                 self.release()
+            self._watch_live()
+
+    def _watch_live(self) -> None:
+        if self._state is AccountState.LIVE:
+            self._not_live_since_s = None
+            if self._not_live_told:
+                self._not_live_told = False
+                self._alerts.alert(
+                    "account_live", f"account {self.name} is live again", severity="info", account=self.name
+                )
+            return
+        if self._not_live_since_s is None:
+            self._not_live_since_s = time.monotonic()
+        if time.monotonic() - self._not_live_since_s > _NOT_LIVE_TOLD_S and not self._not_live_told:
+            self._not_live_told = True
+            where = self.config.endpoints
+            self._alerts.alert(
+                "account_not_live",
+                f"account {self.name} ({where.environment}, {where.private_url}) is {self._state.value} for more than "
+                f"{_NOT_LIVE_TOLD_S:.0f} s: {self.trouble or 'no reason known'}",
+                severity="error",
+                account=self.name,
+            )

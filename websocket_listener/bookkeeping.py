@@ -94,7 +94,9 @@ class Bookkeeping:
                 )
         for month in result.stranded_months:
             if self._seen.first(("month", month)):
-                self._alerts.alert("month_stranded", f"fills of {month:%Y-%m} lie in the default partition", month=str(month))
+                self._alerts.alert(
+                    "month_stranded", f"fills of {month:%Y-%m} lie in the default partition", month=str(month)
+                )
 
     def refused(self, refused: Refused) -> None:
         """A fill that the ledger does not take is kept raw, once."""
@@ -131,7 +133,13 @@ class Bookkeeping:
         bot = difference.bots[0] if len(difference.bots) == 1 else None
         if not began:
             self._write(lambda connection: _agree_again(connection, account, subject))
-            self._alerts.alert("position_agrees", f"{subject}: ledger and exchange agree again", severity="info", account=account, bot=bot)
+            self._alerts.alert(
+                "position_agrees",
+                f"{subject}: ledger and exchange agree again",
+                severity="info",
+                account=account,
+                bot=bot,
+            )
             return
         finding = Finding(
             kind=DriftKind.POSITION,
@@ -151,12 +159,12 @@ class Bookkeeping:
             bot=bot,
         )
 
-    def backlog(self, fills: int, *, ledger_available: bool) -> None:
+    def backlog(self, fills: int, *, dropped: int) -> None:
         """Warn of fills that pile up."""
         if fills <= _BACKLOG_WARNED_ABOVE or time.monotonic() - self._backlog_warned_at_s < _BACKLOG_WARNED_EVERY_S:
             return
         self._backlog_warned_at_s = time.monotonic()
-        log.warning("backlog", fills=fills, ledger_available=ledger_available)
+        log.warning("backlog", fills=fills, dropped=dropped)
 
     def _latency(self, frame_at: datetime, at: datetime) -> None:
         milliseconds = (at - frame_at).total_seconds() * 1000

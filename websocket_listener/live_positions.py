@@ -127,6 +127,10 @@ class LivePositions:
         self._blocked = bots
         return [row for row in self.rows() if row.bot in changed]
 
+    def differs_for_s(self, at_s: float) -> float:
+        """How long the longest disagreement has lasted."""
+        return max((at_s - since for since in self._differs_since.values()), default=0.0)
+
     def unsettle(self) -> None:
         """Fills are missing for a known cause (recovering, ledger away): what differs now differs from now on only."""
         self._differs_since.clear()

@@ -31,6 +31,7 @@ from alpha.live.wire import now
 from websocket_listener.attribution import AccountOwners
 from websocket_listener.latency import LatencyWindow
 from websocket_listener.live_positions import Disagreement, LivePositions, Row
+from websocket_listener.metrics import ListenerMetrics
 from websocket_listener.order_board import OrderBoard
 from websocket_listener.publisher import Publisher
 from websocket_listener.writer import Committed
@@ -100,11 +101,12 @@ class LiveState:
         state: redis.Redis,
         bus_client: redis.Redis,
         hooks: LiveHooks,
+        metrics: ListenerMetrics,
         *,
         settle_s: float,
     ) -> None:
         self._by_bot, self._state, self._bus = by_bot, state, bus_client
-        self._hooks, self._settle_s = hooks, settle_s
+        self._hooks, self._metrics, self._settle_s = hooks, metrics, settle_s
         self._publisher = Publisher(by_bot, bus_client)
         self._accounts: dict[AccountName, AccountLive] = {}
         self._events: queue.SimpleQueue[Heard | Committed | Callable[[], None] | None] = queue.SimpleQueue()
@@ -161,13 +163,17 @@ class LiveState:
         known_before: dict[Row, int],
         ended: frozenset[OrderId],
     ) -> None:
-        """The exchange's answer about all positions (see `LivePositions.asked`), and the orders that are open no longer.
-        On the live thread."""
+        """The exchange's answer about all positions (see `LivePositions.asked`), and which orders are open no
+        longer. On the live thread."""
         live = self._accounts[account]
         self._changed(live.positions.asked(positions, known_before))
         self._hooks.on_positions(list(positions))
         live.board.ended(ended)
         self._unwritten.open_orders.add(account)
+
+    def differs_for_s(self, account: AccountName) -> float:
+        """How long fold and exchange have disagreed about some position of the account. On the live thread."""
+        return self._accounts[account].positions.differs_for_s(time.monotonic())
 
     def blocked(self, bots: frozenset[BotId]) -> None:
         """Bots that a disagreement in the ledger forbids to open risk. On the live thread."""
@@ -277,7 +283,9 @@ class LiveState:
         published_at = now()
         for recorded in fills:
             if recorded.frame_at is not None:
-                self.fill_to_redis.add((published_at - recorded.frame_at).total_seconds() * 1000)
+                milliseconds = (published_at - recorded.frame_at).total_seconds() * 1000
+                self.fill_to_redis.add(milliseconds)
+                self._metrics.fill_to_redis.observe(milliseconds)
 
     def _publish_orders(self, orders: Iterable[tuple[BotId | None, Order]]) -> None:
         by_bot: dict[BotId, list[Order]] = {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import sys
 import threading
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -17,12 +18,12 @@ from alpha.config.errors import ConfigError
 from alpha.config.modes import Mode, check_uid
 from alpha.config.registry import AccountConfig, Registry
 from alpha.config.settings import Settings, environment
-from alpha.domain.ids import AccountName
+from alpha.domain.ids import AccountName, BotId
 from alpha.exchange.errors import ExchangeAuthError, ExchangeError
 from alpha.exchange.rest import ExchangeClient
 from alpha.ledger.connection import Connection
 from alpha.ledger.heads import renew_account
-from alpha.ledger.registry import sync_registry
+from alpha.ledger.registry import AccountKind, RegisteredAccount, RegisteredBot, sync_registry
 from alpha.live.connection import BUS_DB, STATE_DB, open_redis
 from alpha.service.alerts import AlertWriter
 from alpha.service.health import HealthServer
@@ -40,10 +41,13 @@ from websocket_listener.timing import RecoveryTiming
 from websocket_listener.writer import Committed, Writer
 
 log = structlog.get_logger()
+_WAIT_FOR_LEDGER_S = 5.0
 
 
 def main(settings: Settings, registry: Registry) -> None:
     """Runs the listener until SIGTERM or SIGINT. Raises ConfigError or ExchangeAuthError when it must not start."""
+    # A fill passes three threads; the default of 5 ms would let each of them wait that long for a busy one.
+    sys.setswitchinterval(0.0005)
     stop = StopSignal().install()
     listener = Listener(settings, registry, environment())
     listener.start()
@@ -109,7 +113,7 @@ class Listener:
         self._reconciler = Reconciler(dsn, self._redis, on_blocked=self._blocked)
         self._mirror = ControlsMirror(dsn, state)
         self._sessions = {
-            config.account.name: AccountSession(config, self._writer, self._live, self._books.keep_raw)
+            config.account.name: AccountSession(config, self._writer, self._live, self._books.keep_raw, self._alerts)
             for config in configs
         }
         self._recoveries = [self._recovery(session) for session in self._sessions.values()]
@@ -121,7 +125,10 @@ class Listener:
         self._identify_all()
         self._writer.start()
         self._live.start()
-        self._writer.run(self._sync_registry)
+        try:
+            self._writer.run(self._sync_registry).result(_WAIT_FOR_LEDGER_S)
+        except TimeoutError:
+            log.warning("started_without_ledger", hint="fills wait for PostgreSQL and are recorded on its return")
         self._reconciler.start()
         self._mirror.start()
         self._health.start()
@@ -182,7 +189,7 @@ class Listener:
         )
 
     def _identify_all(self) -> None:
-        """An exchange that is away now may come back: recovery asks again. A wrong key or a UID twice ends the start."""
+        """A wrong key or a UID twice ends the start; an exchange that is away does not, recovery asks again."""
         with ThreadPoolExecutor(max_workers=8) as pool:
             asked = [pool.submit(self._identify, session) for session in self._sessions.values()]
         for answer in asked:
@@ -199,9 +206,7 @@ class Listener:
         uid = self._clients[session.name].uid()
         if uid is None:
             return
-        check_uid(
-            session.name, uid, Mode(session.config.endpoints.environment), self._settings.alpha_live_accounts
-        )
+        check_uid(session.name, uid, Mode(session.config.endpoints.environment), self._settings.alpha_live_accounts)
         with self._uids_lock:
             other = self._uids.setdefault(uid, session.name)
         if other != session.name:
@@ -214,8 +219,29 @@ class Listener:
     def _sync_registry(self, connection: Connection) -> None:
         sync_registry(
             connection,
-            [(session.config.account, session.config.endpoints.environment) for session in self._sessions.values()],
-            list(self._registry.bots.values()),
+            [
+                RegisteredAccount(
+                    account=session.name,
+                    kind=AccountKind(session.config.endpoints.environment),
+                    uid=None if session.uid is None else str(session.uid),
+                    position_mode=session.config.account.position_mode,
+                )
+                for session in self._sessions.values()
+            ],
+            [
+                RegisteredBot(
+                    bot=bot.id,
+                    code=bot.code,
+                    account=bot.account,
+                    strategy=bot.strategy,
+                    symbols=bot.symbols,
+                    redis_db=bot.redis_db,
+                    category=bot.category,
+                    capital_usdt=bot.capital_usdt,
+                    params=bot.params,
+                )
+                for bot in self._registry.bots.values()
+            ],
         )
 
     def _committed(self, committed: Committed) -> None:
@@ -234,7 +260,7 @@ class Listener:
         )
 
     def _renew(self, connection: Connection, epochs: Mapping[AccountName, int]) -> None:
-        self._books.backlog(self._writer.backlog)
+        self._books.backlog(self._writer.backlog, dropped=self._writer.dropped)
         for account, epoch in epochs.items():
             renew_account(connection, account, epoch)
 
@@ -242,7 +268,7 @@ class Listener:
         is_live = self._sessions[account].state is AccountState.LIVE
         return is_live and self._writer.available and self._writer.backlog == 0
 
-    def _blocked(self, bots: frozenset[str]) -> None:
+    def _blocked(self, bots: frozenset[BotId]) -> None:
         self._live.call(lambda: self._live.blocked(bots))
 
 

@@ -26,13 +26,18 @@ class ListenerMetrics:
         self.connections = Counter(
             "listener_connections", "Private streams subscribed", ["account"], registry=self.registry
         )
-        self.live = Gauge("listener_account_live", "1 while the account's stream is live", ["account"], registry=self.registry)
+        self.live = Gauge(
+            "listener_account_live", "1 while the account's stream is live", ["account"], registry=self.registry
+        )
         self.backlog = Gauge("listener_backlog_fills", "Fills not committed yet", registry=self.registry)
         self.dropped = Gauge(
             "listener_dropped_fills", "Fills let go at the queue's bound, to be recovered", registry=self.registry
         )
         self.fill_to_commit = Histogram(
-            "listener_fill_to_commit_ms", "From the frame's creation to the commit", registry=self.registry, buckets=_BUCKETS
+            "listener_fill_to_commit_ms",
+            "From the frame's creation to the commit",
+            registry=self.registry,
+            buckets=_BUCKETS,
         )
         self.fill_to_redis = Histogram(
             "listener_fill_to_redis_ms", "From the frame's creation to Redis", registry=self.registry, buckets=_BUCKETS

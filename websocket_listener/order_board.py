@@ -26,7 +26,7 @@ class OrderBoard:
         changed = []
         for order in orders:
             known = self._open.get(order.order_id) or self._terminal.get(order.order_id)
-            if known is not None and not known.superseded_by(order):
+            if known is not None and (known == order or not known.superseded_by(order)):
                 continue
             self._keep(order)
             changed.append((order, self.bot_of(order)))

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 
 import redis
 import structlog
 
 from alpha.domain.ids import BotId
 from alpha.ledger.connection import Connection, Dsn, LedgerError, connect
-from alpha.ledger.fill_rows import RecordedFill
+from alpha.ledger.drift import blocked_bots
 from alpha.ledger.reading import bot_heads, fills_after
 from alpha.live import fill_stream
 from alpha.live.connection import LIVE_ERRORS
@@ -21,15 +21,16 @@ _PAGE = 500
 
 
 class Reconciler:
-    """Compares the last id of each bot's stream with the ledger every second, and at once when told of a hole.
+    """Compares the last id of each bot's stream with the ledger every second, and at once when told of a hole. Tells
+    also which bots a disagreement forbids to open risk.
 
     A thread and a connection of its own: reading the ledger must not hold up live positions while PostgreSQL is away.
     """
 
     def __init__(
-        self, dsn: Dsn, by_bot: Mapping[BotId, redis.Redis], on_published: Callable[[Iterable[RecordedFill]], None]
+        self, dsn: Dsn, by_bot: Mapping[BotId, redis.Redis], *, on_blocked: Callable[[frozenset[BotId]], None]
     ) -> None:
-        self._dsn, self._by_bot, self._on_published = dsn, by_bot, on_published
+        self._dsn, self._by_bot, self._on_blocked = dsn, by_bot, on_blocked
         self._wake = threading.Event()
         self._stopping = False
         self._connection: Connection | None = None
@@ -70,7 +71,6 @@ class Reconciler:
             if not page:
                 break
             last = fill_stream.publish(client, bot, page, base=base)
-            self._on_published(page)
         if last > began_at:
             log.info("stream_filled", bot=bot, after=began_at, last=last)
         return max(0, last - began_at)
@@ -81,6 +81,7 @@ class Reconciler:
             try:
                 if self._connection is None or self._connection.closed:
                     self._connection = connect(self._dsn, "alpha-listener-reconcile")
+                self._on_blocked(blocked_bots(self._connection))
                 self.compare(self._connection)
                 self._failing = False
             except (LedgerError, *LIVE_ERRORS) as error:

@@ -1,35 +1,38 @@
-"""What the stream did not bring: read over REST from the end of what is proven, and the proof that nothing is missing."""
+"""What the stream did not bring, read over REST from the end of what is proven; and the proof of completeness."""
 
 from __future__ import annotations
 
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import CancelledError
+from concurrent.futures import CancelledError, Future, wait
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import TypeVar
 
 import structlog
 
 from alpha.config.errors import ConfigError
+from alpha.domain.errors import AlphaError, InvariantViolated
 from alpha.domain.fill import Fill
 from alpha.domain.ids import ExecId, Symbol
 from alpha.domain.trade import BookKey
-from alpha.exchange.account_state import ExchangePosition
 from alpha.exchange.backoff import Backoff
-from alpha.exchange.errors import ExchangeAuthError, ExchangeError, UnknownMessage
+from alpha.exchange.errors import ExchangeAuthError, UnknownMessage
 from alpha.exchange.executions import walk_executions
 from alpha.exchange.rest import ExchangeClient
 from alpha.ledger.books import books_of_account
-from alpha.ledger.connection import LedgerError
+from alpha.ledger.connection import Connection
 from alpha.ledger.coverage import CoverageKind, add_interval, proven_until
+from alpha.ledger.equity import add_equity_snapshot
 from alpha.ledger.fill_rows import FillSource
 from alpha.ledger.heads import take_account
 from alpha.ledger.opening_positions import OpeningPosition, adopt_positions
 from alpha.live.wire import now
 from alpha.service.alerts import AlertWriter
 from websocket_listener import live_state
-from websocket_listener.account_session import AccountSession, AccountState, KeepRaw
+from websocket_listener.account_session import FINAL, AccountSession, AccountState, KeepRaw
+from websocket_listener.account_snapshot import ask_everything, ask_positions
 from websocket_listener.live_state import LiveState
 from websocket_listener.write_queue import Heard
 from websocket_listener.writer import Writer
@@ -38,9 +41,19 @@ log = structlog.get_logger()
 
 # https://bybit-exchange.github.io/docs/v5/order/execution: executions of the last two years can be asked for.
 REACH = timedelta(days=730)
-_HISTORY_WINDOW = timedelta(days=7)
 _ALERT_AFTER = 3
+_PATIENCE_S = 0.5
+_EQUITY_EVERY_S = 60.0
+_T = TypeVar("_T")
 _Identity = tuple[Symbol, ExecId, datetime]
+
+
+class NothingProven(AlphaError):
+    """The account was taken and its coverage is gone."""
+
+
+class MarketSetBack(AlphaError):
+    """The exchange's market clock is before what its ledger is proven up to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +82,7 @@ class Recovery:
         live: LiveState,
         *,
         holder: str,
-        identify: Callable[[AccountSession, ExchangeClient], None],
+        identify: Callable[[AccountSession], None],
         keep_raw: KeepRaw,
         alerts: AlertWriter,
     ) -> None:
@@ -83,6 +96,7 @@ class Recovery:
         self._failures = 0
         self._alerted = ""
         self._last_look: Look | None = None
+        self._next_equity_s = 0.0
         self._heard_from: datetime | None = None
         self._heard_until: datetime | None = None
         self._thread = threading.Thread(target=self._run, name=f"recovery-{self._account}", daemon=True)
@@ -103,7 +117,7 @@ class Recovery:
             return
         while not self._stopping.is_set():
             self._session.connected.wait()
-            if self._stopping.is_set():
+            if self._stopping.is_set() or self._session.state in FINAL:
                 break
             generation = self._session.generation
             if generation != self._recovered:
@@ -112,7 +126,6 @@ class Recovery:
             else:
                 self._until_done(self._look, while_generation=generation)
                 self._stopping.wait(self._timing.look_every_s)
-        self._note_heard()
 
     def _until_done(self, work: Callable[[], None], *, while_generation: int | None = None) -> bool:
         """Try until it is done, the connection it is for is gone, or the process ends."""
@@ -128,7 +141,7 @@ class Recovery:
                 self._trouble(str(error), urgent=True)
                 self._session.change(AccountState.REFUSED, str(error))
                 return False
-            except (ExchangeError, LedgerError) as error:
+            except AlphaError as error:
                 self._trouble(str(error), urgent=isinstance(error, ExchangeAuthError))
             except Exception:
                 log.exception("recovery_failed", account=self._account)
@@ -152,9 +165,9 @@ class Recovery:
     def _prepare(self) -> None:
         """Make the account ours, before its stream is opened."""
         session = self._session
-        self._identify(session, self._client)
-        epoch = self._writer.run(lambda connection: take_account(connection, self._account, self._holder)).result()
-        books = self._writer.run(lambda connection: books_of_account(connection, self._account)).result()
+        self._identify(session)
+        epoch = self._ledger(lambda connection: take_account(connection, self._account, self._holder))
+        books = self._ledger(lambda connection: books_of_account(connection, self._account))
         session.proven_until = self._proven_until()
         session.adopting = session.proven_until is None
         session.epoch = epoch
@@ -172,7 +185,7 @@ class Recovery:
     def _recover(self, generation: int) -> None:
         session = self._session
         began_s = time.monotonic()
-        self._note_heard()
+        self._heard_from = None
         if session.adopting:
             self._adopt()
         look, recorded = self._read_unproven()
@@ -190,10 +203,14 @@ class Recovery:
         )
 
     def _look(self) -> None:
+        if self._wait_for(self._live.call(lambda: self._live.differs_for_s(self._account))) > self._timing.settle_s / 2:
+            # A frame of the position stream may have been lost as well as a fill: before it is called drift, ask.
+            self._refresh()
         before = self._last_look
         if before is not None and time.monotonic() - before.read_at_s < self._timing.lag_s:
             self._stopping.wait(self._timing.lag_s)
         look, _ = self._read_unproven()
+        self._note_heard()
         if before is None or before.since != look.since or before.until <= look.since:
             return
         again = frozenset(identity for identity in look.found if identity[2] < before.until)
@@ -208,7 +225,12 @@ class Recovery:
         since = self._proven_until()
         until = self._client.market_time()
         if since is None:
-            raise LedgerError(f"account {self._account} has no proven interval to recover from")
+            raise NothingProven(f"account {self._account} has no proven interval to recover from")
+        if until < since:
+            raise MarketSetBack(
+                f"the market clock of {self._account} is {until.isoformat()}, before {since.isoformat()}, where the ledger "
+                "is proven: the exchange has lost its past, so use another database for it"
+            )
         if until - since > REACH:
             since = self._skip_unreachable(since, until - REACH)
         found: set[_Identity] = set()
@@ -244,95 +266,86 @@ class Recovery:
         heard = [Heard(fill=fill, source=FillSource.RECOVERY, received_at=received_at) for fill in fills]
         submission = self._writer.record(heard)
         if submission is None:
-            raise LedgerError("the queue to the ledger is full")
-        while not submission.done.wait(0.5):
+            raise InvariantViolated("recovered fills were let go")
+        while not submission.done.wait(_PATIENCE_S):
             if self._stopping.is_set():
                 raise CancelledError
         return submission.refused
 
     def _prove(self, since: datetime, until: datetime) -> None:
-        self._writer.run(
-            lambda connection: add_interval(
-                connection, self._account, CoverageKind.PROVEN, since, until, detail="read twice over REST, ids equal"
-            )
-        ).result()
+        self._ledger(lambda connection: add_interval(connection, self._account, CoverageKind.PROVEN, since, until))
         self._session.proven_until = until
 
     def _proven_until(self) -> datetime | None:
         """Asked of the ledger each time: another service may have put an interval in doubt meanwhile."""
-        return self._writer.run(lambda connection: proven_until(connection, self._account)).result()
+        return self._ledger(lambda connection: proven_until(connection, self._account))
 
     def _skip_unreachable(self, since: datetime, until: datetime) -> datetime:
         """The exchange keeps no executions so old: what is not proven of them stays so."""
         log.error("history_unreachable", account=self._account, since=since, until=until)
         self._trouble(f"executions from {since} to {until} are older than the exchange keeps", urgent=True)
-        self._writer.run(
-            lambda connection: add_interval(
-                connection, self._account, CoverageKind.UNPROVEN, since, until, detail="older than the exchange keeps"
-            )
-        ).result()
+        self._ledger(lambda connection: add_interval(connection, self._account, CoverageKind.UNREACHABLE, since, until))
         return until
 
     def _adopt(self) -> None:
         """First contact: what is held now was held before us. Fills of the stream wait until that is stored."""
         owners = self._session.config.owners
         at = self._client.market_time()
-        told: dict[tuple[Symbol, int], ExchangePosition] = {}
-        for position in self._client.positions():
-            told[(position.symbol, position.position_idx)] = position
-        for symbol in {symbol for _, symbol, _ in owners.rows}:
-            for position in self._client.positions_of(symbol):
-                told[(position.symbol, position.position_idx)] = position
         openings = []
-        for (symbol, position_idx), position in told.items():
-            bot = owners.sole_owner(symbol, position_idx)
+        for said in ask_positions(self._client, owners):
+            bot = owners.sole_owner(said.symbol, said.position_idx)
             if bot is None:
-                log.warning("position_of_nobody", account=self._account, symbol=symbol, position_idx=position_idx)
+                self._alerts.alert(
+                    "position_of_nobody",
+                    f"{said.position.quantity} {said.symbol} were held before the first start and are no bot's",
+                    account=self._account,
+                )
                 continue
-            key = BookKey(bot=bot, account=self._account, symbol=symbol, position_idx=position_idx)
-            openings.append(OpeningPosition(key=key, position=position.position, seq=position.seq, at=at))
+            key = BookKey(bot=bot, account=self._account, symbol=said.symbol, position_idx=said.position_idx)
+            openings.append(OpeningPosition(key=key, position=said.position, seq=said.seq, at=at))
         epochs = {self._account: self._session.epoch}
-        self._writer.run(lambda connection: adopt_positions(connection, openings, epochs)).result()
-        self._writer.run(
-            lambda connection: add_interval(
-                connection, self._account, CoverageKind.PROVEN, at, at, detail="first contact"
-            )
-        ).result()
-        books = self._writer.run(lambda connection: books_of_account(connection, self._account)).result()
+        self._ledger(lambda connection: adopt_positions(connection, openings, epochs))
+        self._ledger(lambda connection: add_interval(connection, self._account, CoverageKind.PROVEN, at, at))
+        books = self._ledger(lambda connection: books_of_account(connection, self._account))
         self._writer.add_account(owners, self._session.epoch, books)
-        self._live.call(lambda: self._live.folded(self._account, books)).result()
+        self._wait_for(self._live.call(lambda: self._live.folded(self._account, books)))
         self._session.adopting = False
         self._session.proven_until = at
         adopted = [opening for opening in openings if not opening.position.is_flat]
         log.info("account_adopted", account=self._account, at=at, open_positions=len(adopted))
 
     def _refresh(self) -> None:
-        """Positions, open orders and wallet as the exchange has them; what it does not mention any more has ended."""
-        owners = self._session.config.owners
-        known_rows, known_orders = self._live.call(lambda: self._live.what_is_open(self._account)).result()
-        positions = {(each.symbol, each.position_idx): each for each in self._client.positions()}
-        for symbol in {symbol for _, symbol, _ in owners.rows}:
-            for each in self._client.positions_of(symbol):
-                positions[(each.symbol, each.position_idx)] = each
-        orders = self._client.open_orders()
-        still_open = {order.order_id for order in orders}
-        ended = frozenset(order.order_id for order in known_orders) - still_open
-        if ended:
-            until = self._client.market_time()
-            history = self._client.order_history(until - _HISTORY_WINDOW, until)
-            orders += [order for order in history if order.order_id in ended]
-        told = live_state.Heard(account=self._account, orders=tuple(orders), wallet=self._client.wallet())
-        rows = tuple(positions.values())
-        self._live.put(told)
-        self._live.call(lambda: self._live.refreshed(self._account, rows, known_rows, ended)).result()
+        """Positions, open orders and wallet as the exchange has them, for the live state."""
+        known_rows, known_orders = self._wait_for(self._live.call(lambda: self._live.what_is_open(self._account)))
+        snapshot = ask_everything(self._client, self._session.config.owners, known_orders)
+        self._live.put(live_state.Heard(account=self._account, orders=snapshot.orders, wallet=snapshot.wallet))
+        self._wait_for(
+            self._live.call(lambda: self._live.refreshed(self._account, snapshot.positions, known_rows, snapshot.ended))
+        )
+        if time.monotonic() >= self._next_equity_s:
+            self._next_equity_s = time.monotonic() + _EQUITY_EVERY_S
+            self._ledger(
+                lambda connection: add_equity_snapshot(connection, snapshot.wallet, at=snapshot.at, source="recovery")
+            )
+
+    def _ledger(self, work: Callable[[Connection], _T]) -> _T:
+        """Work on the writer's connection, after the fills handed in before it; waits while PostgreSQL is away."""
+        return self._wait_for(self._writer.run(work))
+
+    def _wait_for(self, result: Future[_T]) -> _T:
+        """Raises CancelledError when the process ends meanwhile."""
+        while not self._stopping.is_set():
+            done, _ = wait([result], timeout=_PATIENCE_S)
+            if done:
+                return result.result()
+        raise CancelledError
 
     def _note_heard(self) -> None:
-        """The stream was live in this interval of market time; said when it is over."""
+        """The stream has been live since `heard_from`, in market time; the interval grows with every look."""
         since, until = self._heard_from, self._heard_until
-        self._heard_from = None
         if since is None or until is None or until <= since:
             return
-        # Not waited for: at the end of the process PostgreSQL may be away.
+        # Not waited for: it says nothing about completeness.
         self._writer.run(
             lambda connection: add_interval(
                 connection, self._account, CoverageKind.HEARD, since, until, detail=self._holder

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -55,7 +55,8 @@ class Writer:
     already, so a commit whose answer was lost does no harm. A fenced account is taken out and the others go on; so is a
     single fill that the ledger refuses.
 
-    `on_committed`, `on_refused` and `on_fenced` are called on the writer's thread and must not block.
+    `on_committed`, `on_refused` and `on_fenced` are called on the writer's thread and must not block. `on_turn` is
+    called there about every 300 ms, while PostgreSQL answers, with the accounts and epochs that are written for.
     """
 
     def __init__(
@@ -65,12 +66,13 @@ class Writer:
         on_committed: Callable[[Committed], None],
         on_refused: Callable[[Refused], None],
         on_fenced: Callable[[AccountName], None],
-        on_idle: Callable[[Connection], None] = lambda _: None,
+        on_turn: Callable[[Connection, Mapping[AccountName, int]], None] = lambda *_: None,
         queue: WriteQueue | None = None,
     ) -> None:
         self._dsn = dsn
         self._on_committed, self._on_refused, self._on_fenced = on_committed, on_refused, on_fenced
-        self._on_idle = on_idle
+        self._on_turn = on_turn
+        self._next_turn_s = 0.0
         self._queue = queue or WriteQueue()
         self._owners: dict[AccountName, AccountOwners] = {}
         self._epochs: dict[AccountName, int] = {}
@@ -156,15 +158,26 @@ class Writer:
             self._do(batch.job)
         if batch.orders or batch.positions:
             self._save_states(batch)
-        self._persist(self._on_idle)
+        if time.monotonic() >= self._next_turn_s:
+            self._next_turn_s = time.monotonic() + _IDLE_S
+            self._take_turn()
+
+    def _take_turn(self) -> None:
+        try:
+            self._persist(lambda connection: self._on_turn(connection, dict(self._epochs)))
+        except Fenced as error:
+            self._give_up(error.accounts)
+
+    def _give_up(self, accounts: Iterable[AccountName]) -> None:
+        for account in accounts:
+            if self._epochs.pop(account, None) is not None:
+                self._on_fenced(account)
 
     def _record(self, batch: Batch, fills: Sequence[Heard]) -> None:
         try:
             result = self._persist(lambda connection: self._record_once(connection, fills))
         except Fenced as error:
-            for account in error.accounts:
-                self._epochs.pop(account, None)
-                self._on_fenced(account)
+            self._give_up(error.accounts)
             rest = [heard for heard in fills if heard.fill.account in self._epochs]
             for heard in fills:
                 if heard.fill.account not in self._epochs:

@@ -481,8 +481,8 @@ def _optional_text(item: Item, name: str) -> str:
 
 
 def _unset(value: str) -> str:
-    """Unset enums come as `""` or `UNKNOWN`, by stream and REST differently."""
-    return "" if value == "UNKNOWN" else value
+    """Unset enums come as `""`, `UNKNOWN` or, as a reject reason, `EC_NoError`; by stream and REST differently."""
+    return "" if value in ("UNKNOWN", "EC_NoError") else value
 
 
 def _decimal(value: Any) -> Decimal:

@@ -51,11 +51,17 @@ _DEFAULT_LIMIT_WAIT_S = 1.0
 _TEXT_MAX = 200
 
 
-def exchange_error(error: Exception, *, operation: str, account: AccountName, environment: str) -> ExchangeError:
-    """The error of ours that says what is known after `error`, one of PYBIT_ERRORS."""
+def exchange_error(
+    error: Exception, *, operation: str, account: AccountName, environment: str, api_key: str = ""
+) -> ExchangeError:
+    """The error of ours that says what is known after `error`, one of PYBIT_ERRORS.
+
+    `api_key` is kept out of the text: Bybit's answer to a wrong signature (10004) repeats what was signed.
+    """
     where = f"{account} ({environment})"
     if isinstance(error, InvalidRequestError):
-        code, text, headers = int(error.status_code), _short(error.message), error.resp_headers
+        code, headers = int(error.status_code), error.resp_headers
+        text = _short(error.message.replace(api_key, "(key)") if api_key else error.message)
         return _answered(code, text, headers, operation=operation, account=account, environment=environment)
     if isinstance(error, FailedRequestError):
         code, text = int(error.status_code), _short(error.message)

@@ -425,7 +425,13 @@ class ExchangeClient:
         return _Answer(result, server_ms, market_ms)
 
     def _error(self, error: Exception, operation: str) -> ExchangeError:
-        return exchange_error(error, operation=operation, account=self.account, environment=self.endpoints.environment)
+        return exchange_error(
+            error,
+            operation=operation,
+            account=self.account,
+            environment=self.endpoints.environment,
+            api_key=self._http.api_key or "",
+        )
 
 
 def _rows(answer: _Answer) -> Sequence[Any]:

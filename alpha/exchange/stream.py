@@ -135,8 +135,8 @@ class StreamClient:
             reason = await self._one_connection()
         except _Refused as error:
             return str(error), max(self._backoff.next_delay_s(), self._refused_pause_s)
-        except TimeoutError:
-            reason = "no answer in time"
+        except TimeoutError as error:
+            reason = str(error) or "no answer in time"
         except (OSError, WebSocketException) as error:
             reason = f"{type(error).__name__}: {error}"
         except Exception as error:

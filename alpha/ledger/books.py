@@ -17,8 +17,7 @@ from alpha.domain.trade import BookKey, Trade
 from alpha.domain.trade_book import OpenTrade, TradeBook
 from alpha.ledger.connection import Connection, Cursor, transaction
 from alpha.ledger.fill_rows import FILL_COLUMNS, fill_of_row
-from alpha.ledger.folding import ClosedTrade, fold_on
-from alpha.ledger.opening_positions import OpeningPosition
+from alpha.ledger.folding import ClosedTrade, OpeningPosition, fold_on
 
 _KEY = "account, bot, symbol, position_idx"
 _BOOK_COLUMNS = (
@@ -60,6 +59,15 @@ _TRADE_COLUMNS = (
     "fill_count",
     "entry_reason",
     "exit_reason",
+)
+_FLAT_POINT_COLUMNS = (
+    "last_seq",
+    "last_leaves_quantity",
+    "ends_flat",
+    "book_realized_pnl",
+    "book_fees",
+    "book_funding",
+    "book_fill_count",
 )
 # Ids compare by code point, as in Python, whatever the database's collation.
 _TRADE_ORDER = '(closed_at, last_seq, -last_leaves_quantity, last_exec_id COLLATE "C")'
@@ -128,8 +136,7 @@ def save_trades(cursor: Cursor, closed: Sequence[ClosedTrade]) -> None:
     """Stores round trips; the same one again replaces itself."""
     if not closed:
         return
-    columns = (*_TRADE_COLUMNS, "last_seq", "last_leaves_quantity", "ends_flat")
-    columns += ("book_realized_pnl", "book_fees", "book_funding", "book_fill_count")
+    columns = (*_TRADE_COLUMNS, *_FLAT_POINT_COLUMNS)
     changes = ", ".join(f"{name} = excluded.{name}" for name in columns if name != "first_exec_id")
     execute_values(
         cursor,
@@ -201,9 +208,9 @@ def rebuild_books(connection: Connection, account: AccountName) -> list[RebuiltB
     """Every book of the account folded again from its first fill. Reads only; compare with what is stored."""
     with transaction(connection) as cursor:
         cursor.execute(
-            "SELECT account, bot, symbol, position_idx FROM trading.books WHERE account = %(account)s UNION"
-            " SELECT account, bot, symbol, position_idx FROM trading.fills WHERE account = %(account)s AND bot IS NOT NULL"
-            " ORDER BY 1, 2, 3, 4",
+            f"SELECT {_KEY} FROM trading.books WHERE account = %(account)s"
+            f" UNION SELECT {_KEY} FROM trading.fills WHERE account = %(account)s AND bot IS NOT NULL"
+            f" ORDER BY {_KEY}",
             {"account": account},
         )
         compared = []
@@ -259,9 +266,7 @@ def _fills_after(cursor: Cursor, held: HeldBook, order: ExecutionOrder | None) -
     )
     found = ((fill_of_row(row), Reason(row[-1])) for row in cursor.fetchall())
     return [
-        (fill, reason)
-        for fill, reason in found
-        if (order is None or fill.execution_order > order) and held.folds(fill)
+        (fill, reason) for fill, reason in found if (order is None or fill.execution_order > order) and held.folds(fill)
     ]
 
 

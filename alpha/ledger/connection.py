@@ -6,8 +6,7 @@ from dataclasses import dataclass, field
 
 import orjson
 import psycopg2
-from psycopg2.extensions import connection as _PsycopgConnection
-from psycopg2.extensions import cursor as Cursor
+from psycopg2 import extensions
 from psycopg2.extras import Json
 
 from alpha.domain.errors import AlphaError
@@ -27,12 +26,15 @@ __all__ = [
 ]
 
 
+Cursor = extensions.cursor
+
+
 class LedgerError(AlphaError):
     """Root of what PostgreSQL can answer."""
 
 
 class LedgerUnavailable(LedgerError):
-    """PostgreSQL cannot be reached, is too slow, or ended the connection. Try again, on a new connection when it is closed.
+    """PostgreSQL cannot be reached, is too slow, or ended the connection. Try again; on a new connection if it closed.
 
     `commit_unknown` is True when the answer to COMMIT was lost: the work may be done, so repeat it only where a repeat
     changes nothing (the recorder, upserts). Otherwise nothing was written.
@@ -44,7 +46,7 @@ class LedgerUnavailable(LedgerError):
 
 
 class LedgerRefused(LedgerError):
-    """PostgreSQL said no: permission, constraint, append-only table. Nothing was written; the same again fails again."""
+    """PostgreSQL said no: permission, constraint, append-only table. Nothing was written, nor would be next time."""
 
 
 class Fenced(LedgerRefused):
@@ -66,7 +68,7 @@ class Dsn:
     password: str = field(repr=False)
 
 
-class Connection(_PsycopgConnection):
+class Connection(extensions.connection):
     """A psycopg2 connection that knows how deep in `transaction` it is. One thread uses it at a time."""
 
     transaction_depth: int = 0
@@ -80,7 +82,7 @@ def connect(dsn: Dsn, application_name: str, statement_timeout_s: float = 10, *,
     transaction.
     """
     settings = {"TimeZone": "UTC", "statement_timeout": f"{int(statement_timeout_s * 1000)}"}
-    options = " ".join(f"-c {name}={value}" for name, value in settings.items())
+    options = None if pooled else " ".join(f"-c {name}={value}" for name, value in settings.items())
     try:
         connection: Connection = psycopg2.connect(
             host=dsn.host,
@@ -95,7 +97,7 @@ def connect(dsn: Dsn, application_name: str, statement_timeout_s: float = 10, *,
             keepalives_count=3,
             tcp_user_timeout=15_000,
             connection_factory=Connection,
-            **({} if pooled else {"options": options}),
+            options=options,
         )
     except psycopg2.OperationalError as error:
         raise LedgerUnavailable(

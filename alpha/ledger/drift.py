@@ -28,7 +28,7 @@ class DriftKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """A disagreement with the exchange. `subject` is what it is about (an exec id, a symbol), `detail` what both say."""
+    """A disagreement with the exchange. `subject` is what it is about (exec id, symbol), `detail` what each says."""
 
     kind: DriftKind
     account: AccountName
@@ -70,7 +70,8 @@ def insert_drift(cursor: Cursor, findings: Sequence[Finding]) -> int:
     rows = execute_values(
         cursor,
         """
-        INSERT INTO trading.drift AS d (kind, account, bot, symbol, subject, detail, fingerprint, blocks_entries) VALUES %s
+        INSERT INTO trading.drift AS d (kind, account, bot, symbol, subject, detail, fingerprint, blocks_entries)
+        VALUES %s
         ON CONFLICT (account, kind, subject, fingerprint) WHERE resolved_at IS NULL
             DO UPDATE SET times = d.times + 1, last_seen_at = clock_timestamp()
         RETURNING times
@@ -99,7 +100,8 @@ def open_drift(connection: Connection, account: AccountName | None = None) -> li
     with transaction(connection) as cursor:
         cursor.execute(
             "SELECT id, kind, account, bot, symbol, subject, detail, blocks_entries, found_at, last_seen_at, times"
-            " FROM trading.drift WHERE resolved_at IS NULL AND (%(account)s IS NULL OR account = %(account)s) ORDER BY id",
+            " FROM trading.drift"
+            " WHERE resolved_at IS NULL AND (%(account)s::text IS NULL OR account = %(account)s) ORDER BY id",
             {"account": account},
         )
         return [

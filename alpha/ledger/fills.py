@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import io
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
+from typing import Any
 
 from psycopg2.extras import execute_values
 
@@ -230,32 +231,30 @@ def _insert(cursor: Cursor, recorded: Sequence[RecordedFill]) -> None:
         return
     lines = io.StringIO()
     for each in recorded:
-        lines.write("\t".join([_copy_text(value) for value in row_of_recorded(each)]))
+        lines.write("\t".join([_COPY_TEXT[type(value)](value) for value in row_of_recorded(each)]))
         lines.write("\n")
     lines.seek(0)
     cursor.copy_expert(f"COPY trading.fills ({', '.join(RECORDED_COLUMNS)}) FROM STDIN", lines)
 
 
-def _copy_text(value: object) -> str:
-    """A value in COPY's text format (https://www.postgresql.org/docs/16/sql-copy.html#id-1.9.3.55.9.2)."""
-    if value is None:
-        return r"\N"
-    if isinstance(value, str):
-        if value.isprintable() and "\\" not in value:
-            return value
-        return value.replace("\\", r"\\").replace("\t", r"\t").replace("\n", r"\n").replace("\r", r"\r")
-    if isinstance(value, bool):
-        return "t" if value else "f"
-    if isinstance(value, Decimal | int):
-        return str(value)
-    if isinstance(value, datetime):
-        return value.isoformat()
-    raise TypeError(f"no column of fills holds a {type(value).__name__}")
+def _copy_string(text: str) -> str:
+    if text.isprintable() and "\\" not in text:
+        return text
+    return text.replace("\\", r"\\").replace("\t", r"\t").replace("\n", r"\n").replace("\r", r"\r")
 
 
-def _fold(
-    cursor: Cursor, recorded: Sequence[RecordedFill]
-) -> tuple[dict[BookKey, TradeBook], list[Trade], int]:
+# The text format of COPY (https://www.postgresql.org/docs/16/sql-copy.html), for the types of a row of fills.
+_COPY_TEXT: dict[type, Callable[[Any], str]] = {
+    str: _copy_string,
+    Decimal: str,
+    int: str,
+    bool: lambda value: "t" if value else "f",
+    datetime: datetime.isoformat,
+    type(None): lambda _: r"\N",
+}
+
+
+def _fold(cursor: Cursor, recorded: Sequence[RecordedFill]) -> tuple[dict[BookKey, TradeBook], list[Trade], int]:
     """Takes the fills into their books and stores books and round trips."""
     by_book: dict[BookKey, list[RecordedFill]] = defaultdict(list)
     for each in recorded:

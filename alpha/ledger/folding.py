@@ -4,11 +4,44 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 
+from alpha.domain.clock import require_aware
 from alpha.domain.fill import Fill
+from alpha.domain.ids import ExecId
+from alpha.domain.position import Position
 from alpha.domain.reason import Reason
-from alpha.domain.trade import Trade
+from alpha.domain.trade import BookKey, Trade
 from alpha.domain.trade_book import TradeBook
+
+OPENING = ExecId("opening")
+"""Stands where a round trip that began before us would have the id of its first fill."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpeningPosition:
+    """What a book held when the platform first saw its account; a flat one says that it held nothing.
+
+    `seq` is the exchange's of that report (None where it does not say), `at` its market time.
+    """
+
+    key: BookKey
+    position: Position
+    seq: int | None
+    at: datetime
+
+    def __post_init__(self) -> None:
+        require_aware(self.at)
+
+    def includes(self, fill: Fill) -> bool:
+        """Whether the fill is in this position already. It is recorded, but not folded."""
+        if self.seq is not None and self.seq >= 0:
+            return fill.seq <= self.seq
+        return fill.exec_time < self.at
+
+    def book(self) -> TradeBook:
+        """The book to fold on."""
+        return TradeBook(key=self.key).with_opening(self.position, at=self.at, name=OPENING)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,7 +53,7 @@ class ClosedTrade:
 
     @property
     def ends_flat(self) -> bool:
-        """False after a flip. A book can be folded again from where it was flat: nothing before matters but the sums."""
+        """False after a flip. Where a book was flat it can be folded on from: of before, only the sums matter."""
         return self.book.position.is_flat
 
 

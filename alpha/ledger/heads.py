@@ -95,18 +95,19 @@ def lock_heads(cursor: Cursor, epochs: Mapping[AccountName, int | None]) -> date
 
     Raises Fenced with every account whose epoch is not the given one.
     """
+    # The clock is read after each lock is held: of two batches of an account the later one has the later time.
     cursor.execute(
-        "SELECT account, epoch FROM trading.account_head WHERE account = ANY(%s) ORDER BY account FOR UPDATE",
+        """
+        SELECT account, epoch, clock_timestamp()
+        FROM (
+            SELECT account, epoch FROM trading.account_head WHERE account = ANY(%s) ORDER BY account FOR UPDATE
+        ) AS locked
+        """,
         (sorted(epochs),),
     )
-    current: dict[AccountName, int] = dict(cursor.fetchall())
+    rows: list[tuple[AccountName, int, datetime]] = cursor.fetchall()
+    current = {account: epoch for account, epoch, _ in rows}
     fenced = tuple(account for account in sorted(epochs) if current.get(account, 0) != epochs[account])
     if fenced:
         raise Fenced(fenced)
-    # After the locks are held: of two batches of an account the later one has the later time.
-    cursor.execute("SELECT clock_timestamp()")
-    row = cursor.fetchone()
-    if row is None:
-        raise LedgerRefused("PostgreSQL did not tell the time")
-    now: datetime = row[0]
-    return now
+    return max(now for _, _, now in rows)

@@ -1,48 +1,18 @@
+"""What accounts held when the platform first saw them."""
+
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
 
 from psycopg2.extras import execute_values
 
-from alpha.domain.clock import require_aware
-from alpha.domain.fill import Fill
-from alpha.domain.ids import AccountName, ExecId
-from alpha.domain.position import Position
-from alpha.domain.trade import BookKey
-from alpha.domain.trade_book import TradeBook
+from alpha.domain.ids import AccountName
+from alpha.ledger.books import load_books, save_books
 from alpha.ledger.connection import Connection, LedgerRefused, transaction
+from alpha.ledger.folding import OPENING, OpeningPosition
 from alpha.ledger.heads import lock_heads
 
-OPENING = ExecId("opening")
-"""Stands where a round trip that began before us would have the id of its first fill."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OpeningPosition:
-    """What a book held when the platform first saw its account; a flat one says that it held nothing.
-
-    `seq` is the exchange's of that report (None where it does not say), `at` its market time.
-    """
-
-    key: BookKey
-    position: Position
-    seq: int | None
-    at: datetime
-
-    def __post_init__(self) -> None:
-        require_aware(self.at)
-
-    def includes(self, fill: Fill) -> bool:
-        """Whether the fill is in this position already. It is recorded, but not folded."""
-        if self.seq is not None and self.seq >= 0:
-            return fill.seq <= self.seq
-        return fill.exec_time < self.at
-
-    def book(self) -> TradeBook:
-        """The book to fold on."""
-        return TradeBook(key=self.key).with_opening(self.position, at=self.at, name=OPENING)
+__all__ = ["OPENING", "OpeningPosition", "adopt_positions"]
 
 
 def adopt_positions(
@@ -52,8 +22,6 @@ def adopt_positions(
 
     A book that has an opening position, or fills, keeps what it has: adopting again changes nothing. Raises Fenced.
     """
-    from alpha.ledger.books import load_books, save_books
-
     if not openings:
         return []
     accounts = {opening.key.account for opening in openings}

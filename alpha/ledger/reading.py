@@ -1,14 +1,16 @@
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
 from alpha.domain.ids import AccountName, BotId
+from alpha.domain.position import ZERO
 from alpha.domain.trade_book import TradeBook
-from alpha.ledger.books import books_of_account
+from alpha.ledger.books import all_books, books_of_account
 from alpha.ledger.connection import Connection, transaction
-from alpha.ledger.fill_rows import SELECT_RECORDED, RecordedFill, recorded_of_row
+from alpha.ledger.fill_rows import RECORDED_COLUMNS, SELECT_RECORDED, RecordedFill, recorded_of_row
 
 
 def fills_after(connection: Connection, bot: BotId, bot_seq: int, limit: int = 1000) -> list[RecordedFill]:
@@ -74,8 +76,52 @@ class BotSummary:
 
 
 def bot_summaries(connection: Connection) -> dict[BotId, BotSummary]:
-    """A summary of every bot that has a book or is registered, by bot."""
-    raise NotImplementedError
+    """A summary of every bot that is registered or has a fill, by bot."""
+    with transaction(connection) as cursor:
+        cursor.execute(
+            """
+            SELECT b.bot, (SELECT count(*) FROM trading.trades AS t WHERE t.bot = b.bot), coalesce(h.last_seq, 0)
+            FROM (
+                SELECT bot FROM trading.bots UNION SELECT bot FROM trading.bot_heads UNION SELECT bot FROM trading.books
+            ) AS b
+            LEFT JOIN trading.bot_heads AS h USING (bot)
+            ORDER BY b.bot
+            """
+        )
+        bots: list[tuple[BotId, int, int]] = cursor.fetchall()
+        cursor.execute(
+            f"""
+            SELECT {", ".join("f." + name for name in RECORDED_COLUMNS)}
+            FROM trading.bot_heads AS h
+            CROSS JOIN LATERAL (
+                SELECT * FROM trading.fills AS f WHERE f.bot = h.bot AND f.bot_seq = h.last_seq LIMIT 1
+            ) AS f
+            """
+        )
+        last_fills = {recorded.attribution.bot: recorded for recorded in map(recorded_of_row, cursor.fetchall())}
+        books: defaultdict[BotId, list[TradeBook]] = defaultdict(list)
+        for book in all_books(connection):
+            books[book.key.bot].append(book)
+    return {
+        bot: _summary(bot, tuple(books[bot]), fills=fills, trades=trades, last_fill=last_fills.get(bot))
+        for bot, trades, fills in bots
+    }
+
+
+def _summary(
+    bot: BotId, books: tuple[TradeBook, ...], *, fills: int, trades: int, last_fill: RecordedFill | None
+) -> BotSummary:
+    return BotSummary(
+        bot=bot,
+        fills=fills,
+        trades=trades,
+        realized_pnl=sum((book.realized_pnl for book in books), ZERO),
+        fees=sum((book.fees for book in books), ZERO),
+        funding=sum((book.funding for book in books), ZERO),
+        net_pnl=sum((book.net_pnl for book in books), ZERO),
+        books=books,
+        last_fill=last_fill,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,4 +138,26 @@ class LedgerCounts:
 
 
 def ledger_counts(connection: Connection) -> LedgerCounts:
-    raise NotImplementedError
+    """Counts by reading: what is there, not what was counted on the way in."""
+    with transaction(connection) as cursor:
+        cursor.execute(
+            """
+            SELECT (SELECT count(*) FROM trading.fills),
+                   (SELECT count(*) FROM trading.fills WHERE bot IS NULL),
+                   (SELECT count(*) FROM trading.trades),
+                   (SELECT count(*) FROM trading.drift WHERE resolved_at IS NULL),
+                   (SELECT count(*) FROM trading.raw_events),
+                   (SELECT count(*) FROM trading.alerts),
+                   (SELECT count(*) FROM trading.fills_default)
+            """
+        )
+        fills, unattributed, trades, drift, raw_events, alerts, misplaced = cursor.fetchone() or (0,) * 7
+    return LedgerCounts(
+        fills=fills,
+        unattributed=unattributed,
+        trades=trades,
+        open_drift=drift,
+        raw_events=raw_events,
+        alerts=alerts,
+        misplaced=misplaced,
+    )

@@ -83,8 +83,9 @@ class PlatformOptions:
     """Where the exchange keeps what it needs to go on after a restart; None forgets."""
     exchange_balance_usdt: Decimal = Decimal(10_000)
     fresh: bool = False
-    """Begins by deleting everything in the home. Such data need not survive the machine: PostgreSQL does not wait for
-    the disk."""
+    """Begins by deleting everything in the home."""
+    durable: bool = True
+    """Whether a commit waits for the disk. Without it data survive every process, but not the machine."""
     hold_market: bool = False
     """Leaves the market paused after `start`, until `release_market`."""
 
@@ -113,7 +114,7 @@ class Platform:
         self.settings = settings or Settings()
         for bot in options.bots:
             registry.bot(bot)
-        self.postgres = EmbeddedPostgres(self.home, durable=not options.fresh)
+        self.postgres = EmbeddedPostgres(self.home, durable=options.durable)
         self.valkey = EmbeddedValkey(self.home)
         self.processes: dict[str, Supervised] = {}
         self.market: PaperMarket | None = None

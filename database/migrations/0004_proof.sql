@@ -3,7 +3,7 @@
 CREATE TABLE trading.coverage (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     account text NOT NULL,
-    kind text NOT NULL CHECK (kind IN ('heard', 'proven', 'unproven')),
+    kind text NOT NULL CHECK (kind IN ('heard', 'proven', 'unproven', 'unreachable')),
     started_at timestamptz NOT NULL,
     ended_at timestamptz NOT NULL,
     detail text NOT NULL DEFAULT '',
@@ -13,7 +13,8 @@ CREATE TABLE trading.coverage (
 );
 COMMENT ON TABLE trading.coverage IS
     'Intervals of market time per account. heard: the stream was live; proven: read from REST to the last page; unproven: '
-    'doubted again. Later rows overrule earlier ones. Writer: listener; others doubt through trading.mark_unproven.';
+    'in doubt; unreachable: older than the exchange keeps. Later rows overrule earlier ones. Writer: listener; others doubt '
+    'through trading.mark_unproven.';
 CREATE INDEX coverage_account ON trading.coverage (account, kind, id);
 
 CREATE FUNCTION trading.mark_unproven(of_account text, since timestamptz, until timestamptz, why text) RETURNS bigint

@@ -4,12 +4,11 @@ from datetime import datetime
 from decimal import Decimal
 
 from alpha.domain.ids import Symbol
-from alpha.domain.side import Side
 from paper_exchange.engine.events import Execution, Transaction
 from paper_exchange.engine.holding import Holding
-from paper_exchange.engine.margin import order_cost
 from paper_exchange.engine.market import Market
 from paper_exchange.engine.money import ZERO
+from paper_exchange.engine.reservations import Reservations
 from paper_exchange.engine.working_order import WorkingOrder
 
 DEFAULT_LEVERAGE = Decimal(10)
@@ -27,6 +26,7 @@ class Account:
         "opened_at",
         "opening_balance",
         "orders",
+        "reservations",
         "transactions",
         "uid",
     )
@@ -37,6 +37,7 @@ class Account:
         self.balance = balance
         self.opened_at = at
         self.holdings: dict[Symbol, Holding] = {}
+        self.reservations: dict[Symbol, Reservations] = {}
         self.orders: dict[str, WorkingOrder] = {}
         self.by_link_id: dict[str, WorkingOrder] = {}
         self.open_orders: dict[Symbol, dict[str, WorkingOrder]] = {}
@@ -50,7 +51,9 @@ class Account:
         if found is None:
             leverage = min(DEFAULT_LEVERAGE, market.instrument.max_leverage)
             found = Holding(uid=self.uid, market=market, leverage=leverage, at=self.opened_at)
-            self.holdings[symbol] = found
+            # sorted, so that sums over positions do not depend, in their last digit, on which symbol came first
+            self.reservations[symbol] = Reservations()
+            self.holdings = dict(sorted((self.holdings | {symbol: found}).items()))
         return found
 
     def keep(self, order: WorkingOrder) -> None:
@@ -59,10 +62,12 @@ class Account:
         if order.order_link_id:
             self.by_link_id[order.order_link_id] = order
         self.open_orders.setdefault(order.symbol, {})[order.order_id] = order
+        self.reserve(order)
 
     def drop(self, order: WorkingOrder) -> None:
         """The order is over; it stays among `orders`."""
         self.open_orders[order.symbol].pop(order.order_id, None)
+        self.reserve(order)
 
     @property
     def unrealized_pnl(self) -> Decimal:
@@ -84,46 +89,15 @@ class Account:
         """Margin that open orders occupy; stops and reduce-only orders occupy none."""
         return sum(
             (
-                self.symbol_order_margin(holding, with_pending=with_pending)
+                self.reservations[symbol].margin(holding, with_pending=with_pending)
                 for symbol, holding in self.holdings.items()
-                if self.open_orders.get(symbol)
             ),
             ZERO,
         )
 
-    def symbol_order_margin(
-        self, holding: Holding, *, with_pending: bool = True, extra: WorkingOrder | None = None
-    ) -> Decimal:
-        """Margin of the open orders in one symbol, and of `extra` as if it were one of them.
-
-        Orders against the position cost only what exceeds the position, each in proportion to its size: which of them
-        would fill first is not known. Orders of both sides are added up (Bybit may net them: UNCONFIRMED, and this is
-        the careful side).
-        """
-        quantities = {Side.BUY: ZERO, Side.SELL: ZERO}
-        costs = {Side.BUY: ZERO, Side.SELL: ZERO}
-        orders = [
-            order for order in self.open_orders.get(holding.symbol, {}).values() if with_pending or not order.is_pending
-        ]
-        if extra is not None:
-            orders.append(extra)
-        for order in orders:
-            if order.reduce_only:
-                continue
-            leaves = order.leaves_quantity
-            quantities[order.side] += leaves
-            costs[order.side] += self.cost_of(order, holding, leaves)
-        total = ZERO
-        for side, quantity in quantities.items():
-            opening = quantity - holding.closable(side)
-            if opening > 0:
-                total += costs[side] * opening / quantity
-        return total
-
-    def cost_of(self, order: WorkingOrder, holding: Holding, quantity: Decimal) -> Decimal:
-        """Margin of `quantity` of the order if all of it opened; a market order counts at the last price."""
-        price = holding.market.last_price if order.price is None else order.price
-        return order_cost(price * quantity, order.side.sign, holding.leverage, holding.market.fees.taker)
+    def reserve(self, order: WorkingOrder) -> None:
+        """Bring the margin that an order occupies in line with its state. Called after whatever changes the order."""
+        self.reservations[order.symbol].update(order, self.holdings[order.symbol])
 
     def available(self, *, with_pending: bool = True) -> Decimal:
         """Equity less initial margin of positions and orders; below 0 when the market has gone against the account."""
@@ -135,6 +109,7 @@ class Account:
         Other pending orders do not count: whether an order is accepted must not depend on which of those that arrived
         between two bars came first. When they are matched, in their fixed order, each is asked again.
         """
-        without = self.symbol_order_margin(holding, with_pending=False)
-        added = self.symbol_order_margin(holding, with_pending=False, extra=order) - without
+        reserved = self.reservations[holding.symbol]
+        without = reserved.margin(holding, with_pending=False)
+        added = reserved.margin(holding, with_pending=False, extra=order) - without
         return added <= 0 or added <= self.available(with_pending=False)

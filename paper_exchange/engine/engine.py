@@ -160,6 +160,9 @@ class Engine:
             market = venue.markets[symbol]
             market.volume = bar.volume
             market.move(bar.open)
+        held = [symbol for symbol in bars if venue.markets[symbol].holders]
+        if held:
+            check_margins(venue, dict.fromkeys(held, to_ms(first.start)))
         if venue.pending:
             self._match_arrivals(bars, first.start)
         touched = {symbol: bar for symbol, bar in bars.items() if venue.markets[symbol].is_touched}

@@ -55,6 +55,7 @@ def match_arrival(venue: Venue, account: Account, order: WorkingOrder, at: datet
         _end(venue, account, order, holding, at, "EC_CancelForNoFullFill")
         return
     order.is_pending = False
+    account.reserve(order)
     if levels:
         take(venue, account, order, levels, room, at)
         if not order.is_open:

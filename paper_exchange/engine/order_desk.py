@@ -33,7 +33,7 @@ def place(venue: Venue, uid: int, request: OrderRequest) -> OrderState:
     _check_stops(request, market, reference)
     if not request.reduce_only:
         acceptance.check_notional(reference, quantity, market)
-    if _active_count(account, request.symbol) >= acceptance.MAX_ACTIVE_ORDERS:
+    if len(account.open_orders.get(request.symbol, ())) - len(holding.stops) >= acceptance.MAX_ACTIVE_ORDERS:
         raise Refused(acceptance.TOO_MANY_ORDERS, f"more than {acceptance.MAX_ACTIVE_ORDERS} active orders")
     order = WorkingOrder(
         uid=uid,
@@ -98,10 +98,12 @@ def amend(
         acceptance.check_limit_price(price, order.side, market)
     before = (order.quantity, order.price, order.is_pending)
     order.quantity, order.price, order.is_pending = new_quantity, new_price, True
+    account.reserve(order)
     try:
         _check_margin(account, order, holding)
     except Refused:
         order.quantity, order.price, order.is_pending = before
+        account.reserve(order)
         raise
     market.resting.pop(order.order_id, None)
     venue.pending[order.order_id] = (account, order)
@@ -178,11 +180,6 @@ def _check_stops(request: OrderRequest, market: Market, reference: Decimal) -> N
 def _check_margin(account: Account, order: WorkingOrder, holding: Holding) -> None:
     if not order.reduce_only and not account.can_carry(order, holding):
         raise Refused(acceptance.NOT_ENOUGH_MARGIN, "ab not enough for new order")
-
-
-def _active_count(account: Account, symbol: Symbol) -> int:
-    orders = account.open_orders.get(symbol, {})
-    return len(orders) - sum(order.is_stop for order in orders.values()) if orders else 0
 
 
 def _open_order(

@@ -12,9 +12,9 @@ and time are linear, which gives every execution a millisecond inside [start, en
 What happens along it, in this order:
 
 1. At the start: funding due at that instant on the positions held then, at the mark price of the bar before.
-2. At the open: orders that arrived since the last bar, sorted by (uid, order link id, or order id where there is none).
-   The gap from the last close to the open is not traded through: whoever was passed over fills or triggers at the open
-   (a resting limit at its own price, a stop at the open).
+2. At the open: accounts that the gap from the last close has ruined are liquidated. Then orders that arrived since the
+   last bar, sorted by (uid, order link id, or order id where there is none). The gap is not traded through: whoever was
+   passed over fills or triggers at the open (a resting limit at its own price, a stop at the open).
 3. On each leg, in the order of time across all symbols: resting limit orders whose price is traded *through* (a touch
    does not fill: others stand before us in the queue), take-profit and stop-loss orders whose trigger is *reached* by
    the last price, trailing stops, liquidation by mark price. At one price the order is limits, stops, liquidation.

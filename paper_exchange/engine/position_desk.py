@@ -62,12 +62,18 @@ def set_leverage(venue: Venue, uid: int, symbol: Symbol, leverage: Decimal) -> P
     before = holding.leverage
     if leverage == before:
         raise Refused(acceptance.LEVERAGE_NOT_MODIFIED, "leverage not modified")
-    holding.leverage = leverage
+    _change_leverage(account, holding, leverage)
     if leverage < before and account.available() < 0:
-        holding.leverage = before
+        _change_leverage(account, holding, before)
         raise Refused(acceptance.MARGIN_FOR_LEVERAGE, "ab not enough for new leverage")
     venue.tell_position(account, holding, venue.now)
     return position_state(account, holding, venue.now)
+
+
+def _change_leverage(account: Account, holding: Holding, leverage: Decimal) -> None:
+    holding.leverage = leverage
+    for order in account.open_orders.get(holding.symbol, {}).values():
+        account.reserve(order)
 
 
 def _level(holding: Holding, kind: StopKind) -> Decimal:

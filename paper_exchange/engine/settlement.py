@@ -43,6 +43,7 @@ def settle(
     closed_pnl = holding.apply(order.side, price, quantity, fee, pnl, closed, at)
     holding.seq = seq
     order.fill(quantity, value, fee, closed_pnl, at)
+    account.reserve(order)
     exec_id = ExecId(venue.ids.make("execution", account.uid, order.order_id, order.fill_count))
     execution = Execution(
         uid=account.uid,

@@ -25,8 +25,8 @@ _RATE_PLACES = Decimal("0.00000001")
 class ReplayMarket:
     """The longest period in which every symbol has every candle, from where each has its warm-up behind it.
 
-    Prices are put on today's tick, because an order could not be filled anywhere else. The mark price is the recorded one
-    at the full hours; in between the last known difference of mark and trade price is carried on, because a market does
+    Prices are put on today's tick, because an order could not be filled anywhere else. The mark price is the recorded
+    one at the full hours; in between the last known ratio of mark and trade price is carried on, because a market does
     not know the coming hour's. Without a recording the mark price is the close. Funding is the recorded one.
     """
 
@@ -44,7 +44,8 @@ class ReplayMarket:
         if self._start >= self._end:
             have = (self._end - first) // BASE_INTERVAL
             raise MarketUnavailable(
-                f"the candles of {', '.join(recorded)} have {have} bars in common, and the warm-up alone needs {warm_up_bars}"
+                f"the candles of {', '.join(recorded)} have {have} bars in common, "
+                f"and the warm-up alone needs {warm_up_bars}"
             )
         self._columns = {}
         for symbol, series in recorded.items():

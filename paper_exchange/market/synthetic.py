@@ -57,8 +57,8 @@ class SyntheticMarket:
     """The same seed and symbol give the same prices, whichever other symbols are listed beside it.
 
     Trends: drift comes in legs of 60 to 200 bars, up and down in turn, each towards a level above or below the symbol's
-    slow average, so that every down leg carries the close through EMA(240) and EMA(600). The first legs around step 0 are
-    laid so that a strategy on those averages finds its first short soon after the start.
+    slow average, so that every down leg carries the close through EMA(240) and EMA(600). The first legs around step 0
+    are laid so that a strategy on those averages finds its first short soon after the start.
     """
 
     def __init__(

@@ -1,102 +1,129 @@
-"""The administration of a paper exchange: its clock, its counts, its faults. A port of its own, with a token."""
+"""The administration of a paper exchange, on a port of its own and behind a token. Nothing of this is Bybit's."""
 
 from __future__ import annotations
 
 import hmac
+import json
+from collections.abc import Awaitable, Callable
+from http import HTTPStatus
 from typing import Any
 
-import orjson
 from aiohttp import web
 
 from alpha.domain.clock import to_ms
-from paper_exchange.server.exchange import PaperExchange
+from paper_exchange.accounts import ExchangeAccount
+from paper_exchange.server.exchange import Exchange
 from paper_exchange.server.market_loop import MarketLoop
-from paper_exchange.server.render import text
-from paper_exchange.server.sockets import Hub
+from paper_exchange.server.private_stream import PrivateStream
+from paper_exchange.server.wire_text import number
 
-_DEFAULT_WITHIN_BARS = 1000
+TOKEN_HEADER = "X-Admin-Token"
+
+_WITHIN_BARS = 100
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class Admin:
-    """`GET /admin/state`, `POST /admin/pause`, `/admin/resume`, `/admin/drop-sockets`."""
+    """What the engine did, and a hand on the market's clock and on the sockets."""
 
-    def __init__(self, exchange: PaperExchange, loop: MarketLoop, hub: Hub, token: str) -> None:
-        self._exchange, self._loop, self._hub, self._token = exchange, loop, hub, token
+    def __init__(self, exchange: Exchange, loop: MarketLoop, private: PrivateStream, *, token: str) -> None:
+        self._exchange = exchange
+        self._loop = loop
+        self._private = private
+        self._token = token
 
-    def application(self) -> web.Application:
-        application = web.Application(middlewares=[self._authorized])
-        application.router.add_get("/admin/state", self._show)
-        application.router.add_post("/admin/pause", self._pause)
-        application.router.add_post("/admin/resume", self._resume)
-        application.router.add_post("/admin/drop-sockets", self._drop_sockets)
-        return application
+    def app(self) -> web.Application:
+        app = web.Application(middlewares=[self._guarded])
+        app.router.add_get("/admin/state", self._state)
+        app.router.add_post("/admin/pause", self._pause)
+        app.router.add_post("/admin/run", self._run)
+        app.router.add_post("/admin/resume", self._resume)
+        app.router.add_post("/admin/drop-sockets", self._drop_sockets)
+        return app
 
     @web.middleware
-    async def _authorized(self, request: web.Request, handler: Any) -> web.StreamResponse:
-        told = request.headers.get("X-Admin-Token", "")
-        if not hmac.compare_digest(told.encode(), self._token.encode()):
-            return web.json_response({"error": "X-Admin-Token is missing or wrong"}, status=401)
-        response: web.StreamResponse = await handler(request)
-        return response
+    async def _guarded(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        given = request.headers.get(TOKEN_HEADER, "")
+        if not hmac.compare_digest(given.encode(), self._token.encode()):
+            return _problem(HTTPStatus.UNAUTHORIZED, f"{TOKEN_HEADER} is missing or wrong")
+        try:
+            return await handler(request)
+        except web.HTTPException as error:
+            return _problem(HTTPStatus(error.status), error.reason)
 
-    async def _show(self, _: web.Request) -> web.Response:
-        return self._state()
+    async def _state(self, request: web.Request) -> web.Response:  # noqa: ARG002
+        return web.json_response(self._present())
 
     async def _pause(self, request: web.Request) -> web.Response:
         body = await _body(request)
-        within = body.get("within_bars", _DEFAULT_WITHIN_BARS)
-        if not isinstance(within, int) or within < 0:
-            return web.json_response({"error": "within_bars must be a whole number from 0"}, status=400)
-        await self._loop.pause(when_position_open=bool(body.get("when_position_open", False)), within_bars=within)
-        return self._state()
+        when, within = body.get("when_position_open", False), body.get("within_bars", _WITHIN_BARS)
+        if not isinstance(when, bool) or not isinstance(within, int):
+            raise web.HTTPBadRequest(reason="when_position_open must be true or false, within_bars a whole number")
+        await self._loop.pause(when_position_open=when, within_bars=within)
+        return web.json_response(self._present())
 
-    async def _resume(self, _: web.Request) -> web.Response:
+    async def _run(self, request: web.Request) -> web.Response:
+        bars = (await _body(request)).get("bars")
+        if not isinstance(bars, int) or bars < 1:
+            raise web.HTTPBadRequest(reason="bars must be a whole number of at least 1")
+        await self._loop.run_bars(bars)
+        return web.json_response(self._present())
+
+    async def _resume(self, request: web.Request) -> web.Response:  # noqa: ARG002
         self._loop.resume()
-        return self._state()
+        return web.json_response(self._present())
 
     async def _drop_sockets(self, request: web.Request) -> web.Response:
         name = (await _body(request)).get("account")
-        uids = {account.name: uid for uid, account in self._exchange.accounts.items()}
-        if name is not None and name not in uids:
-            return web.json_response({"error": f"no account {name}; there are {', '.join(uids)}"}, status=400)
-        return web.json_response({"dropped": self._hub.drop_private(None if name is None else uids[name])})
+        account = None
+        if name is not None:
+            account = self._exchange.accounts.with_name(str(name))
+            if account is None:
+                raise web.HTTPNotFound(reason="there is no account of this name")
+        return web.json_response({"dropped": self._private.drop(account)})
 
-    def _state(self) -> web.Response:
-        exchange, loop = self._exchange, self._loop
-        accounts = {account.name: self._account(uid) for uid, account in exchange.accounts.items()}
-        state = {
-            "market_time": to_ms(exchange.now),
-            "bars": exchange.steps,
-            "bars_waited": loop.bars_waited,
-            "bars_timed_out": loop.bars_timed_out,
-            "paused": loop.paused,
-            "ended": loop.ended,
-            "orders": exchange.orders,
-            "executions": exchange.executions,
+    def _present(self) -> dict[str, Any]:
+        accounts = {account.name: self._account(account) for account in self._exchange.accounts.all}
+        return {
+            "market_time": to_ms(self._exchange.now),
+            "bars": self._exchange.steps,
+            "bars_waited": self._loop.bars_waited,
+            "bars_timed_out": self._loop.bars_timed_out,
+            "paused": self._loop.paused,
+            "ended": self._loop.ended,
+            "private_sockets": self._private.sockets,
+            "orders": sum(account["orders"] for account in accounts.values()),
+            "executions": sum(account["executions"] for account in accounts.values()),
             "open_positions": sum(len(account["positions"]) for account in accounts.values()),
             "accounts": accounts,
         }
-        return web.Response(body=orjson.dumps(state), content_type="application/json")
 
-    def _account(self, uid: int) -> dict[str, Any]:
+    def _account(self, account: ExchangeAccount) -> dict[str, Any]:
         engine = self._exchange.engine
         return {
-            "uid": uid,
-            "executions": len(engine.executions(uid)),
-            "orders": len(engine.orders(uid, open_only=False)),
-            "balance": text(engine.wallet(uid).balance),
+            "uid": account.uid,
+            "executions": len(engine.executions(account.uid)),
+            "orders": len(engine.orders(account.uid, open_only=False)),
             "positions": [
-                {"symbol": state.symbol, "side": state.side.value, "size": text(state.size)}
-                for state in engine.positions(uid)
-                if state.side is not None
+                {"symbol": position.symbol, "side": position.side.value, "size": number(position.size)}
+                for position in engine.positions(account.uid)
+                if position.side is not None
             ],
+            "balance": number(engine.wallet(account.uid).balance),
         }
 
 
 async def _body(request: web.Request) -> dict[str, Any]:
-    raw = await request.read()
+    content = await request.read()
     try:
-        content = orjson.loads(raw) if raw else {}
-    except orjson.JSONDecodeError:
-        content = {}
-    return content if isinstance(content, dict) else {}
+        body = json.loads(content) if content else {}
+    except ValueError as error:
+        raise web.HTTPBadRequest(reason="the body is not JSON") from error
+    if not isinstance(body, dict):
+        raise web.HTTPBadRequest(reason="the body must be a JSON object")
+    return body
+
+
+def _problem(status: HTTPStatus, text: str) -> web.Response:
+    return web.json_response({"error": text}, status=status)

@@ -1,109 +1,162 @@
-"""The market's clock: one step per bar, on schedule, waiting for bots in between."""
+"""The market's clock: one bar after the other on a steady schedule, waiting for bots where they need it."""
 
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 
 import structlog
 
 from alpha.domain.clock import to_ms
 from paper_exchange.engine import Execution
 from paper_exchange.market.source import BASE_INTERVAL
-from paper_exchange.server.exchange import PaperExchange
+from paper_exchange.server.exchange import Exchange
 from paper_exchange.server.lockstep import Lockstep
-from paper_exchange.server.publishing import Publisher
+from paper_exchange.server.private_stream import PrivateStream
+from paper_exchange.server.public_stream import PublicStream
 
 log = structlog.get_logger()
 
-WAIT_FOR_BOTS_S = 0.25
+_LONGEST_WAIT_S = 0.25
+
+
+@dataclass(slots=True)
+class _PauseRequest:
+    """Somebody waits for the market to stand still: after `bars_left` bars, or sooner where a position is open."""
+
+    when_position_open: bool
+    bars_left: int
+    paused: asyncio.Future[None]
 
 
 class MarketLoop:
-    """Runs the market at `speed` market seconds per wall second.
+    """Moves the exchange while it is not paused.
 
-    Per bar: the step with all its fills; what happened is published; bots have seen their executions; closed bars are
-    published; bots have decided. The bots have 250 ms per bar in all. A bar begins at its scheduled instant, or as soon
-    as the one before is over; lost time is not made up for.
+    Bars start at fixed instants, `300 / speed` seconds apart. A bar that took longer than its time makes the next ones
+    start at once until the schedule is met again; a delay of more than a whole bar is given up, so that bots are not
+    rushed through a burst of bars. `bars_waited` counts bars whose bots needed longer than the schedule had,
+    `bars_timed_out` those that went on without them.
     """
 
     def __init__(
-        self, exchange: PaperExchange, publisher: Publisher, lockstep: Lockstep | None, *, speed: float, paused: bool
+        self,
+        exchange: Exchange,
+        private: PrivateStream,
+        public: PublicStream,
+        lockstep: Lockstep | None,
+        *,
+        speed: float,
+        paused: bool,
     ) -> None:
-        self._exchange, self._publisher, self._lockstep = exchange, publisher, lockstep
-        self._bar_s = BASE_INTERVAL.total_seconds() / speed
-        self._moving = asyncio.Event()
-        self._standing = asyncio.Event()
-        self._pause_at_position: int | None = None
+        self._exchange = exchange
+        self._private = private
+        self._public = public
+        self._lockstep = lockstep
+        self._period_s = BASE_INTERVAL.total_seconds() / speed
+        self._running = asyncio.Event()
+        if not paused:
+            self._running.set()
+        self._in_bar = False
+        self._pause: list[_PauseRequest] = []
+        self.bars = 0
         self.bars_waited = 0
         self.bars_timed_out = 0
         self.ended = False
-        if paused:
-            self._standing.set()
-        else:
-            self._moving.set()
 
     @property
     def paused(self) -> bool:
-        return self._standing.is_set()
-
-    def resume(self) -> None:
-        self._pause_at_position = None
-        self._standing.clear()
-        self._moving.set()
-
-    async def pause(self, *, when_position_open: bool, within_bars: int) -> None:
-        """Returns when the market stands still: at the end of this bar, or of the first with a position open."""
-        if self.paused:
-            return
-        self._pause_at_position = within_bars if when_position_open else 0
-        await self._standing.wait()
+        return not self._running.is_set()
 
     async def run(self) -> None:
-        """Until cancelled, or until the market ends."""
+        """Runs until cancelled. What goes wrong in here ends the exchange: a market in doubt must not go on."""
         loop = asyncio.get_running_loop()
-        scheduled = loop.time()
+        due = loop.time()
         while True:
-            if not self._moving.is_set():
-                await self._moving.wait()
-                scheduled = loop.time()
-            scheduled = max(scheduled + self._bar_s, loop.time())
-            await asyncio.sleep(scheduled - loop.time())
-            if not await self._bar(scheduled):
-                log.info("market_ended", market_time=self._exchange.now.isoformat())
-                self.ended = True
-                self._stand()
-                await self._moving.wait()
-            self._look_at_pause()
+            if self.paused:
+                await self._running.wait()
+                due = loop.time()
+            due = max(due + self._period_s, loop.time() - self._period_s)
+            await asyncio.sleep(max(0.0, due - loop.time()))
+            if self.paused:
+                continue
+            self._in_bar = True
+            try:
+                await self._bar(due)
+            finally:
+                self._in_bar = False
+            self._pause_where_asked()
 
-    async def _bar(self, began: float) -> bool:
-        if self._exchange.step() is None:
-            return False
-        events = self._exchange.take_events()
-        until = began + WAIT_FOR_BOTS_S
-        if self._lockstep is not None:
-            self._lockstep.begin_bar()
-            for event in events:
-                if isinstance(event, Execution):
-                    self._lockstep.executed(event.uid, event.exec_id)
-        self._publisher.publish_events(events)
-        in_time = self._lockstep is None or await self._lockstep.executions_seen(until)
-        self._publisher.publish_market()
-        if self._lockstep is not None:
-            end_ms = to_ms(self._exchange.now)
-            in_time = await self._lockstep.all_done(end_ms, until) and in_time
-            self.bars_timed_out += not in_time
-            self.bars_waited += asyncio.get_running_loop().time() > began + self._bar_s
-        return True
+    def resume(self) -> None:
+        """Lets the market move; nothing happens when it has ended."""
+        if not self.ended:
+            self._running.set()
 
-    def _look_at_pause(self) -> None:
-        if self._pause_at_position is None:
+    async def pause(self, *, when_position_open: bool, within_bars: int) -> None:
+        """Returns when the market stands still: at once, or at the first bar end with an open position, at the latest
+        after `within_bars`."""
+        bars = within_bars if when_position_open else 0
+        request = self._ask_to_pause(bars, when_position_open=when_position_open)
+        if not self._in_bar:
+            self._pause_where_asked(bar_ended=False)
+        await request.paused
+
+    async def run_bars(self, bars: int) -> None:
+        """Lets the market move by so many bars, fewer where it ends, and returns when it stands still again."""
+        request = self._ask_to_pause(bars, when_position_open=False)
+        self.resume()
+        if self.ended or not bars:
+            self._pause_where_asked(bar_ended=False)
+        await request.paused
+
+    def has_open_position(self) -> bool:
+        return any(
+            position.side is not None
+            for account in self._exchange.accounts.all
+            for position in self._exchange.engine.positions(account.uid)
+        )
+
+    def _ask_to_pause(self, bars: int, *, when_position_open: bool) -> _PauseRequest:
+        request = _PauseRequest(when_position_open, bars, asyncio.get_running_loop().create_future())
+        self._pause.append(request)
+        return request
+
+    async def _bar(self, due: float) -> None:
+        step = self._exchange.advance()
+        if step is None:
+            log.info("market_ended", market_time=self._exchange.now.isoformat(), bars=self.bars)
+            self.ended = True
+            self._running.clear()
             return
-        if self._pause_at_position <= 0 or self._exchange.open_positions:
-            self._stand()
-        else:
-            self._pause_at_position -= 1
+        self.bars += 1
+        events = self._exchange.take_events()
+        self._private.publish(events)
+        if self._lockstep is None:
+            self._public.publish_bar()
+            return
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + _LONGEST_WAIT_S
+        self._lockstep.begin_bar((event.uid, event.exec_id) for event in events if isinstance(event, Execution))
+        handled = await self._lockstep.executions_handled(deadline)
+        self._public.publish_bar()
+        done = await self._lockstep.bots_done(to_ms(step.end), deadline)
+        if not (handled and done):
+            self.bars_timed_out += 1
+        if loop.time() > due + self._period_s:
+            self.bars_waited += 1
 
-    def _stand(self) -> None:
-        self._pause_at_position = None
-        self._moving.clear()
-        self._standing.set()
+    def _pause_where_asked(self, *, bar_ended: bool = True) -> None:
+        if not self._pause:
+            return
+        is_open = self.has_open_position()
+        for request in self._pause:
+            request.bars_left -= bar_ended
+        stand_still = self.paused or any(
+            request.bars_left <= 0 or (request.when_position_open and is_open) for request in self._pause
+        )
+        if not stand_still:
+            return
+        self._running.clear()
+        for request in self._pause:
+            if not request.paused.done():
+                request.paused.set_result(None)
+        self._pause.clear()

@@ -1,117 +1,122 @@
-"""Reading what a request says. Unknown fields are ignored, as Bybit ignores them; wrong ones are retCode 10001."""
+"""Parameters of a request, read one by one. What nobody reads is ignored, as Bybit does."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal, InvalidOperation
-from typing import Any
+from enum import StrEnum
+from typing import Any, TypeVar
 
 from alpha.domain.clock import from_ms
-from alpha.domain.ids import Symbol
 from paper_exchange.engine import Refused
 
-_MAX_TEXT = 64
-_MAX_MS = 4_102_444_800_000
-WINDOW = timedelta(days=7)
+BAD_PARAMETER = 10001
+_LATEST_MS = 253_402_300_799_999
+
+E = TypeVar("E", bound=StrEnum)
 
 
 class Params:
-    """The fields of one request; query strings and JSON bodies alike. Every reader raises Refused 10001."""
+    """A query string or a JSON body. Every method raises Refused (10001) for a value that cannot be.
 
-    def __init__(self, fields: Mapping[str, Any]) -> None:
-        self._fields = fields
+    Clients send numbers as text or as JSON numbers, so both are read. An empty text is an absent value.
+    """
 
-    def text(self, name: str, default: str = "") -> str:
-        value = self._fields.get(name)
+    def __init__(self, values: Mapping[str, Any]) -> None:
+        self._values = values
+
+    def optional(self, name: str) -> str | None:
+        value = self._values.get(name)
         if value is None or value == "":
-            return default
-        if isinstance(value, bool | list | dict):
-            raise wrong(name)
+            return None
+        if isinstance(value, (dict, list)):
+            raise invalid(name)
+        if isinstance(value, bool):
+            return "true" if value else "false"
         return str(value)
 
-    def required(self, name: str) -> str:
-        value = self.text(name)
-        if not value:
-            raise Refused(10001, f"params error: {name} is required")
-        return value
-
-    def symbol(self) -> Symbol | None:
-        value = self.text("symbol")
-        return Symbol(value) if value else None
-
-    def category(self) -> str:
-        """Raises Refused for a category that the paper exchange does not serve."""
-        value = self.text("category", "linear")
-        if value != "linear":
-            raise Refused(10001, f"category {value[:_MAX_TEXT]} is not supported here: this exchange serves linear")
-        return value
+    def text(self, name: str, default: str | None = None) -> str:
+        value = self.optional(name)
+        if value is not None:
+            return value
+        if default is None:
+            raise Refused(BAD_PARAMETER, f"params error: {name} is required")
+        return default
 
     def number(self, name: str) -> Decimal | None:
-        """A number above or equal 0, None when it is not given."""
-        value = self.text(name)
-        if not value:
+        value = self.optional(name)
+        if value is None:
             return None
         try:
             number = Decimal(value)
-        except InvalidOperation:
-            raise wrong(name) from None
-        if not number.is_finite() or number < 0 or number.adjusted() > 20 or number.as_tuple().exponent < -20:  # type: ignore[operator]
-            raise wrong(name)
+        except InvalidOperation as error:
+            raise invalid(name) from error
+        # The exponent is bounded as well: 1E+999999 is a finite number that no arithmetic here survives.
+        if not number.is_finite() or abs(number.adjusted()) > 20:
+            raise invalid(name)
         return number
 
     def required_number(self, name: str) -> Decimal:
-        number = self.number(name)
-        if number is None:
-            raise Refused(10001, f"params error: {name} is required")
-        return number
+        value = self.number(name)
+        if value is None:
+            raise Refused(BAD_PARAMETER, f"params error: {name} is required")
+        return value
 
-    def price(self, name: str) -> Decimal | None:
-        """A price above 0; unset, empty and 0 are all no price."""
+    def level(self, name: str) -> Decimal | None:
+        """A price at which something shall happen, where both absence and 0 mean none."""
         return self.number(name) or None
 
-    def integer(self, name: str, default: int, *, least: int, most: int) -> int:
-        value = self.text(name)
-        if not value:
+    def integer(self, name: str, default: int) -> int:
+        value = self.optional(name)
+        if value is None:
             return default
         try:
-            number = int(value)
-        except ValueError:
-            raise wrong(name) from None
-        if not least <= number <= most:
-            raise wrong(name)
-        return number
+            return int(value)
+        except ValueError as error:
+            raise invalid(name) from error
+
+    def limit(self, *, default: int, highest: int) -> int:
+        """The size of a page. More than allowed is cut to what is allowed."""
+        limit = self.integer("limit", default)
+        if limit < 1:
+            raise invalid("limit")
+        return min(limit, highest)
 
     def flag(self, name: str) -> bool:
-        value = self._fields.get(name)
-        if isinstance(value, bool):
-            return value
-        return str(value).lower() == "true" if value is not None else False
+        value = self.text(name, "false").lower()
+        if value not in ("true", "false"):
+            raise invalid(name)
+        return value == "true"
+
+    def choice(self, name: str, kind: type[E], default: E | None = None) -> E:
+        value = self.text(name, None if default is None else default.value)
+        try:
+            return kind(value)
+        except ValueError as error:
+            raise invalid(name) from error
 
     def time(self, name: str) -> datetime | None:
-        value = self.text(name)
-        if not value:
+        value = self.optional(name)
+        if value is None:
             return None
-        if not (value.isascii() and value.isdigit()) or int(value) > _MAX_MS:
-            raise wrong(name)
+        if not value.isdecimal() or int(value) > _LATEST_MS:
+            raise invalid(name)
         return from_ms(int(value))
 
-    def window(self, now: datetime) -> tuple[datetime, datetime]:
-        """startTime and endTime by the rules of the history lists: at most 7 days, the last 7 when none is given."""
-        start, end = self.time("startTime"), self.time("endTime")
-        if start is None and end is None:
-            return now - WINDOW, now
-        if start is None:
-            assert end is not None
-            return end - WINDOW, end
-        if end is None:
-            return start, start + WINDOW
-        if end < start:
-            raise Refused(10001, "params error: startTime is after endTime")
-        if end - start > WINDOW:
-            raise Refused(10001, "The time range between startTime and endTime cannot exceed 7 days")
-        return start, end
+    def linear(self, default: str | None = None) -> str:
+        """The category, which must be the one that is traded here."""
+        category = self.text("category", default)
+        if category != "linear":
+            raise Refused(BAD_PARAMETER, f"Not supported category: {category}; this exchange lists linear only")
+        return category
+
+    def reject(self, *names: str) -> None:
+        """For what would change the meaning of a request and is not served: better refused than ignored."""
+        for name in names:
+            if self.optional(name) not in (None, "0", "false"):
+                raise Refused(BAD_PARAMETER, f"params error: {name} is not supported by this exchange")
 
 
-def wrong(name: str) -> Refused:
-    return Refused(10001, f"params error: {name[:_MAX_TEXT]} invalid")
+def invalid(name: str) -> Refused:
+    return Refused(BAD_PARAMETER, f"params error: {name} invalid")

@@ -1,64 +1,67 @@
-"""Wallet, log and key information (https://bybit-exchange.github.io/docs/v5/account/wallet-balance)."""
+"""Wallet, account and key information on the wire (https://bybit-exchange.github.io/docs/v5/account/wallet-balance)."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from alpha.domain.clock import to_ms
-from paper_exchange.accounts import PaperAccount
-from paper_exchange.engine import Transaction, Wallet
-from paper_exchange.server.render import ms, text
+from paper_exchange.accounts import ExchangeAccount
+from paper_exchange.engine import FeeRates, Transaction, Wallet
+from paper_exchange.server.wire_text import ms_text, number
+
+SETTLE_COIN = "USDT"
+_RATE_PLACES = Decimal("0.00000001")
 
 
-def wallet(state: Wallet) -> dict[str, Any]:
-    """The account object; one USDT is one USD here."""
-    im_rate = state.initial_margin / state.equity if state.equity > 0 else Decimal(0)
-    mm_rate = state.maintenance_margin / state.equity if state.equity > 0 else Decimal(0)
-    im, mm = text(state.initial_margin), text(state.maintenance_margin)
-    im_text, mm_text = text(round(im_rate, 4)), text(round(mm_rate, 4))
+def wallet_account(wallet: Wallet) -> dict[str, Any]:
+    """The account object of wallet-balance, which the `wallet` topic sends as well. One USDT counts as one USD."""
+    initial_rate = _rate(wallet.initial_margin, wallet.equity)
+    maintenance_rate = _rate(wallet.maintenance_margin, wallet.equity)
     return {
         "accountType": "UNIFIED",
-        "totalEquity": text(state.equity),
-        "totalWalletBalance": text(state.balance),
-        "totalMarginBalance": text(state.equity),
-        "totalAvailableBalance": text(state.available),
-        "totalPerpUPL": text(state.unrealized_pnl),
-        "totalInitialMargin": im,
-        "totalMaintenanceMargin": mm,
-        "accountIMRate": im_text,
-        "accountMMRate": mm_text,
-        "accountIMRateByMp": im_text,
-        "accountMMRateByMp": mm_text,
-        "totalInitialMarginByMp": im,
-        "totalMaintenanceMarginByMp": mm,
+        "totalEquity": number(wallet.equity),
+        "totalWalletBalance": number(wallet.balance),
+        "totalMarginBalance": number(wallet.equity),
+        "totalAvailableBalance": number(wallet.available),
+        "totalPerpUPL": number(wallet.unrealized_pnl),
+        "totalInitialMargin": number(wallet.initial_margin),
+        "totalMaintenanceMargin": number(wallet.maintenance_margin),
+        "accountIMRate": initial_rate,
+        "accountMMRate": maintenance_rate,
+        "accountIMRateByMp": initial_rate,
+        "accountMMRateByMp": maintenance_rate,
+        "totalInitialMarginByMp": number(wallet.initial_margin),
+        "totalMaintenanceMarginByMp": number(wallet.maintenance_margin),
         "accountLTV": "0",
-        "coin": [
-            {
-                "coin": "USDT",
-                "equity": text(state.equity),
-                "usdValue": text(state.equity),
-                "walletBalance": text(state.balance),
-                "locked": "0",
-                "spotHedgingQty": "0",
-                "borrowAmount": "0",
-                "accruedInterest": "0",
-                "totalOrderIM": text(state.order_margin),
-                "totalPositionIM": text(state.position_margin),
-                "totalPositionMM": mm,
-                "unrealisedPnl": text(state.unrealized_pnl),
-                "cumRealisedPnl": text(state.cumulative_realized_pnl),
-                "bonus": "0",
-                "marginCollateral": True,
-                "collateralSwitch": True,
-                "colRes": "0",
-                "spotBorrow": "0",
-                "free": "",
-                "availableToWithdraw": "",
-                "availableToBorrow": "",
-            }
-        ],
+        "coin": [_coin(wallet)],
     }
+
+
+def wallet_balance(wallet: Wallet, coins: Iterable[str] | None) -> dict[str, Any]:
+    """The whole answer; `coins` None means all that are not zero, others are given as Bybit gives a coin never held."""
+    account = wallet_account(wallet)
+    if coins is not None:
+        account["coin"] = [_coin(wallet) if coin == SETTLE_COIN else _empty_coin(coin) for coin in coins]
+    return {"list": [account]}
+
+
+def account_info(updated: datetime) -> dict[str, Any]:
+    return {
+        "unifiedMarginStatus": 5,
+        "marginMode": "REGULAR_MARGIN",
+        "isMasterTrader": False,
+        "spotHedgingStatus": "OFF",
+        "updatedTime": ms_text(updated),
+        "dcpStatus": "OFF",
+        "timeWindow": 10,
+        "smpGroup": 0,
+    }
+
+
+def fee_rate(symbol: str, fees: FeeRates) -> dict[str, Any]:
+    return {"symbol": symbol, "takerFeeRate": number(fees.taker), "makerFeeRate": number(fees.maker)}
 
 
 def transaction(row: Transaction) -> dict[str, Any]:
@@ -66,21 +69,21 @@ def transaction(row: Transaction) -> dict[str, Any]:
         "id": row.id,
         "symbol": row.symbol,
         "category": "linear" if row.symbol else "",
-        "side": row.side.value if row.side else "None",
-        "transactionTime": ms(row.time),
+        "side": "None" if row.side is None else row.side.value,
+        "transactionTime": ms_text(row.time),
         "type": row.type,
         "transSubType": "",
-        "qty": text(row.quantity),
-        "size": text(row.size),
+        "qty": number(row.quantity),
+        "size": number(row.size),
         "currency": row.currency,
-        "tradePrice": text(row.price),
-        "funding": text(row.funding),
-        "fee": text(row.fee),
-        "cashFlow": text(row.cash_flow),
-        "change": text(row.change),
-        "cashBalance": text(row.balance),
-        "feeRate": text(row.fee_rate),
-        "bonusChange": "",
+        "tradePrice": number(row.price),
+        "funding": number(row.funding) if row.type == "SETTLEMENT" else "",
+        "fee": number(row.fee),
+        "cashFlow": number(row.cash_flow),
+        "change": number(row.change),
+        "cashBalance": number(row.balance),
+        "feeRate": number(row.fee_rate),
+        "bonusChange": "0",
         "tradeId": row.trade_id,
         "orderId": row.order_id,
         "orderLinkId": row.order_link_id,
@@ -88,11 +91,8 @@ def transaction(row: Transaction) -> dict[str, Any]:
     }
 
 
-def transaction_key(row: Transaction) -> tuple[int, str]:
-    return to_ms(row.time), row.id
-
-
-def key_information(account: PaperAccount) -> dict[str, Any]:
+def key_information(account: ExchangeAccount) -> dict[str, Any]:
+    """The answer of user/query-api. The key may trade and nothing else."""
     return {
         "id": str(account.uid),
         "note": account.name,
@@ -105,18 +105,19 @@ def key_information(account: PaperAccount) -> dict[str, Any]:
             "Wallet": [],
             "Options": [],
             "Derivatives": ["DerivativesTrade"],
-            "Exchange": [],
-            "Earn": [],
             "CopyTrading": [],
             "BlockTrade": [],
+            "Exchange": [],
             "NFT": [],
             "Affiliate": [],
+            "Earn": [],
         },
         "ips": ["*"],
         "type": 1,
-        "deadlineDay": 365,
-        "expiredAt": "2099-01-01T00:00:00Z",
-        "createdAt": "2025-01-01T00:00:00Z",
+        "deadlineDay": -2,
+        "expiredAt": "1970-01-01T00:00:00Z",
+        "createdAt": "2020-01-01T00:00:00Z",
+        "unified": 0,
         "uta": 1,
         "userID": account.uid,
         "inviterID": 0,
@@ -128,17 +129,48 @@ def key_information(account: PaperAccount) -> dict[str, Any]:
         "parentUid": "0",
         "kycLevel": "LEVEL_DEFAULT",
         "kycRegion": "",
-        "unified": 0,
     }
 
 
-ACCOUNT_INFORMATION: dict[str, Any] = {
-    "unifiedMarginStatus": 5,
-    "marginMode": "REGULAR_MARGIN",
-    "isMasterTrader": False,
-    "spotHedgingStatus": "OFF",
-    "updatedTime": "1735689600000",
-    "dcpStatus": "OFF",
-    "timeWindow": 10,
-    "smpGroup": 0,
-}
+def _coin(wallet: Wallet) -> dict[str, Any]:
+    return {
+        **_empty_coin(SETTLE_COIN),
+        "equity": number(wallet.equity),
+        "usdValue": number(wallet.equity),
+        "walletBalance": number(wallet.balance),
+        "totalOrderIM": number(wallet.order_margin),
+        "totalPositionIM": number(wallet.position_margin),
+        "totalPositionMM": number(wallet.maintenance_margin),
+        "unrealisedPnl": number(wallet.unrealized_pnl),
+        "cumRealisedPnl": number(wallet.cumulative_realized_pnl),
+    }
+
+
+def _empty_coin(coin: str) -> dict[str, Any]:
+    return {
+        "coin": coin,
+        "equity": "0",
+        "usdValue": "0",
+        "walletBalance": "0",
+        "locked": "0",
+        "spotHedgingQty": "0",
+        "borrowAmount": "0",
+        "accruedInterest": "0",
+        "totalOrderIM": "0",
+        "totalPositionIM": "0",
+        "totalPositionMM": "0",
+        "unrealisedPnl": "0",
+        "cumRealisedPnl": "0",
+        "bonus": "0",
+        "marginCollateral": True,
+        "collateralSwitch": True,
+        "colRes": "0",
+        "spotBorrow": "0",
+        "free": "",
+        "availableToWithdraw": "",
+        "availableToBorrow": "",
+    }
+
+
+def _rate(margin: Decimal, equity: Decimal) -> str:
+    return number((margin / equity).quantize(_RATE_PLACES)) if equity > 0 else "0"

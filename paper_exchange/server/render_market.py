@@ -1,31 +1,54 @@
-"""Instruments, klines and tickers (https://bybit-exchange.github.io/docs/v5/market/instrument, /kline, /tickers)."""
+"""Market data on the wire (https://bybit-exchange.github.io/docs/v5/market/kline and the pages beside it)."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime, timedelta
-from decimal import Decimal
+from datetime import datetime
 from typing import Any
 
-from alpha.domain.bar import Bar
 from alpha.domain.clock import to_ms
-from alpha.domain.instrument import Instrument
-from paper_exchange.market.funding_times import next_funding
 from paper_exchange.market.instruments import Listing
-from paper_exchange.server.render import ms, text
+from paper_exchange.market.klines import Candle
+from paper_exchange.market.source import FundingRate
+from paper_exchange.market.tickers import Ticker
+from paper_exchange.server.wire_text import ms_text, number
+
+
+def kline_row(candle: Candle) -> list[str]:
+    """One row of market/kline."""
+    bar = candle.bar
+    prices = [number(price) for price in (bar.open, bar.high, bar.low, bar.close)]
+    return [ms_text(bar.start), *prices, number(bar.volume), number(bar.turnover)]
+
+
+def kline_update(candle: Candle, interval: str, now: datetime) -> dict[str, Any]:
+    """One row of the `kline` topic; `end` is the last millisecond that belongs to it."""
+    bar = candle.bar
+    return {
+        "start": to_ms(bar.start),
+        "end": to_ms(bar.end) - 1,
+        "interval": interval,
+        "open": number(bar.open),
+        "close": number(bar.close),
+        "high": number(bar.high),
+        "low": number(bar.low),
+        "volume": number(bar.volume),
+        "turnover": number(bar.turnover),
+        "confirm": candle.is_closed,
+        "timestamp": to_ms(now),
+    }
 
 
 def instrument(listing: Listing) -> dict[str, Any]:
-    filters, rules = listing.filters, listing.instrument
-    cap = text(listing.funding_rate_cap)
+    """One row of instruments-info."""
+    traded, filters = listing.instrument, listing.filters
     return {
-        "symbol": listing.symbol,
+        "symbol": traded.symbol,
         "symbolId": listing.symbol_id,
         "contractType": "LinearPerpetual",
         "status": "Trading",
-        "baseCoin": rules.base,
-        "quoteCoin": rules.quote,
-        "settleCoin": rules.quote,
+        "baseCoin": traded.base,
+        "quoteCoin": traded.quote,
+        "settleCoin": traded.quote,
         "symbolType": "",
         "launchTime": str(listing.launch_time_ms),
         "deliveryTime": "0",
@@ -50,10 +73,10 @@ def instrument(listing: Listing) -> dict[str, Any]:
             "minNotionalValue": filters["min_notional"],
         },
         "unifiedMarginTrade": True,
-        "fundingInterval": rules.funding_interval_minutes,
+        "fundingInterval": traded.funding_interval_minutes,
         "copyTrading": "none",
-        "upperFundingRate": cap,
-        "lowerFundingRate": f"-{cap}",
+        "upperFundingRate": number(listing.funding_rate_cap),
+        "lowerFundingRate": number(-listing.funding_rate_cap),
         "isPreListing": False,
         "preListingInfo": None,
         "riskParameters": {"priceLimitRatioX": "0.01", "priceLimitRatioY": "0.02"},
@@ -62,79 +85,35 @@ def instrument(listing: Listing) -> dict[str, Any]:
     }
 
 
-def kline_row(bar: Bar) -> list[str]:
-    return [
-        ms(bar.start),
-        text(bar.open),
-        text(bar.high),
-        text(bar.low),
-        text(bar.close),
-        text(bar.volume),
-        text(bar.turnover),
-    ]
-
-
-def kline_update(bar: Bar, interval: str, *, closed: bool, at: datetime) -> dict[str, Any]:
-    """An entry of the kline topic."""
+def ticker_row(ticker: Ticker, listing: Listing) -> dict[str, str]:
+    """One row of market/tickers. There is no index beside the mark price, so the mark stands in."""
+    change = ticker.last / ticker.previous_24h - 1
+    interest = number(ticker.open_interest)
+    interest_value = number((ticker.open_interest * ticker.mark).quantize(ticker.turnover_24h))
     return {
-        "start": to_ms(bar.start),
-        "end": to_ms(bar.end) - 1,
-        "interval": interval,
-        "open": text(bar.open),
-        "close": text(bar.close),
-        "high": text(bar.high),
-        "low": text(bar.low),
-        "volume": text(bar.volume),
-        "turnover": text(bar.turnover),
-        "confirm": closed,
-        "timestamp": to_ms(at),
-    }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Quote:
-    """The prices of a symbol between two steps, with the day behind them."""
-
-    instrument: Instrument
-    at: datetime
-    last: Decimal
-    mark: Decimal
-    bid: Decimal
-    ask: Decimal
-    day: Bar
-    hour_ago: Decimal
-    funding_rate: Decimal
-
-
-def ticker(quote: Quote) -> dict[str, Any]:
-    day, last = quote.day, quote.last
-    funding_interval = timedelta(minutes=quote.instrument.funding_interval_minutes)
-    interest = text(day.volume)
-    interest_value = text(day.volume * last)
-    return {
-        "symbol": quote.instrument.symbol,
-        "lastPrice": text(last),
-        "indexPrice": text(quote.mark),
-        "markPrice": text(quote.mark),
-        "prevPrice24h": text(day.open),
-        "price24hPcnt": text(round((last - day.open) / day.open, 6)),
-        "highPrice24h": text(day.high),
-        "lowPrice24h": text(day.low),
-        "prevPrice1h": text(quote.hour_ago),
+        "symbol": ticker.symbol,
+        "lastPrice": number(ticker.last),
+        "indexPrice": number(ticker.mark),
+        "markPrice": number(ticker.mark),
+        "prevPrice24h": number(ticker.previous_24h),
+        "price24hPcnt": f"{change:.6f}",
+        "highPrice24h": number(ticker.high_24h),
+        "lowPrice24h": number(ticker.low_24h),
+        "prevPrice1h": number(ticker.previous_1h),
         "openInterest": interest,
         "openInterestValue": interest_value,
         "singleOpenInterest": interest,
         "singleOpenInterestValue": interest_value,
-        "turnover24h": text(day.turnover),
-        "volume24h": text(day.volume),
-        "fundingRate": text(quote.funding_rate),
-        "nextFundingTime": ms(next_funding(quote.at, funding_interval)),
-        "fundingIntervalHour": str(quote.instrument.funding_interval_minutes // 60),
-        "fundingCap": "0.005",
-        "bid1Price": text(quote.bid),
-        "bid1Size": interest,
-        "ask1Price": text(quote.ask),
-        "ask1Size": interest,
+        "turnover24h": number(ticker.turnover_24h),
+        "volume24h": number(ticker.volume_24h),
+        "fundingRate": number(ticker.funding_rate),
+        "nextFundingTime": ms_text(ticker.next_funding),
+        "fundingIntervalHour": str(listing.instrument.funding_interval_minutes // 60),
+        "fundingCap": number(listing.funding_rate_cap),
+        "bid1Price": number(ticker.bid),
+        "bid1Size": number(ticker.bid_size),
+        "ask1Price": number(ticker.ask),
+        "ask1Size": number(ticker.ask_size),
         "basis": "",
         "basisRate": "",
         "basisRateYear": "",
@@ -145,3 +124,18 @@ def ticker(quote: Quote) -> dict[str, Any]:
         "preQty": "",
         "curPreListingPhase": "",
     }
+
+
+def ticker_update(ticker: Ticker, listing: Listing) -> dict[str, str]:
+    """The whole of a `tickers` snapshot; a delta holds what differs from the one before."""
+    return {**ticker_row(ticker, listing), "tickDirection": _tick_direction(ticker)}
+
+
+def funding_row(symbol: str, funding: FundingRate) -> dict[str, str]:
+    return {"symbol": symbol, "fundingRate": number(funding.rate), "fundingRateTimestamp": ms_text(funding.time)}
+
+
+def _tick_direction(ticker: Ticker) -> str:
+    if ticker.last == ticker.before_last:
+        return "ZeroPlusTick"
+    return "PlusTick" if ticker.last > ticker.before_last else "MinusTick"

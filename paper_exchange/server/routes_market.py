@@ -1,83 +1,87 @@
-"""GET /v5/market/*"""
+"""Market data: https://bybit-exchange.github.io/docs/v5/market/time and the pages beside it."""
 
 from __future__ import annotations
 
-from typing import Any
+import time
+from datetime import timedelta
 
-from alpha.domain.clock import to_ms
-from alpha.domain.ids import Symbol
 from paper_exchange.engine import Refused
-from paper_exchange.server.envelope import wall_ms
-from paper_exchange.server.exchange import PaperExchange
-from paper_exchange.server.market_view import MarketView
-from paper_exchange.server.params import Params
-from paper_exchange.server.render import ms, text
-from paper_exchange.server.render_market import instrument, kline_row, ticker
+from paper_exchange.market.instruments import Listing
+from paper_exchange.market.klines import INTERVALS
+from paper_exchange.server import render_market
+from paper_exchange.server.exchange import Exchange
+from paper_exchange.server.paging import Place, page
+from paper_exchange.server.params import BAD_PARAMETER, Params, invalid
+from paper_exchange.server.routes import PublicRoute, Result, Route
+
+_FUNDING_ROWS = 200
+_FUNDING_REACH = timedelta(days=400)
 
 
-class MarketRoutes:
-    """Each method answers the `result` of one endpoint, or raises Refused."""
+def server_time(exchange: Exchange, params: Params) -> Result:  # noqa: ARG001
+    """The wall clock, as signatures need it; the market's clock is in the header of every answer."""
+    now = time.time_ns()
+    return {"timeSecond": str(now // 1_000_000_000), "timeNano": str(now)}
 
-    def __init__(self, exchange: PaperExchange, view: MarketView) -> None:
-        self._exchange, self._view = exchange, view
 
-    def time(self, _: Params) -> dict[str, Any]:
-        now = wall_ms()
-        return {"timeSecond": str(now // 1000), "timeNano": str(now * 1_000_000)}
+def kline(exchange: Exchange, params: Params) -> Result:
+    category = params.linear("linear")
+    listing = exchange.listing(params.text("symbol"))
+    interval = INTERVALS.get(params.text("interval"))
+    if interval is None:
+        raise Refused(BAD_PARAMETER, "Invalid period!")
+    candles = exchange.klines.between(
+        listing.symbol,
+        interval,
+        start=params.time("start"),
+        end=params.time("end"),
+        limit=params.limit(default=200, highest=1000),
+    )
+    rows = [render_market.kline_row(candle) for candle in candles]
+    return {"category": category, "symbol": listing.symbol, "list": rows}
 
-    def kline(self, params: Params) -> dict[str, Any]:
-        category, symbol = params.category(), self._symbol(params)
-        bars = self._view.klines(
-            symbol,
-            params.required("interval"),
-            params.time("start"),
-            params.time("end"),
-            params.integer("limit", 200, least=1, most=1000),
-        )
-        return {"category": category, "symbol": symbol, "list": [kline_row(bar) for bar in bars]}
 
-    def instruments(self, params: Params) -> dict[str, Any]:
-        category, symbol = params.category(), params.symbol()
-        base, status = params.text("baseCoin"), params.text("status", "Trading")
-        listings = [
-            listing
-            for listing in self._exchange.listings.values()
-            if symbol in (None, listing.symbol) and base in ("", listing.instrument.base) and status == "Trading"
-        ]
-        return {
-            "category": category,
-            "list": [instrument(listing) for listing in listings],
-            "nextPageCursor": "",
-        }
+def instruments_info(exchange: Exchange, params: Params) -> Result:
+    category = params.linear()
+    listings = _asked_for(exchange, params)
+    base, status = params.optional("baseCoin"), params.text("status", "Trading")
+    found = [item for item in listings if base in (None, item.instrument.base) and status == "Trading"]
+    rows, cursor = page(found, lambda item: Place(0, item.symbol_id), params, params.limit(default=500, highest=1000))
+    return {
+        "category": category,
+        "list": [render_market.instrument(listing) for listing in rows],
+        "nextPageCursor": cursor,
+    }
 
-    def tickers(self, params: Params) -> dict[str, Any]:
-        category, wanted = params.category(), params.symbol()
-        symbols = [self._known(wanted)] if wanted else list(self._exchange.listings)
-        return {"category": category, "list": [ticker(self._view.quote(symbol)) for symbol in symbols]}
 
-    def funding_history(self, params: Params) -> dict[str, Any]:
-        category, symbol = params.category(), self._symbol(params)
-        start, end = params.time("startTime"), params.time("endTime")
-        if start is not None and end is None:
-            raise Refused(10001, "params error: startTime needs endTime")
-        limit = params.integer("limit", 200, least=1, most=200)
-        now = self._exchange.now
-        rates = self._exchange.market.funding_rates(
-            symbol, start or self._exchange.market.columns(symbol).start, min(end, now) if end else now
-        )
-        rows = [
-            {"symbol": symbol, "fundingRate": text(rate.rate), "fundingRateTimestamp": ms(rate.time)}
-            for rate in reversed(rates)
-        ]
-        return {"category": category, "list": rows[:limit]}
+def tickers(exchange: Exchange, params: Params) -> Result:
+    category = params.linear()
+    rows = [render_market.ticker_row(exchange.ticker(item.symbol), item) for item in _asked_for(exchange, params)]
+    return {"category": category, "list": rows}
 
-    def market_ms(self) -> int:
-        return to_ms(self._exchange.now)
 
-    def _symbol(self, params: Params) -> Symbol:
-        return self._known(Symbol(params.required("symbol")))
+def funding_history(exchange: Exchange, params: Params) -> Result:
+    category = params.linear()
+    symbol = exchange.listing(params.text("symbol")).symbol
+    start, end = params.time("startTime"), params.time("endTime")
+    if start is not None and end is None:
+        raise invalid("endTime")
+    last = exchange.now if end is None else min(end, exchange.now)
+    first = last - _FUNDING_REACH if start is None else start
+    limit = params.limit(default=_FUNDING_ROWS, highest=_FUNDING_ROWS)
+    rates = list(exchange.source.funding_rates(symbol, first, last))[-limit:]
+    return {"category": category, "list": [render_market.funding_row(symbol, rate) for rate in reversed(rates)]}
 
-    def _known(self, symbol: Symbol) -> Symbol:
-        if symbol not in self._exchange.listings:
-            raise Refused(10001, "params error: symbol invalid")
-        return symbol
+
+def _asked_for(exchange: Exchange, params: Params) -> list[Listing]:
+    symbol = params.optional("symbol")
+    return list(exchange.listings.values()) if symbol is None else [exchange.listing(symbol)]
+
+
+ROUTES: tuple[Route, ...] = (
+    PublicRoute(path="/v5/market/time", handler=server_time),
+    PublicRoute(path="/v5/market/kline", handler=kline),
+    PublicRoute(path="/v5/market/instruments-info", handler=instruments_info),
+    PublicRoute(path="/v5/market/tickers", handler=tickers),
+    PublicRoute(path="/v5/market/funding/history", handler=funding_history),
+)

@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 
 from alpha.config.credentials import credentials
-from alpha.config.modes import endpoints
+from alpha.config.addresses import endpoints
 from alpha.config.settings import load_settings
 from alpha.domain.ids import AccountName, Symbol
 from alpha.domain.order import OrderType

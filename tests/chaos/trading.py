@@ -42,6 +42,7 @@ class Trading:
                 speed=speed,
                 seed=3,
                 journal=home / "journal.jsonl",
+                fresh=True,
                 durable=False,
                 hold_market=True,
             ),

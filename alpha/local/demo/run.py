@@ -171,7 +171,7 @@ def _settle(platform: Platform, watcher: Watcher, exchange: ExchangeState, inter
 
 def _outcomes(platform: Platform, watcher: Watcher) -> Mapping[str, BotOutcome]:
     summaries = watcher.summaries()
-    outcomes = {}
+    outcomes: dict[str, BotOutcome] = {}
     with closing(connect(platform.dsn("reader"), "demo")) as connection:
         for bot in platform.options.bots:
             summary = summaries.get(bot)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from decimal import Decimal
 
 import pytest
 
@@ -57,8 +58,7 @@ def test_texts_are_those_seen_live():
     )
     # quantities in 1e-8, prices in 1e-4 units
     assert refusal(lambda: scene.market(BUY, "501"))[1] == (
-        "The number of contracts exceeds maximum limit allowed: too large, "
-        "order_qty:50100000000 > max_qty:50000000000"
+        "The number of contracts exceeds maximum limit allowed: too large, order_qty:50100000000 > max_qty:50000000000"
     )
     assert refusal(lambda: scene.market(SELL, "1", sl="99"))[1] == (
         "StopLoss:990000 set for Sell position should be higher than base_price:1000000??LastPrice"
@@ -164,7 +164,10 @@ def test_amend_is_checked_like_a_new_order():
     scene = Scene(balance="10000")
     order = scene.limit(BUY, "12", "98")
     scene.bar("100", low="97")
-    change = lambda **what: lambda: scene.engine.amend_order(UID, COIN, order_id=order.order_id, **what)  # noqa: E731
+
+    def change(**what: Decimal) -> Callable[[], object]:
+        return lambda: scene.engine.amend_order(UID, COIN, order_id=order.order_id, **what)
+
     assert refusal(change())[0] == 10001
     assert refusal(change(quantity=D(10)))[0] == 110064
     assert refusal(change(quantity=D("12.005")))[0] == 10001

@@ -39,7 +39,8 @@ def test_an_unset_price_is_none_however_it_is_said(unset: str | None) -> None:
 
 @pytest.mark.parametrize("unset", ["", "UNKNOWN"])
 def test_an_unset_enum_is_empty_however_it_is_said(unset: str) -> None:
-    assert parse_order(order(stopOrderType=unset, cancelType=unset), ACCOUNT).cancel_type == ""
+    parsed = parse_order(order(stopOrderType=unset, cancelType=unset, rejectReason="EC_NoError"), ACCOUNT)
+    assert (parsed.stop_order_type, parsed.cancel_type, parsed.reject_reason) == ("", "", "")
     assert parse_fill(execution(stopOrderType=unset), ACCOUNT).stop_order_type == ""
 
 
@@ -188,7 +189,7 @@ def test_a_ticker_delta_changes_what_it_mentions() -> None:
         return message.ticker
 
     ticker = push("snapshot", lastPrice="10", markPrice="11", fundingRate="0").updated(push("delta", markPrice="12"))
-    assert (ticker.last_price, ticker.mark_price, ticker.funding_rate) == (10, 12, 0)
+    assert (ticker.last_price, ticker.mark_price, ticker.funding_rate) == (Decimal(10), Decimal(12), Decimal(0))
 
 
 def test_a_bar_that_cannot_be_is_unknown() -> None:

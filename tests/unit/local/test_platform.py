@@ -58,7 +58,7 @@ def home() -> Iterator[Path]:
 
 
 def platform_in(home: Path, *, interrupted: Callable[[], bool] = lambda: False, fresh: bool = True) -> Platform:
-    options = PlatformOptions(bots=BOTS, journal=home / "journal", fresh=fresh)
+    options = PlatformOptions(bots=BOTS, journal=home / "journal", fresh=fresh, durable=False)
     return Platform(home, load_registry(ROOT / "bots.yaml"), options, interrupted=interrupted, program=STAND_IN)
 
 

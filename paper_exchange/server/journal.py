@@ -1,0 +1,77 @@
+"""The engine's own record of its executions, one JSON line each, by which everything downstream is judged."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+import orjson
+
+from alpha.domain.clock import to_ms
+from alpha.domain.errors import AlphaError
+from paper_exchange.accounts import Accounts
+from paper_exchange.engine import Execution
+from paper_exchange.server.wire_text import number
+
+
+class JournalUnusable(AlphaError):
+    """The journal cannot be written, or holds something else."""
+
+
+class Journal:
+    """Append-only. Written before anything is published, so that what was published is always in it."""
+
+    def __init__(self, path: Path, accounts: Accounts, *, continued: bool) -> None:
+        """`continued` goes on with what is there (an exchange started again from its state); else it begins empty.
+
+        Raises JournalUnusable.
+        """
+        self._accounts = accounts
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._known = _known_ids(path) if continued else set()
+            self._file = path.open("ab" if continued else "wb", buffering=0)
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise JournalUnusable(f"the journal {path} cannot be continued: {error}; move it away") from error
+
+    def write(self, executions: Iterable[Execution]) -> None:
+        """Returns when the operating system has the lines. Executions that are in it already are left out."""
+        new = [execution for execution in executions if execution.exec_id not in self._known]
+        if new:
+            self._known.update(execution.exec_id for execution in new)
+            self._file.write(b"".join(self._line(execution) for execution in new))
+
+    def close(self) -> None:
+        self._file.close()
+
+    def _line(self, execution: Execution) -> bytes:
+        row = {
+            "uid": execution.uid,
+            "account": self._accounts.of_uid(execution.uid).name,
+            "symbol": execution.symbol,
+            "exec_id": execution.exec_id,
+            "order_id": execution.order_id,
+            "order_link_id": execution.order_link_id,
+            "side": execution.side.value,
+            "price": number(execution.price),
+            "quantity": number(execution.quantity),
+            "fee": number(execution.fee),
+            "exec_type": execution.exec_type.value,
+            "exec_time": to_ms(execution.exec_time),
+            "seq": execution.seq,
+            "leaves": number(execution.leaves_quantity),
+            "closed": number(execution.closed_size),
+        }
+        return orjson.dumps(row) + b"\n"
+
+
+def _known_ids(path: Path) -> set[str]:
+    if not path.exists():
+        return set()
+    content = path.read_bytes()
+    if not content.endswith(b"\n"):
+        # Torn by the death of the process; the state's replay makes the execution again.
+        content = content[: content.rfind(b"\n") + 1]
+        path.write_bytes(content)
+    return {json.loads(line)["exec_id"] for line in content.splitlines() if line}

@@ -1,0 +1,173 @@
+"""The private WebSocket: auth, subscriptions, and what happens to an account, as it happens.
+
+https://bybit-exchange.github.io/docs/v5/ws/connect and .../websocket/private/execution
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from itertools import groupby
+from typing import Any
+from uuid import uuid4
+
+import orjson
+import structlog
+from aiohttp import web
+
+from alpha.domain.ids import Symbol
+from paper_exchange.accounts import Accounts, ExchangeAccount
+from paper_exchange.engine import Execution, OrderState, PositionState, Wallet
+from paper_exchange.engine.events import Event
+from paper_exchange.market.instruments import Listing
+from paper_exchange.server.envelope import wall_ms
+from paper_exchange.server.render_account import wallet_account
+from paper_exchange.server.render_executions import execution_update
+from paper_exchange.server.render_orders import order_update
+from paper_exchange.server.render_positions import position_update
+from paper_exchange.server.signature import authenticated_socket
+from paper_exchange.server.sockets import ACK_DELAY_S, Socket, request_id, serve, topics_of
+
+log = structlog.get_logger()
+
+_TOPICS: Mapping[type[Event], str] = {
+    Execution: "execution",
+    OrderState: "order",
+    PositionState: "position",
+    Wallet: "wallet",
+}
+_BY_CATEGORY = ("execution", "order", "position")
+_CATEGORIES = ("linear", "spot", "inverse", "option")
+_PLAIN = frozenset(_TOPICS.values())
+_CATEGORISED = frozenset(f"{topic}.{category}" for topic in _BY_CATEGORY for category in _CATEGORIES)
+
+
+class PrivateStream:
+    """All private sockets. A socket hears of one account, and of the topics it asked for only.
+
+    Nothing is replayed to a socket that comes back, and there is no snapshot on subscribing.
+    """
+
+    def __init__(self, accounts: Accounts, listings: Mapping[Symbol, Listing]) -> None:
+        self._accounts = accounts
+        self._listings = listings
+        self._owner: dict[Socket, ExchangeAccount] = {}
+        self._open: set[Socket] = set()
+
+    def add_to(self, app: web.Application) -> None:
+        app.router.add_get("/v5/private", self._serve)
+
+    @property
+    def sockets(self) -> int:
+        return len(self._open)
+
+    def publish(self, events: Iterable[Event]) -> None:
+        """Sends events in their order; neighbours of one account, topic and symbol share a frame."""
+        for (uid, topic, symbol), run in groupby(events, key=_frame_key):
+            sockets = [socket for socket, account in self._owner.items() if account.uid == uid and socket.topics]
+            if sockets:
+                self._send(sockets, topic, symbol, list(run))
+
+    def drop(self, account: ExchangeAccount | None) -> int:
+        """Cuts the sockets of an account, or all, without a closing handshake. How many they were."""
+        dropped = [socket for socket in self._open if account is None or self._owner.get(socket) == account]
+        for socket in dropped:
+            socket.abort()
+        return len(dropped)
+
+    def _send(self, sockets: list[Socket], topic: str, symbol: str, events: list[Event]) -> None:
+        forms = (topic, f"{topic}.linear") if topic in _BY_CATEGORY else (topic,)
+        for form in forms:
+            listening = [socket for socket in sockets if form in socket.topics]
+            if not listening:
+                continue
+            content = {
+                "topic": form,
+                "id": _frame_id(events[0], symbol),
+                "creationTime": wall_ms(),
+                "data": [self._row(event) for event in events],
+            }
+            frame = orjson.dumps(content).decode()
+            for socket in listening:
+                socket.send(frame)
+
+    def _row(self, event: Event) -> dict[str, Any]:
+        match event:
+            case Execution():
+                return execution_update(event)
+            case OrderState():
+                return order_update(event)
+            case PositionState():
+                return position_update(event, self._listings[event.symbol].risk_limit_value)
+            case Wallet():
+                return wallet_account(event)
+
+    async def _serve(self, request: web.Request) -> web.WebSocketResponse:
+        return await serve(request, self._open.add, self._close, self._on_frame)
+
+    def _close(self, socket: Socket) -> None:
+        self._open.discard(socket)
+        self._owner.pop(socket, None)
+
+    async def _on_frame(self, socket: Socket, frame: dict[str, Any]) -> None:
+        match frame.get("op"):
+            case "auth":
+                await self._authenticate(socket, frame)
+            case "ping":
+                socket.send_json(_with_id(frame, {"op": "pong", "args": [str(wall_ms())], "conn_id": socket.conn_id}))
+            case "subscribe":
+                await self._subscribe(socket, frame)
+            case "unsubscribe":
+                await asyncio.sleep(ACK_DELAY_S)
+                socket.topics.difference_update(topics_of(frame))
+                socket.send_json(_ack(socket, frame, "unsubscribe"))
+            case other:
+                socket.send_json(_ack(socket, frame, "" if other is None else str(other), problem="Params Error"))
+
+    async def _authenticate(self, socket: Socket, frame: dict[str, Any]) -> None:
+        account = authenticated_socket(frame.get("args"), self._accounts, wall_ms())
+        if account is not None:
+            self._owner[socket] = account
+            log.info("private_stream_open", account=account.name, conn_id=socket.conn_id)
+        await asyncio.sleep(ACK_DELAY_S)
+        problem = "" if account is not None else "Params Error"
+        socket.send_json({"success": account is not None, "ret_msg": problem, "op": "auth", "conn_id": socket.conn_id})
+
+    async def _subscribe(self, socket: Socket, frame: dict[str, Any]) -> None:
+        topics = topics_of(frame)
+        problem = self._problem_with(socket, topics)
+        await asyncio.sleep(ACK_DELAY_S)
+        socket.send_json(_ack(socket, frame, "subscribe", problem=problem))
+        if not problem:
+            # After the acknowledgement is queued, so that no frame of a topic comes before it.
+            socket.topics.update(topics)
+
+    def _problem_with(self, socket: Socket, topics: list[str]) -> str:
+        """Why a subscription is refused, "" when it is not. One bad topic refuses the whole request."""
+        if socket not in self._owner:
+            return f"error:{','.join(topics)}:needs auth first"
+        unknown = [topic for topic in topics if topic not in _PLAIN | _CATEGORISED]
+        if unknown or not topics:
+            return f"error:handler not found,topic:{','.join(unknown)}"
+        if any(topic in _CATEGORISED for topic in topics) and any(topic in _BY_CATEGORY for topic in topics):
+            return "error:all-in-one and categorised topics must not be mixed in one request"
+        return ""
+
+
+def _frame_key(event: Event) -> tuple[int, str, str]:
+    return event.uid, _TOPICS[type(event)], "" if isinstance(event, Wallet) else event.symbol
+
+
+def _frame_id(event: Event, symbol: str) -> str:
+    if isinstance(event, Execution):
+        return f"{event.uid}_{symbol}_{event.seq}"
+    return f"{event.uid}{uuid4()}"
+
+
+def _with_id(frame: Mapping[str, Any], content: dict[str, Any]) -> dict[str, Any]:
+    found = request_id(frame)
+    return {"req_id": found, **content} if found else content
+
+
+def _ack(socket: Socket, frame: Mapping[str, Any], op: str, *, problem: str = "") -> dict[str, Any]:
+    return _with_id(frame, {"success": not problem, "ret_msg": problem, "op": op, "conn_id": socket.conn_id})

@@ -1,0 +1,127 @@
+"""The REST side: from an HTTP request to a route and back, with Bybit's envelope around everything."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from http import HTTPStatus
+from typing import Any
+
+import orjson
+import structlog
+from aiohttp import web
+
+from alpha.domain.clock import to_ms
+from paper_exchange.engine import Refused
+from paper_exchange.server import routes_account, routes_market, routes_orders, routes_positions
+from paper_exchange.server.envelope import answer, refusal, wall_ms
+from paper_exchange.server.exchange import Exchange
+from paper_exchange.server.lockstep import Lockstep
+from paper_exchange.server.params import BAD_PARAMETER, Params
+from paper_exchange.server.private_stream import PrivateStream
+from paper_exchange.server.routes import PublicRoute, Route
+from paper_exchange.server.signature import HeadersMissing, authenticated
+
+log = structlog.get_logger()
+
+MARKET_TIME_HEADER = "X-Alpha-Market-Time"
+ROUTES: tuple[Route, ...] = (
+    *routes_market.ROUTES,
+    *routes_orders.ROUTES,
+    *routes_positions.ROUTES,
+    *routes_account.ROUTES,
+)
+
+_SERVER_ERROR = 10016
+_NO_ROUTE = 10017
+_BAD_KEY = 10003
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class Rest:
+    """Serves every route of ROUTES, and the lockstep of the bots, which is not Bybit's."""
+
+    def __init__(self, exchange: Exchange, private: PrivateStream, lockstep: Lockstep) -> None:
+        self._exchange = exchange
+        self._private = private
+        self._lockstep = lockstep
+        self.failures = 0
+        """Requests that met an error of ours."""
+
+    def add_to(self, app: web.Application) -> None:
+        for route in ROUTES:
+            app.router.add_route(route.method, route.path, self._handler(route))
+        app.router.add_post("/paper/lockstep", self._handle_lockstep)
+        app.middlewares.append(self._enveloped)
+
+    @web.middleware
+    async def _enveloped(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Every way a request can end becomes Bybit's form."""
+        try:
+            return await handler(request)
+        except HeadersMissing as error:
+            return self._respond(refusal(error.code, error.text), HTTPStatus.UNAUTHORIZED)
+        except Refused as error:
+            return self._respond(refusal(error.code, error.text))
+        except web.HTTPException as error:
+            if error.status in (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED):
+                text = f"Request path or method not found: {request.method} {request.path}"
+                return self._respond(refusal(_NO_ROUTE, text), HTTPStatus.NOT_FOUND)
+            return self._respond(refusal(BAD_PARAMETER, error.reason), HTTPStatus(error.status))
+        except Exception:
+            self.failures += 1
+            log.exception("request_failed", method=request.method, path=request.path)
+            return self._respond(refusal(_SERVER_ERROR, "Internal System Error."))
+
+    def _handler(self, route: Route) -> Handler:
+        async def handle(request: web.Request) -> web.StreamResponse:
+            query = request.message.path.partition("?")[2]
+            body = await request.read() if request.method == "POST" else b""
+            values = _json_object(body) if request.method == "POST" else request.rel_url.query
+            if isinstance(route, PublicRoute):
+                return self._respond(answer(route.handler(self._exchange, Params(values))))
+            # Signed is what was received, byte for byte: clients order and encode parameters in their own ways.
+            payload = body.decode("utf-8", "replace") if request.method == "POST" else query
+            account = authenticated(request.headers, payload, self._exchange.accounts, wall_ms())
+            try:
+                result = route.handler(self._exchange, account, Params(values))
+            finally:
+                self._private.publish(self._exchange.take_events())
+            return self._respond(answer(result, message=route.message))
+
+        return handle
+
+    async def _handle_lockstep(self, request: web.Request) -> web.StreamResponse:
+        account = self._exchange.accounts.with_key(request.headers.get("X-BAPI-API-KEY", ""))
+        if account is None:
+            raise Refused(_BAD_KEY, "API key is invalid.")
+        body = _json_object(await request.read())
+        bot, executions, done = body.get("bot"), body.get("executions") or [], body.get("done")
+        if not isinstance(bot, str) or not bot or not isinstance(executions, list):
+            raise Refused(BAD_PARAMETER, "params error: bot and executions are required")
+        if done is not None and not isinstance(done, int):
+            raise Refused(BAD_PARAMETER, "params error: done must be milliseconds or null")
+        self._lockstep.hear(bot, account.uid, [str(exec_id) for exec_id in executions], done)
+        return self._respond(answer({}))
+
+    def _respond(self, content: Mapping[str, Any], status: HTTPStatus = HTTPStatus.OK) -> web.Response:
+        return web.Response(
+            body=orjson.dumps(content),
+            status=status,
+            content_type="application/json",
+            headers={MARKET_TIME_HEADER: str(to_ms(self._exchange.now))},
+        )
+
+
+def _json_object(body: bytes) -> dict[str, Any]:
+    """Numbers are kept as they were written: a quantity must not pass through a float."""
+    if not body:
+        return {}
+    try:
+        content = json.loads(body, parse_float=str)
+    except (ValueError, RecursionError) as error:
+        raise Refused(BAD_PARAMETER, "params error: the body is not JSON") from error
+    if not isinstance(content, dict):
+        raise Refused(BAD_PARAMETER, "params error: the body must be a JSON object")
+    return content

@@ -1,0 +1,70 @@
+"""Who is asking: keys, signatures and time stamps (https://bybit-exchange.github.io/docs/v5/guide)."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Mapping
+
+from paper_exchange.accounts import Accounts, ExchangeAccount
+from paper_exchange.engine import Refused
+
+_BAD_PARAMETER = 10001
+_BAD_TIMESTAMP = 10002
+_BAD_KEY = 10003
+_BAD_SIGNATURE = 10004
+_DEFAULT_WINDOW_MS = 5000
+_AHEAD_MS = 1000
+
+
+class HeadersMissing(Refused):
+    """A request to a private endpoint that carries no authentication at all: the one case answered with HTTP 401."""
+
+
+def authenticated(headers: Mapping[str, str], payload: str, accounts: Accounts, now_ms: int) -> ExchangeAccount:
+    """The account of a signed request. `payload` is the raw query string (GET) or the raw body (POST).
+
+    Raises Refused with 10001, 10002, 10003 or 10004, HeadersMissing when there is nothing to check.
+    """
+    key = headers.get("X-BAPI-API-KEY", "")
+    timestamp = headers.get("X-BAPI-TIMESTAMP", "")
+    signature = headers.get("X-BAPI-SIGN", "")
+    if not (key and timestamp and signature):
+        raise HeadersMissing(_BAD_PARAMETER, "empty value: apiTimestamp[] apiKey[] apiSignature[]")
+    window = headers.get("X-BAPI-RECV-WINDOW", "")
+    _check_time(timestamp, window, now_ms)
+    account = accounts.with_key(key)
+    if account is None:
+        raise Refused(_BAD_KEY, "API key is invalid.")
+    origin = f"{timestamp}{key}{window}{payload}"
+    if not hmac.compare_digest(sign(account.api_secret, origin).encode(), signature.encode()):
+        raise Refused(_BAD_SIGNATURE, f"error sign! origin_string[{origin}]")
+    return account
+
+
+def authenticated_socket(arguments: object, accounts: Accounts, now_ms: int) -> ExchangeAccount | None:
+    """The account of an auth frame's `[key, expires, signature]`, None when any of it is wrong or expired."""
+    if not isinstance(arguments, list) or len(arguments) != 3:
+        return None
+    key, expires, signature = (str(argument) for argument in arguments)
+    account = accounts.with_key(key)
+    if account is None or not expires.isdecimal() or int(expires) <= now_ms:
+        return None
+    expected = sign(account.api_secret, f"GET/realtime{expires}")
+    return account if hmac.compare_digest(expected.encode(), signature.encode()) else None
+
+
+def sign(secret: str, text: str) -> str:
+    return hmac.new(secret.encode(), text.encode(), hashlib.sha256).hexdigest()
+
+
+def _check_time(timestamp: str, window: str, now_ms: int) -> None:
+    if not timestamp.isdecimal() or (window and not window.isdecimal()):
+        raise Refused(_BAD_PARAMETER, "params error: timestamp or recv_window invalid")
+    window_ms = int(window) if window else _DEFAULT_WINDOW_MS
+    if not now_ms - window_ms <= int(timestamp) < now_ms + _AHEAD_MS:
+        raise Refused(
+            _BAD_TIMESTAMP,
+            "invalid request, please check your server timestamp or recv_window param. "
+            f"req_timestamp[{timestamp}],server_timestamp[{now_ms}],recv_window[{window_ms}]",
+        )

@@ -1,0 +1,204 @@
+"""What the listener writes to Redis, and that Redis may be lost at any time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+import redis
+
+from alpha.domain.ids import AccountName, BotId
+from alpha.domain.order import OrderStatus
+from alpha.ledger.connection import Connection
+from alpha.ledger.drift import DriftKind, Finding, add_drift
+from alpha.ledger.heads import take_account
+from alpha.live import fill_stream, order_stream, positions
+from alpha.live.connection import BUS_DB, STATE_DB, RedisAddress, open_redis
+from alpha.live.health import ListenerHealth, read_listener_health
+from alpha.live.wallet import read_wallet
+from alpha.live.wire import now
+from alpha.local.valkey import EmbeddedValkey
+from tests.integration.listener.heard import heard
+from tests.support import Database, eventually
+from tests.unit.domain.fills import BTCUSDT, MAIN
+from tests.unit.listener.accounts import ETHUSDT, ONE, TWO, a_wallet, an_order, said, shared
+from websocket_listener import live_state
+from websocket_listener.live_positions import Disagreement
+from websocket_listener.live_state import LiveHooks, LiveState
+from websocket_listener.metrics import ListenerMetrics
+from websocket_listener.reconcile import Reconciler
+from websocket_listener.writer import Writer
+
+
+class Parts:
+    """Writer, live state and reconciler as the listener wires them, without a stream."""
+
+    def __init__(self, database: Database, address: RedisAddress) -> None:
+        self.drift: list[tuple[AccountName, Disagreement, bool]] = []
+        self.settled = True
+        self.by_bot = {ONE: open_redis(address, 0), TWO: open_redis(address, 3)}
+        self.state = open_redis(address, STATE_DB)
+        dsn = database.dsn("ledger_writer")
+        hooks = LiveHooks(
+            health=self._health,
+            settled=lambda _: self.settled,
+            on_hole=lambda: self.reconciler.hurry(),
+            on_orders=lambda _: None,
+            on_positions=lambda _: None,
+            on_drift=lambda account, difference, began: self.drift.append((account, difference, began)),
+        )
+        self.live = LiveState(
+            self.by_bot, self.state, open_redis(address, BUS_DB), hooks, ListenerMetrics(), settle_s=0.1
+        )
+        self.writer = Writer(dsn, on_committed=self.live.put, on_refused=lambda _: None, on_fenced=lambda _: None)
+        self.reconciler = Reconciler(dsn, self.by_bot, on_blocked=self._blocked)
+
+    def start(self, epoch: int) -> None:
+        self.writer.start()
+        self.live.start()
+        self.reconciler.start()
+        self.writer.add_account(shared(), epoch, [])
+        self.live.add_account(shared(), epoch, [])
+        self.live.call(lambda: self.live.refreshed(MAIN, (), {}, frozenset())).result(5)
+
+    def stop(self) -> None:
+        self.writer.stop(1.0)
+        self.live.stop()
+        self.reconciler.stop()
+        for client in (*self.by_bot.values(), self.state):
+            client.close()
+
+    def record(self, *numbers: int) -> None:
+        submission = self.writer.record([heard(n) for n in numbers])
+        assert submission is not None
+        assert submission.done.wait(10)
+
+    def stream(self, bot: BotId = ONE) -> list[int]:
+        return [fill.bot_seq or 0 for fill in fill_stream.read(self.by_bot[bot], bot, after=0, limit=10_000)]
+
+    def held(self, bot: BotId = ONE) -> Decimal | None:
+        found = positions.read(self.by_bot[bot], bot, BTCUSDT if bot == ONE else ETHUSDT)
+        return None if found is None or not found.is_fresh() else found.position.quantity
+
+    def _blocked(self, bots: frozenset[BotId]) -> None:
+        self.live.call(lambda: self.live.blocked(bots))
+
+    def _health(self, account: AccountName) -> ListenerHealth:
+        return ListenerHealth(
+            account=account,
+            state="live",
+            since=now(),
+            epoch=1,
+            last_frame_at=None,
+            proven_until=None,
+            backlog=0,
+            drifted=False,
+            updated_at=now(),
+        )
+
+
+@pytest.fixture
+def parts(database: Database, ledger: Connection, redis_address: RedisAddress) -> Iterator[Parts]:
+    running = Parts(database, redis_address)
+    running.start(take_account(ledger, MAIN, "tests"))
+    yield running
+    running.stop()
+
+
+def test_bots_find_flat_rows_before_anything_happened(parts: Parts) -> None:
+    eventually(lambda: parts.held(ONE) == 0 and parts.held(TWO) == 0, what="explicit flat rows")
+    eventually(lambda: read_listener_health(parts.state, MAIN), what="the listener's health")
+
+
+def test_a_committed_fill_reaches_its_bot_once_with_its_position(parts: Parts) -> None:
+    parts.record(1, 2)
+    parts.record(2, 3)
+    eventually(lambda: parts.stream() == [1, 2, 3], what="three fills in the stream")
+    # each fill buys 1; the account is shared, so the position is the fold
+    eventually(lambda: parts.held() == 3, what="the position")
+    assert parts.stream(TWO) == []
+    assert parts.live.fill_to_redis.summary().count == 3
+
+
+def test_after_a_flush_everything_is_there_again_with_the_same_ids(parts: Parts) -> None:
+    parts.record(*range(1, 31))
+    parts.live.put(
+        live_state.Heard(account=MAIN, orders=(an_order("resting"),), positions=(said("30"),), wallet=a_wallet("500"))
+    )
+    eventually(lambda: len(parts.stream()) == 30 and read_wallet(parts.state, MAIN), what="thirty fills")
+    before = fill_stream.read(parts.by_bot[ONE], ONE, after=0)
+    parts.state.flushall()
+    eventually(lambda: parts.stream() == list(range(1, 31)), within_s=5, what="the stream again")
+    eventually(lambda: parts.held() == 30 and parts.held(TWO) == 0, within_s=5, what="the positions again")
+    eventually(lambda: order_stream.open_orders(parts.by_bot[ONE], ONE), within_s=5, what="the open orders again")
+    eventually(lambda: read_wallet(parts.state, MAIN), within_s=5, what="the wallet again")
+    assert fill_stream.read(parts.by_bot[ONE], ONE, after=0) == before
+
+
+def test_while_redis_is_away_the_ledger_goes_on_and_is_published_after(
+    parts: Parts, valkey_server: EmbeddedValkey
+) -> None:
+    parts.record(1)
+    eventually(lambda: parts.stream() == [1], what="the first fill")
+    valkey_server.stop()
+    try:
+        parts.record(2, 3)
+        eventually(lambda: not parts.live.available, what="the live state to notice")
+    finally:
+        valkey_server.start()
+    eventually(lambda: parts.stream() == [1, 2, 3], what="the fills of the meantime")
+    eventually(lambda: parts.held() == 3, what="the position")
+
+
+def test_a_stream_of_another_ledger_is_dropped(parts: Parts) -> None:
+    from tests.integration.listener.recorded import recorded
+
+    fill_stream.publish(parts.by_bot[ONE], ONE, [recorded(n) for n in range(1, 6)])
+    eventually(lambda: parts.stream() == [], what="the foreign stream gone")
+    parts.record(1)
+    eventually(lambda: parts.stream() == [1], what="the first fill")
+
+
+def test_orders_are_told_and_open_ones_kept(parts: Parts) -> None:
+    client = parts.by_bot[ONE]
+    parts.live.put(live_state.Heard(account=MAIN, orders=(an_order("a"), an_order("b"))))
+    parts.live.put(live_state.Heard(account=MAIN, orders=(an_order("a", OrderStatus.CANCELLED), an_order("b"))))
+    eventually(lambda: len(order_stream.read(client, ONE)) == 3, what="three reports")
+    assert [order.order_id for order in order_stream.open_orders(client, ONE)] == ["b"]
+
+
+def test_drift_is_marked_and_told_when_fold_and_exchange_disagree(parts: Parts) -> None:
+    parts.live.put(live_state.Heard(account=MAIN, positions=(said("2", seq=5),)))
+    (told,) = eventually(lambda: parts.drift, what="the drift")
+    assert (told[1].symbol, told[1].exchange_quantity, told[1].fold_quantity, told[2]) == (
+        BTCUSDT,
+        Decimal(2),
+        Decimal(0),
+        True,
+    )
+    eventually(lambda: _drifted(parts.by_bot[ONE]), what="the mark on the row")
+    parts.record(1, 2)
+    eventually(lambda: [began for _, _, began in parts.drift] == [True, False], what="the end of the drift")
+    eventually(lambda: not _drifted(parts.by_bot[ONE]), what="the row without a mark")
+
+
+def test_a_disagreement_in_the_ledger_marks_its_bots_rows(parts: Parts, ledger: Connection) -> None:
+    add_drift(ledger, [Finding(kind=DriftKind.FILL_CONTENT, account=MAIN, subject="exec-1", detail={}, bot=ONE)])
+    eventually(lambda: _drifted(parts.by_bot[ONE]), what="the mark on the row")
+
+
+def test_positions_are_confirmed_every_second(parts: Parts) -> None:
+    def confirmed_later_than(moment: object) -> bool:
+        found = positions.read(parts.by_bot[ONE], ONE, BTCUSDT)
+        return found is not None and found.updated_at > moment  # type: ignore[operator]
+
+    first = now()
+    eventually(lambda: confirmed_later_than(first), within_s=3, what="a confirmation")
+    eventually(lambda: confirmed_later_than(first + timedelta(seconds=1)), within_s=3, what="another one")
+
+
+def _drifted(client: redis.Redis) -> bool:
+    found = positions.read(client, ONE, BTCUSDT)
+    return found is not None and found.drifted

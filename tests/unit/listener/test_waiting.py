@@ -1,0 +1,96 @@
+"""What waits: for the ledger, and for the gap before it."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future
+from typing import Any
+
+from alpha.domain.side import Side
+from alpha.ledger.fill_rows import FillSource
+from alpha.live.wire import now
+from tests.unit.domain.fills import a_fill
+from tests.unit.listener.accounts import an_order, said
+from websocket_listener.held_fills import HeldFills
+from websocket_listener.write_queue import Heard, Job, WriteQueue
+
+
+def heard(n: int) -> Heard:
+    return Heard(fill=a_fill(Side.BUY, "1", at="100", n=n), source=FillSource.STREAM, received_at=now())
+
+
+def a_job() -> Job:
+    result: Future[Any] = Future()
+    return Job(lambda _: None, result)
+
+
+def test_whatever_waits_is_one_batch_and_a_job_keeps_its_place() -> None:
+    queue, job = WriteQueue(), a_job()
+    queue.put_fills([heard(1)], droppable=True)
+    queue.put_fills([heard(2), heard(3)], droppable=True)
+    queue.put_job(job)
+    queue.put_fills([heard(4)], droppable=True)
+    first, second, third = (queue.take(0.0) for _ in range(3))
+    assert [one.fill.seq for one in first.fills] == [1, 2, 3]
+    assert (second.fills, second.job) == ([], job)
+    assert [one.fill.seq for one in third.fills] == [4]
+
+
+def test_above_the_bound_the_streams_fills_are_let_go_and_recoverys_are_not() -> None:
+    queue = WriteQueue(max_fills=2)
+    assert queue.put_fills([heard(1), heard(2)], droppable=True) is not None
+    assert queue.put_fills([heard(3)], droppable=True) is None
+    assert queue.put_fills([heard(3)], droppable=False) is not None
+    assert (queue.dropped, queue.backlog) == (1, 3)
+
+
+def test_fills_count_as_waiting_until_they_are_committed() -> None:
+    queue = WriteQueue()
+    submission = queue.put_fills([heard(1)], droppable=True)
+    batch = queue.take(0.0)
+    assert queue.backlog == 1
+    queue.settle(batch)
+    assert queue.backlog == 0
+    assert submission is not None
+    assert submission.done.is_set()
+
+
+def test_of_orders_and_positions_only_the_latest_report_waits() -> None:
+    queue = WriteQueue()
+    queue.put_orders([(an_order(n=1), None)])
+    queue.put_orders([(an_order(n=2), None)])
+    queue.put_positions([said("1", seq=1), said("2", seq=2)])
+    batch = queue.take(0.0)
+    assert [order.updated_at for order, _ in batch.orders] == [an_order(n=2).updated_at]
+    assert [position.seq for position in batch.positions] == [2]
+
+
+def test_orders_are_bounded_while_the_ledger_is_away() -> None:
+    queue = WriteQueue(max_states=2)
+    queue.put_orders([(an_order(name), None) for name in ("a", "b", "c")])
+    assert [order.order_id for order, _ in queue.take(0.0).orders] == ["b", "c"]
+
+
+def test_the_end_lets_go_of_what_waits() -> None:
+    queue, job = WriteQueue(), a_job()
+    queue.put_fills([heard(1)], droppable=True)
+    queue.put_job(job)
+    assert queue.abandon() == 1
+    assert job.result.cancelled()
+
+
+def test_fills_are_held_until_released_and_in_order() -> None:
+    held = HeldFills()
+    assert not held.offer([heard(1)])
+    held.hold(60)
+    assert held.offer([heard(1)])
+    assert held.offer([heard(2)])
+    assert [one.fill.seq for one in held.release()] == [1, 2]
+    assert not held.offer([heard(3)])
+
+
+def test_fills_are_held_for_a_bounded_time_and_in_a_bounded_number() -> None:
+    held = HeldFills(max_fills=1)
+    held.hold(-1)
+    assert held.overdue()
+    assert held.offer([heard(1)])
+    assert not held.offer([heard(2)])
