@@ -110,9 +110,11 @@ def attribute(
     reason = reason_of(fill)
     # Funding belongs to no order, whatever its order id says.
     ordered = owner_of_order(fill.order_id) if fill.exec_type.moves_position else None
-    if ordered is not None and owners.has(ordered):
-        return Attribution(bot=ordered, reason=reason, method=AttributionMethod.ORDER)
     sole = owners.sole_owner(fill.symbol, position_idx)
+    # An order without a tag was itself given to the sole owner, if its report came before the fill. The method must not
+    # depend on which came first, so where both say the same, sole ownership is the reason.
+    if ordered is not None and ordered != sole and owners.has(ordered):
+        return Attribution(bot=ordered, reason=reason, method=AttributionMethod.ORDER)
     if sole is not None:
         return Attribution(bot=sole, reason=reason, method=AttributionMethod.SOLE_OWNER)
     holder = holder_of(fill.symbol, position_idx)

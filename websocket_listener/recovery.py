@@ -228,8 +228,8 @@ class Recovery:
             raise NothingProven(f"account {self._account} has no proven interval to recover from")
         if until < since:
             raise MarketSetBack(
-                f"the market clock of {self._account} is {until.isoformat()}, before {since.isoformat()}, where the ledger "
-                "is proven: the exchange has lost its past, so use another database for it"
+                f"the market clock of {self._account} is {until.isoformat()} but its ledger is proven to "
+                f"{since.isoformat()}: the exchange has lost its past, so use another database for it"
             )
         if until - since > REACH:
             since = self._skip_unreachable(since, until - REACH)

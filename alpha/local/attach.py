@@ -2,10 +2,26 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from alpha.config.registry import Registry, load_registry
 from alpha.config.settings import Settings, environment, load_settings
 from alpha.local.errors import NotRunning
-from alpha.local.run_file import attach
+from alpha.local.run_file import RunFile, attach
+
+DEMO_DIRECTORY = "demo"
+"""Where below ALPHA_HOME a demo keeps its data, apart from those of `alpha up`."""
+
+
+def running_platform(home: Path) -> RunFile:
+    """The platform that runs in this home, or else the demo that does. Raises NotRunning."""
+    try:
+        return attach(home)
+    except NotRunning as none:
+        try:
+            return attach(home / DEMO_DIRECTORY)
+        except NotRunning:
+            raise none from None
 
 
 def environment_of(role: str) -> dict[str, str]:
@@ -16,7 +32,7 @@ def environment_of(role: str) -> dict[str, str]:
     own = environment()
     home = load_settings(own).alpha_home
     try:
-        running = attach(home)
+        running = running_platform(home)
     except NotRunning:
         if not own.get("POSTGRES_PASSWORD"):
             raise

@@ -247,8 +247,8 @@ class EmbeddedPostgres:
         }
         if self._durable:
             return settings
-        # Only what a crash of the machine can lose. synchronous_commit stays on: without it a server killed with -9 forgets
-        # transactions whose commit it has confirmed, and everything else relies on that word.
+        # Only what a crash of the machine can lose. synchronous_commit stays on: without it a server killed with -9
+        # forgets transactions whose commit it has confirmed, and everything else relies on that word.
         return settings | {"fsync": "off", "full_page_writes": "off"}
 
     def _recent_log(self) -> str:

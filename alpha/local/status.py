@@ -24,8 +24,9 @@ from alpha.live import positions as live_positions
 from alpha.live.connection import LIVE_ERRORS, STATE_DB, LiveStateError, open_redis
 from alpha.live.health import FeedHealth, ListenerHealth, read_feed_health, read_heartbeat, read_listener_health
 from alpha.live.positions import LivePosition
+from alpha.local.attach import running_platform
 from alpha.local.errors import NotRunning, Unreachable
-from alpha.local.run_file import RunFile, attach
+from alpha.local.run_file import RunFile
 
 _ZERO = Decimal(0)
 _SUPERVISED = ("postgres", "valkey", "paper-exchange", "feed", "listener")
@@ -211,7 +212,7 @@ def _print_tables(console: Console, status: Status) -> None:
 
 def _running(settings: Settings) -> RunFile | None:
     try:
-        return attach(settings.alpha_home)
+        return running_platform(settings.alpha_home)
     except NotRunning:
         return None
 

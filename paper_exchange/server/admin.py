@@ -110,6 +110,7 @@ class Admin:
                 for position in engine.positions(account.uid)
                 if position.side is not None
             ],
+            "sockets": self._private.topics_of(account),
             "balance": number(engine.wallet(account.uid).balance),
         }
 

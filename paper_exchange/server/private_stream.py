@@ -61,6 +61,10 @@ class PrivateStream:
     def sockets(self) -> int:
         return len(self._open)
 
+    def topics_of(self, account: ExchangeAccount) -> list[list[str]]:
+        """What each authenticated socket of the account listens to."""
+        return [sorted(socket.topics) for socket, owner in self._owner.items() if owner == account]
+
     def publish(self, events: Iterable[Event]) -> None:
         """Sends events in their order; neighbours of one account, topic and symbol share a frame."""
         for (uid, topic, symbol), run in groupby(events, key=_frame_key):

@@ -20,6 +20,7 @@ from alpha.config.settings import load_settings
 from alpha.domain.side import Side
 from alpha.ledger.connection import connect
 from alpha.ledger.orders import filled_entries_with_stop
+from alpha.local.attach import DEMO_DIRECTORY
 from alpha.local.demo.comparison import Comparison, compare
 from alpha.local.demo.exchange_admin import ExchangeAdmin, ExchangeState
 from alpha.local.demo.journal import read_journal
@@ -31,7 +32,6 @@ from alpha.local.platform import Platform, PlatformOptions
 from alpha.service.shutdown import StopSignal
 
 DEFAULT_SECONDS = 60.0
-DEMO_DIRECTORY = "demo"
 
 _LOOK_EVERY_S = 0.1
 _DRAW_EVERY_S, _LINE_EVERY_S = 0.25, 5.0

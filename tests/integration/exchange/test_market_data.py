@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from itertools import pairwise
 
 import pytest
 from pybit.exceptions import InvalidRequestError
 
-from tests.exchange_process import SYMBOLS, ExchangeProcess
+from tests.exchange_process import ExchangeProcess
 from tests.integration.exchange.clients import BTC, LINEAR, client, refusal_of
+from tests.integration.exchange.conftest import LISTED
 
 FIVE_MINUTES_MS = 300_000
 
@@ -64,7 +66,7 @@ def test_bad_kline_requests_are_refused(exchange: ExchangeProcess, query: dict[s
 def test_instruments_carry_the_filters(exchange: ExchangeProcess) -> None:
     http = client(exchange)
     items = http.get_instruments_info(**LINEAR)["result"]["list"]
-    assert {item["symbol"] for item in items} == set(SYMBOLS)
+    assert {item["symbol"] for item in items} == set(LISTED)
     bitcoin = next(item for item in items if item["symbol"] == BTC)
     assert bitcoin["priceFilter"]["tickSize"] == "0.10"
     assert bitcoin["lotSizeFilter"]["qtyStep"] == "0.001"
@@ -76,11 +78,11 @@ def test_instruments_carry_the_filters(exchange: ExchangeProcess) -> None:
 def test_instruments_come_in_pages(exchange: ExchangeProcess) -> None:
     http = client(exchange)
     seen, cursor = [], ""
-    for _ in SYMBOLS:
+    for _ in LISTED:
         result = http.get_instruments_info(**LINEAR, limit=1, cursor=cursor)["result"]
         seen += [item["symbol"] for item in result["list"]]
         cursor = result["nextPageCursor"]
-    assert sorted(seen) == sorted(SYMBOLS)
+    assert sorted(seen) == sorted(LISTED)
     assert cursor == ""
 
 
@@ -90,14 +92,14 @@ def test_tickers_agree_with_the_last_bar(exchange: ExchangeProcess) -> None:
     last = http.get_kline(**LINEAR, symbol=BTC, interval="5", limit=2)["result"]["list"][1]
     assert ticker["lastPrice"] == last[4]
     assert Decimal(ticker["bid1Price"]) < Decimal(ticker["lastPrice"]) < Decimal(ticker["ask1Price"])
-    assert len(http.get_tickers(**LINEAR)["result"]["list"]) == len(SYMBOLS)
+    assert len(http.get_tickers(**LINEAR)["result"]["list"]) == len(LISTED)
 
 
 def test_funding_history_is_every_eight_hours_newest_first(exchange: ExchangeProcess) -> None:
     http = client(exchange)
     rows = http.get_funding_rate_history(**LINEAR, symbol=BTC, limit=5)["result"]["list"]
     times = [int(row["fundingRateTimestamp"]) for row in rows]
-    assert [late - early for late, early in zip(times, times[1:], strict=False)] == [8 * 3_600_000] * 4
+    assert [late - early for late, early in pairwise(times)] == [8 * 3_600_000] * 4
     assert times[0] <= exchange.admin.state()["market_time"]
     assert refusal_of(http.get_funding_rate_history, **LINEAR, symbol=BTC, startTime=times[-1]) == 10001
 

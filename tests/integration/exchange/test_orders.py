@@ -127,12 +127,10 @@ def test_orders_that_cannot_be_are_refused_with_bybits_code(
 
 
 def test_an_order_below_the_smallest_notional_is_refused(exchange: ExchangeProcess) -> None:
+    # one XRP is worth about 2.3 USDT, and 5 are the least
     http = client(exchange, "shortseller")
-    price = f"{last_price(http, 'SOLUSDT') * 0.99:.1f}"
-    # the smallest step of SOL is worth more than 5 USDT, so BTC's at a hundredth of its price would be needed
-    assert Decimal(price) * Decimal("0.1") > 5
-    cheap = http.get_instruments_info(**LINEAR, symbol="SOLUSDT")["result"]["list"][0]["lotSizeFilter"]
-    assert cheap["minNotionalValue"] == "5"
+    assert last_price(http, "XRPUSDT") < 4
+    assert refusal_of(sell, http=http, quantity="1", symbol="XRPUSDT") == 110094
 
 
 def test_a_repeated_order_link_id_is_a_duplicate_whatever_became_of_the_first(exchange: ExchangeProcess) -> None:

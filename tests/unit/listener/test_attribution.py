@@ -57,6 +57,14 @@ def test_without_a_tag_the_order_tells() -> None:
     assert owner(fill, shared(), of_order=TWO, holder=ONE)[:2] == (TWO, AttributionMethod.ORDER)
 
 
+def test_the_order_of_another_bot_outweighs_sole_ownership() -> None:
+    assert owner(a_report(), shared(), of_order=TWO)[:2] == (TWO, AttributionMethod.ORDER)
+
+
+def test_where_order_and_sole_ownership_agree_it_is_sole_ownership_whichever_is_known_first() -> None:
+    assert owner(a_report(), shared(), of_order=ONE) == owner(a_report(), shared())
+
+
 def test_an_order_of_a_bot_that_left_the_account_tells_nothing() -> None:
     assert owner(a_report(), shared(), of_order=BotId("gone_001"))[:2] == (ONE, AttributionMethod.SOLE_OWNER)
 

@@ -1,0 +1,137 @@
+"""What an exchange with a state folder remembers, and what it refuses to go on with."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.exchange_process import PROJECT_ROOT, ExchangeProcess
+from tests.integration.exchange.clients import BTC, LINEAR, buy, client, last_price, refusal_of
+
+
+def test_killed_and_started_again_it_is_the_same_exchange(tmp_path: Path) -> None:
+    # given an exchange with a position, its stop, a resting order and an order that waits for the next bar
+    exchange = ExchangeProcess(tmp_path, state=True, speed=100_000)
+    with exchange:
+        http = client(exchange)
+        price = last_price(http)
+        http.set_leverage(**LINEAR, symbol=BTC, buyLeverage="4", sellLeverage="4")
+        buy(http, "0.020", orderLinkId="kept-1", stopLoss=f"{price * 0.8:.0f}")
+        assert refusal_of(buy, http=http, quantity="900") in (10001, 110007)
+        exchange.admin.run(5)
+        resting = {"side": "Buy", "orderType": "Limit", "qty": "0.01", "price": f"{last_price(http) * 0.985:.0f}"}
+        http.place_order(**LINEAR, symbol=BTC, **resting, orderLinkId="kept-2")
+        buy(http, "0.001")
+        before, journal = _everything(http), exchange.executions()
+        # when
+        exchange.kill()
+        exchange.start()
+        # then
+        assert _everything(http) == before
+        assert exchange.executions() == journal
+        assert exchange.admin.state()["bars"] == 5
+        assert refusal_of(buy, http=http, quantity="0.020", orderLinkId="kept-1") == 110072
+        # and the order that was waiting is filled by the next bar
+        exchange.admin.run(1)
+        assert len(exchange.executions()) == len(journal) + 1
+
+
+def test_it_goes_on_as_one_that_was_never_killed(tmp_path: Path) -> None:
+    outcomes = []
+    for name in ("killed", "spared"):
+        with ExchangeProcess(tmp_path / name, state=True, speed=100_000, seed=7) as exchange:
+            http = client(exchange)
+            for number in range(3):
+                buy(http, "0.010", orderLinkId=f"same-{number}")
+                exchange.admin.run(7)
+                if name == "killed":
+                    exchange.kill()
+                    exchange.start()
+            outcomes.append(exchange.executions())
+    assert outcomes[0] == outcomes[1]
+    assert outcomes[0]
+
+
+def test_a_torn_last_line_is_a_request_that_nobody_was_answered(tmp_path: Path) -> None:
+    with ExchangeProcess(tmp_path, state=True, speed=100_000) as exchange:
+        buy(client(exchange), "0.010", orderLinkId="whole")
+        exchange.admin.run(1)
+        exchange.kill()
+        journal = exchange.journal.read_bytes()
+        with (tmp_path / "state" / "inputs.jsonl").open("ab") as file:
+            file.write(b'{"uid":100002,"op":"pla')
+        exchange.journal.write_bytes(journal[:-20])
+        exchange.start()
+        assert exchange.journal.read_bytes() == journal
+        exchange.admin.run(1)
+
+
+def test_the_state_of_another_market_is_refused_with_one_line(tmp_path: Path) -> None:
+    exchange = ExchangeProcess(tmp_path, state=True, seed=1)
+    with exchange:
+        pass
+    arguments = [*exchange.arguments[: exchange.arguments.index("--seed")], "--seed", "2"]
+    arguments += ["--state", str(tmp_path / "state")]
+    failed = _run(arguments)
+    assert failed.returncode == 2
+    assert "another market, seed" in failed.stderr
+    assert len(failed.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"--symbols": "NOPEUSDT"}, "NOPEUSDT is not in the table"),
+        ({"--accounts": "/nowhere/accounts.json"}, "cannot be read"),
+        ({"--candles": "/nowhere/candles"}, "does not exist"),
+    ],
+)
+def test_what_cannot_start_says_why_in_one_line(tmp_path: Path, change: dict[str, str], says: str) -> None:
+    exchange = ExchangeProcess(tmp_path)
+    arguments = [*exchange.arguments, *(text for pair in change.items() for text in pair)]
+    failed = _run(arguments)
+    assert failed.returncode == 2
+    assert says in failed.stderr
+    assert len(failed.stderr.splitlines()) == 1
+
+
+def test_a_taken_port_says_so(tmp_path: Path) -> None:
+    with ExchangeProcess(tmp_path) as exchange:
+        failed = _run([*exchange.arguments, "--admin-port", "0"])
+        assert failed.returncode == 2
+        assert f"port {exchange.port} cannot be opened" in failed.stderr
+
+
+def test_it_ends_cleanly_when_asked_to(tmp_path: Path) -> None:
+    exchange = ExchangeProcess(tmp_path, paused=False)
+    with exchange:
+        assert exchange.stop() == 0
+    assert "Traceback" not in exchange.log.read_text()
+
+
+def _everything(http: Any) -> dict[str, Any]:
+    return {
+        "orders": http.get_open_orders(**LINEAR, settleCoin="USDT")["result"],
+        "positions": http.get_positions(**LINEAR, settleCoin="USDT")["result"],
+        "executions": http.get_executions(**LINEAR)["result"],
+        "wallet": http.get_wallet_balance(accountType="UNIFIED")["result"],
+        "log": http.get_transaction_log()["result"],
+        "ticker": http.get_tickers(**LINEAR, symbol=BTC)["result"],
+    }
+
+
+def _run(arguments: list[str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "paper_exchange", *arguments],
+        cwd=PROJECT_ROOT,
+        env={**os.environ, "ALPHA_EXCHANGE_ADMIN_TOKEN": "token"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
