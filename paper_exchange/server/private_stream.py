@@ -76,6 +76,7 @@ class PrivateStream:
         """Cuts the sockets of an account, or all, without a closing handshake. How many they were."""
         dropped = [socket for socket in self._open if account is None or self._owner.get(socket) == account]
         for socket in dropped:
+            self._close(socket)
             socket.abort()
         return len(dropped)
 

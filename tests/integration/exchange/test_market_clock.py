@@ -121,7 +121,7 @@ def test_executions_are_waited_for_before_the_bar_is_told(slow_market: ExchangeP
 
 def test_lockstep_calls_that_cannot_be_are_refused(slow_market: ExchangeProcess) -> None:
     url = f"{slow_market.rest_url}/paper/lockstep"
-    body = {"bot": "canary_001", "executions": [], "done": None}
+    body: dict[str, Any] = {"bot": "canary_001", "executions": [], "done": None}
     assert requests.post(url, json=body, timeout=10).json()["retCode"] == 10003
     key = {"X-BAPI-API-KEY": slow_market.accounts["canary"].api_key}
     for wrong in ({"bot": 3}, {"bot": "x", "done": "now"}, {"bot": "x", "executions": "abc"}, {}):
