@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections import OrderedDict, deque
@@ -18,8 +19,9 @@ from alpha.exchange.account_state import ExchangePosition
 from alpha.ledger.connection import Connection
 from alpha.ledger.fill_rows import FillSource
 
-# Fills go before orders and positions, which nobody decides on from PostgreSQL; but not for ever.
-_STATES_WAIT_S = 0.2
+# Orders and positions wait a little, since nobody decides on them from PostgreSQL: the fill that comes right after an
+# order's report is not held up by it, and of several reports only the last is written.
+_STATES_WAIT_S = 0.1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +80,7 @@ class WriteQueue:
         self._fills = 0
         self._orders: OrderedDict[tuple[AccountName, OrderId], tuple[Order, BotId | None]] = OrderedDict()
         self._positions: dict[tuple[AccountName, Symbol, int], ExchangePosition] = {}
-        self._states_since = 0.0
+        self._states_due_s = math.inf
         self.dropped = 0
 
     def put_fills(self, fills: Sequence[Heard], *, droppable: bool) -> Submission | None:
@@ -106,18 +108,21 @@ class WriteQueue:
                 self._orders[(order.account, order.order_id)] = (order, bot)
                 if len(self._orders) > self._max_states:
                     self._orders.popitem(last=False)
-            self._changed.notify()
+            self._states_wait()
 
     def put_positions(self, positions: Sequence[ExchangePosition]) -> None:
         with self._changed:
             for position in positions:
                 self._positions[(position.account, position.symbol, position.position_idx)] = position
-            self._changed.notify()
+            self._states_wait()
 
     def take(self, timeout_s: float) -> Batch:
-        """Whatever waits, up to a batch: fills up to the first job, or that job. Empty after `timeout_s` of nothing."""
+        """Whatever waits, up to a batch: fills up to the first job, or that job; states that waited. Empty after
+        `timeout_s` of nothing."""
         with self._changed:
-            self._changed.wait_for(lambda: self.anything_waits, timeout_s)
+            give_up_s = time.monotonic() + timeout_s
+            while not self._waiting and (now_s := time.monotonic()) < min(self._states_due_s, give_up_s):
+                self._changed.wait(min(self._states_due_s, give_up_s) - now_s)
             batch = Batch()
             taken = 0
             while self._waiting and taken < self._max_batch:
@@ -130,9 +135,9 @@ class WriteQueue:
                 self._waiting.popleft()
                 batch.submissions.append(first)
                 taken += len(first.fills)
-            if not self._waiting or time.monotonic() - self._states_since > _STATES_WAIT_S:
+            if time.monotonic() >= self._states_due_s:
                 batch.orders, batch.positions = list(self._orders.values()), list(self._positions.values())
-                self._states_since = time.monotonic()
+                self._states_due_s = math.inf
                 self._orders.clear()
                 self._positions.clear()
             return batch
@@ -158,6 +163,11 @@ class WriteQueue:
     def backlog(self) -> int:
         """Fills that are not committed yet, those being written included."""
         return self._fills
+
+    def _states_wait(self) -> None:
+        if (self._orders or self._positions) and self._states_due_s == math.inf:
+            self._states_due_s = time.monotonic() + _STATES_WAIT_S
+            self._changed.notify()
 
     @property
     def anything_waits(self) -> bool:

@@ -20,7 +20,6 @@ SYNTHETIC_START = datetime(2026, 1, 5, tzinfo=UTC)
 """Market time of step 0. Fixed, so that a seed always means the same market."""
 
 _CORRELATION = 0.85
-_TAIL_DEGREES = 4
 _LARGEST_SHOCK = 8.0
 _REGIMES = (0.65, 1.0, 1.7)
 _REGIME_CHANGE = 1 / 180
@@ -209,9 +208,9 @@ def _move(path: _Path, regime: float, common_shock: float, leg_left: int) -> Non
 
 def _fat_tailed(draw: random.Random) -> float:
     """Student's t with 4 degrees, scaled to variance 1 and cut off where a real market would be halted."""
-    chi_squared = sum(draw.gauss(0, 1) ** 2 for _ in range(_TAIL_DEGREES))
-    t = draw.gauss(0, 1) / math.sqrt(chi_squared / _TAIL_DEGREES)
-    scaled = t / math.sqrt(_TAIL_DEGREES / (_TAIL_DEGREES - 2))
+    # Chi-squared with 4 degrees is the sum of two exponentials, so two uniforms draw it.
+    chi_squared = -2 * math.log((1.0 - draw.random()) * (1.0 - draw.random()))
+    scaled = draw.gauss(0, 1) / math.sqrt(chi_squared / 4) / math.sqrt(2)
     return max(-_LARGEST_SHOCK, min(_LARGEST_SHOCK, scaled))
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from tests.chaos.trading import Trading
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("killed")]
+pytestmark = pytest.mark.slow
 
 PROCESSES = ("listener", "postgres", "valkey", "feed", "canary_001", "canary_002", "shortseller_001")
 

@@ -6,8 +6,8 @@ from decimal import Decimal
 
 import pytest
 
-from alpha.config.credentials import credentials
 from alpha.config.addresses import endpoints
+from alpha.config.credentials import credentials
 from alpha.config.settings import load_settings
 from alpha.domain.ids import AccountName, Symbol
 from alpha.domain.order import OrderType
@@ -16,7 +16,7 @@ from alpha.exchange.new_order import NewOrder
 from alpha.exchange.rest import ExchangeClient
 from tests.chaos.trading import Trading
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("verify")]
+pytestmark = pytest.mark.slow
 BTCUSDT = Symbol("BTCUSDT")
 MISSED = 20
 

@@ -31,6 +31,7 @@ def test_the_market_begins_when_it_is_told_to(tmp_path: Path) -> None:
         assert stands["market_time"] == before["market_time"] + stands["bars"] * BAR_MS
 
 
+@pytest.mark.slow
 def test_bars_keep_their_schedule(tmp_path: Path) -> None:
     # 50 bars of 40 ms are two seconds; what each bar costs must not add up
     with ExchangeProcess(tmp_path, speed=7_500) as exchange:
@@ -93,6 +94,7 @@ def test_a_bar_waits_for_its_bot_and_not_a_moment_longer(slow_market: ExchangePr
     assert after["bars_waited"] >= before["bars_waited"] + 9
 
 
+@pytest.mark.slow
 def test_a_silent_bot_is_waited_for_at_most_a_quarter_second_and_then_forgotten(slow_market: ExchangeProcess) -> None:
     _tell(slow_market, {"bot": "canary_001", "executions": [], "done": None})
     started = time.monotonic()

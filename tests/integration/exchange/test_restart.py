@@ -14,6 +14,7 @@ from tests.exchange_process import PROJECT_ROOT, ExchangeProcess
 from tests.integration.exchange.clients import BTC, LINEAR, buy, client, last_price, refusal_of
 
 
+@pytest.mark.slow
 def test_killed_and_started_again_it_is_the_same_exchange(tmp_path: Path) -> None:
     # given an exchange with a position, its stop, a resting order and an order that waits for the next bar
     exchange = ExchangeProcess(tmp_path, state=True, speed=100_000)
@@ -41,6 +42,7 @@ def test_killed_and_started_again_it_is_the_same_exchange(tmp_path: Path) -> Non
         assert len(exchange.executions()) == len(journal) + 1
 
 
+@pytest.mark.slow
 def test_it_goes_on_as_one_that_was_never_killed(tmp_path: Path) -> None:
     outcomes = []
     for name in ("killed", "spared"):

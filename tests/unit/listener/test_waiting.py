@@ -59,15 +59,24 @@ def test_of_orders_and_positions_only_the_latest_report_waits() -> None:
     queue.put_orders([(an_order(n=1), None)])
     queue.put_orders([(an_order(n=2), None)])
     queue.put_positions([said("1", seq=1), said("2", seq=2)])
-    batch = queue.take(0.0)
+    batch = queue.take(1.0)
     assert [order.updated_at for order, _ in batch.orders] == [an_order(n=2).updated_at]
     assert [position.seq for position in batch.positions] == [2]
+
+
+def test_a_fill_right_after_an_orders_report_is_not_held_up_by_it() -> None:
+    queue = WriteQueue()
+    queue.put_orders([(an_order(), None)])
+    queue.put_fills([heard(1)], droppable=True)
+    first, second = queue.take(0.0), queue.take(1.0)
+    assert (len(first.fills), len(first.orders)) == (1, 0)
+    assert (len(second.fills), len(second.orders)) == (0, 1)
 
 
 def test_orders_are_bounded_while_the_ledger_is_away() -> None:
     queue = WriteQueue(max_states=2)
     queue.put_orders([(an_order(name), None) for name in ("a", "b", "c")])
-    assert [order.order_id for order, _ in queue.take(0.0).orders] == ["b", "c"]
+    assert [order.order_id for order, _ in queue.take(1.0).orders] == ["b", "c"]
 
 
 def test_the_end_lets_go_of_what_waits() -> None:
