@@ -27,6 +27,7 @@ from alpha.service.alerts import AlertWriter
 from websocket_listener import live_state
 from websocket_listener.attribution import AccountOwners
 from websocket_listener.held_fills import HeldFills
+from websocket_listener.known_fills import KnownFills
 from websocket_listener.live_state import LiveState
 from websocket_listener.timing import RecoveryTiming
 from websocket_listener.write_queue import Heard
@@ -104,13 +105,13 @@ class AccountSession:
         self._stop = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self.held = HeldFills()
+        self.known_fills = KnownFills()
         self.uid: int | None = None
         self.epoch = 0
         self.last_frame_at: datetime | None = None
         self.proven_until: datetime | None = None
         self.trouble = ""
         """Why the account is not live or not proven, in words; empty when all is well."""
-        self.drifted = False
         self._not_live_since_s: float | None = time.monotonic()
         self._not_live_told = False
         self.adopting = False
@@ -166,7 +167,7 @@ class AccountSession:
                 Heard(fill=fill, source=FillSource.STREAM, received_at=received_at, frame_at=message.created_at)
                 for fill in message.fills
             ]
-            if not self.held.offer(heard):
+            if not self.held.offer(heard) and not self.adopting:
                 self._writer.record(heard, droppable=True)
         if message.orders or message.positions or message.wallets:
             self._live.put(
@@ -191,12 +192,15 @@ class AccountSession:
 
     def change(self, state: AccountState, reason: str = "") -> None:
         with self._lock:
-            if self._state in FINAL or (state is self._state and reason == self.trouble):
-                return
-            if state is not self._state:
-                self.since = now()
-            self._state = state
-            self.trouble = reason
+            self._change(state, reason)
+
+    def _change(self, state: AccountState, reason: str) -> None:
+        if self._state in FINAL or (state is self._state and reason == self.trouble):
+            return
+        if state is not self._state:
+            self.since = now()
+        self._state = state
+        self.trouble = reason
         log.info("account_state", account=self.name, state=state.value, reason=reason, generation=self.generation)
 
     def live(self, generation: int) -> bool:
@@ -204,13 +208,15 @@ class AccountSession:
         with self._lock:
             if not self.connected.is_set() or generation != self.generation or self._state in FINAL:
                 return False
-        self.change(AccountState.LIVE)
+            # Under the lock still: a break that is told meanwhile comes after this and stands.
+            self._change(AccountState.LIVE, "")
         return True
 
     def release(self) -> None:
-        """Hand the fills that waited to the writer."""
+        """Hand the fills that waited to the writer. Before the account is adopted they are let go: folded without the
+        position they changed, they would make a wrong book for ever; the next start finds them in that position."""
         fills = self.held.release()
-        if fills:
+        if fills and not self.adopting:
             self._writer.record(fills)
 
     def health(self) -> ListenerHealth:
@@ -223,7 +229,7 @@ class AccountSession:
             last_frame_at=self.last_frame_at,
             proven_until=self.proven_until,
             backlog=self._writer.backlog,
-            drifted=self.drifted,
+            drifted=False,  # the live state compares, and says so
             updated_at=now(),
         )
 

@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 import structlog
 
-from alpha.domain.ids import AccountName
+from alpha.domain.ids import AccountName, BotId
 from alpha.exchange.errors import UnknownMessage
 from alpha.ledger.connection import Connection
 from alpha.ledger.drift import DriftKind, Finding, add_drift, open_drift, resolve_drift
@@ -128,18 +128,11 @@ class Bookkeeping:
             )
 
     def drifted(self, account: AccountName, difference: Disagreement, began: bool) -> None:
-        """The fold of our fills and the exchange disagree about a position, or agree again."""
+        """The fold of our fills and the exchange disagree about a position, or agree (again)."""
         subject = f"{difference.symbol}:{difference.position_idx}"
         bot = difference.bots[0] if len(difference.bots) == 1 else None
         if not began:
-            self._write(lambda connection: _agree_again(connection, account, subject))
-            self._alerts.alert(
-                "position_agrees",
-                f"{subject}: ledger and exchange agree again",
-                severity="info",
-                account=account,
-                bot=bot,
-            )
+            self._write(lambda connection: self._agree_again(connection, account, subject, bot))
             return
         finding = Finding(
             kind=DriftKind.POSITION,
@@ -171,12 +164,22 @@ class Bookkeeping:
         self.fill_to_commit.add(milliseconds)
         self._metrics.fill_to_commit.observe(milliseconds)
 
+    def _agree_again(self, connection: Connection, account: AccountName, subject: str, bot: BotId | None) -> None:
+        if _resolve_positions(connection, account, subject):
+            self._alerts.alert(
+                "position_agrees",
+                f"{subject}: ledger and exchange agree again",
+                severity="info",
+                account=account,
+                bot=bot,
+            )
+
     def _write(self, work: Any) -> None:
         if self._writer is not None:
             self._writer.run(work)
 
 
-def _agree_again(connection: Connection, account: AccountName, subject: str) -> int:
+def _resolve_positions(connection: Connection, account: AccountName, subject: str) -> int:
     numbers = [
         drift.number
         for drift in open_drift(connection, account)

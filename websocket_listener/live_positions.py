@@ -53,6 +53,7 @@ class LivePositions:
         self._books: dict[BookKey, TradeBook] = {}
         self._differs_since: dict[Row, float] = {}
         self._drifted: set[Row] = set()
+        self._agreed_while_blocked: set[Row] = set()
         self._blocked: frozenset[BotId] = frozenset()
 
     def heard(self, positions: Iterable[ExchangePosition]) -> list[LivePosition]:
@@ -102,7 +103,8 @@ class LivePositions:
         return [row for row in found if row is not None]
 
     def judge(self, at_s: float, settle_s: float) -> tuple[list[Disagreement], list[Disagreement]]:
-        """Which rows drifted and which agree again, since the last call.
+        """Which rows drifted and which agree again, since the last call. Among the latter are, once, rows of bots that
+        the ledger blocks: what blocks them may be a drift that an earlier process found and that is over.
 
         A row has drifted when exchange and fold have held different quantities for longer than `settle_s`, the time in
         which fills are in flight or recovered. `at_s` is a monotonic clock. Call it while the account is live and the
@@ -113,8 +115,12 @@ class LivePositions:
             difference = self._difference(row)
             if not difference.quantity:
                 self._differs_since.pop(row, None)
-                if row in self._drifted:
+                over_since_before = row not in self._agreed_while_blocked and self._blocked.intersection(
+                    difference.bots
+                )
+                if row in self._drifted or over_since_before:
                     self._drifted.discard(row)
+                    self._agreed_while_blocked.add(row)
                     ended.append(difference)
             elif at_s - self._differs_since.setdefault(row, at_s) > settle_s and row not in self._drifted:
                 self._drifted.add(row)
@@ -124,6 +130,8 @@ class LivePositions:
     def block(self, bots: frozenset[BotId]) -> list[LivePosition]:
         """The bots that may open no risk for a disagreement in the ledger; answers the rows that this changes."""
         changed = self._blocked ^ bots
+        if changed:
+            self._agreed_while_blocked.clear()
         self._blocked = bots
         return [row for row in self.rows() if row.bot in changed]
 

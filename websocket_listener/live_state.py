@@ -8,7 +8,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TypeVar
 
@@ -307,7 +307,7 @@ class LiveState:
             self._judge(account, live)
             if health.state == "live":
                 self._confirm(live)
-            write_listener_health(self._state, health)
+            write_listener_health(self._state, replace(health, drifted=bool(live.positions.drifted)))
         if not self.available:
             # Whatever was missed while Redis was away: everything is written again.
             self._rewrite_all()

@@ -246,6 +246,8 @@ class Listener:
 
     def _committed(self, committed: Committed) -> None:
         self._live.put(committed)
+        for recorded in committed.result.recorded:
+            self._sessions[recorded.fill.account].known_fills.committed((recorded.fill,))
         self._books.committed(committed)
 
     def _fenced(self, account: AccountName) -> None:

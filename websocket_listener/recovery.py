@@ -17,6 +17,7 @@ from alpha.domain.errors import AlphaError, InvariantViolated
 from alpha.domain.fill import Fill
 from alpha.domain.ids import ExecId, Symbol
 from alpha.domain.trade import BookKey
+from alpha.exchange.account_state import WalletBalance
 from alpha.exchange.backoff import Backoff
 from alpha.exchange.errors import ExchangeAuthError, UnknownMessage
 from alpha.exchange.executions import walk_executions
@@ -206,16 +207,22 @@ class Recovery:
         if self._wait_for(self._live.call(lambda: self._live.differs_for_s(self._account))) > self._timing.settle_s / 2:
             # A frame of the position stream may have been lost as well as a fill: before it is called drift, ask.
             self._refresh()
+        if time.monotonic() >= self._next_equity_s:
+            # The stream tells of trades and funding, not of what the marks do to the equity.
+            wallet = self._client.wallet()
+            self._live.put(live_state.Heard(account=self._account, wallet=wallet))
+            self._note_equity(wallet, self._client.market_time())
         before = self._last_look
         if before is not None and time.monotonic() - before.read_at_s < self._timing.lag_s:
             self._stopping.wait(self._timing.lag_s)
         look, _ = self._read_unproven()
         self._note_heard()
-        if before is None or before.since != look.since or before.until <= look.since:
+        if before is None or look.since < before.since or before.until <= look.since:
             return
-        again = frozenset(identity for identity in look.found if identity[2] < before.until)
-        if again != before.found:
-            log.info("executions_came_late", account=self._account, count=len(again ^ before.found))
+        first = {identity for identity in before.found if identity[2] >= look.since}
+        again = {identity for identity in look.found if identity[2] < before.until}
+        if again != first:
+            log.info("executions_came_late", account=self._account, count=len(again ^ first))
             return
         self._prove(look.since, before.until)
 
@@ -259,11 +266,13 @@ class Recovery:
         return look, count
 
     def _record(self, fills: list[Fill]) -> list[ExecId]:
-        """Hand the fills to the writer and wait until they are in the ledger; answers those it refused."""
-        if not fills:
+        """Hand the fills that are not known to be in the ledger to the writer, and wait until they are there; answers
+        those it refused."""
+        lacking = self._session.known_fills.lacking(fills)
+        if not lacking:
             return []
         received_at = now()
-        heard = [Heard(fill=fill, source=FillSource.RECOVERY, received_at=received_at) for fill in fills]
+        heard = [Heard(fill=fill, source=FillSource.RECOVERY, received_at=received_at) for fill in lacking]
         submission = self._writer.record(heard)
         if submission is None:
             raise InvariantViolated("recovered fills were let go")
@@ -275,6 +284,7 @@ class Recovery:
     def _prove(self, since: datetime, until: datetime) -> None:
         self._ledger(lambda connection: add_interval(connection, self._account, CoverageKind.PROVEN, since, until))
         self._session.proven_until = until
+        self._session.known_fills.forget_before(until)
 
     def _proven_until(self) -> datetime | None:
         """Asked of the ledger each time: another service may have put an interval in doubt meanwhile."""
@@ -322,11 +332,11 @@ class Recovery:
         self._wait_for(
             self._live.call(lambda: self._live.refreshed(self._account, snapshot.positions, known_rows, snapshot.ended))
         )
-        if time.monotonic() >= self._next_equity_s:
-            self._next_equity_s = time.monotonic() + _EQUITY_EVERY_S
-            self._ledger(
-                lambda connection: add_equity_snapshot(connection, snapshot.wallet, at=snapshot.at, source="recovery")
-            )
+        self._note_equity(snapshot.wallet, snapshot.at)
+
+    def _note_equity(self, wallet: WalletBalance, at: datetime) -> None:
+        self._next_equity_s = time.monotonic() + _EQUITY_EVERY_S
+        self._ledger(lambda connection: add_equity_snapshot(connection, wallet, at=at, source="listener"))
 
     def _ledger(self, work: Callable[[Connection], _T]) -> _T:
         """Work on the writer's connection, after the fills handed in before it; waits while PostgreSQL is away."""

@@ -18,6 +18,7 @@ from alpha.domain.order import Order
 from alpha.exchange.account_state import ExchangePosition
 from alpha.ledger.connection import Connection
 from alpha.ledger.fill_rows import FillSource
+from alpha.ledger.positions import age
 
 # Orders and positions wait a little, since nobody decides on them from PostgreSQL: the fill that comes right after an
 # order's report is not held up by it, and of several reports only the last is written.
@@ -113,7 +114,10 @@ class WriteQueue:
     def put_positions(self, positions: Sequence[ExchangePosition]) -> None:
         with self._changed:
             for position in positions:
-                self._positions[(position.account, position.symbol, position.position_idx)] = position
+                key = (position.account, position.symbol, position.position_idx)
+                # An answer of REST may be older than what the stream has said meanwhile.
+                if key not in self._positions or age(self._positions[key]) <= age(position):
+                    self._positions[key] = position
             self._states_wait()
 
     def take(self, timeout_s: float) -> Batch:

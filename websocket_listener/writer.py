@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TypeVar
 
@@ -15,10 +15,12 @@ import structlog
 from alpha.domain.errors import AlphaError, DomainError
 from alpha.domain.ids import AccountName, BotId, OrderId
 from alpha.domain.order import Order
+from alpha.domain.trade import BookKey
 from alpha.domain.trade_book import TradeBook
 from alpha.exchange.account_state import ExchangePosition
 from alpha.exchange.backoff import Backoff
 from alpha.exchange.parse import infer_position_idx
+from alpha.ledger.books import books_of_account
 from alpha.ledger.connection import Connection, Dsn, LedgerRefused, LedgerUnavailable, connect
 from alpha.ledger.fills import Fenced, FillRecorder, HeardFill, RecordResult
 from alpha.ledger.orders import bot_of_order, upsert_orders
@@ -82,6 +84,7 @@ class Writer:
         self._connection: Connection | None = None
         self._recorder: FillRecorder | None = None
         self._backoff = Backoff(first_s=0.05, cap_s=1.0)
+        self._losses = 0
         self._thread = threading.Thread(target=self._run, name="ledger-writer", daemon=True)
         self.available = False
         """Whether PostgreSQL took the last thing that was asked of it."""
@@ -174,8 +177,13 @@ class Writer:
                 self._on_fenced(account)
 
     def _record(self, batch: Batch, fills: Sequence[Heard]) -> None:
+        losses = self._losses
         try:
             result = self._persist(lambda connection: self._record_once(connection, fills))
+            if self._losses != losses:
+                # The commit whose answer was lost may have happened: the repeat then found its fills already there and
+                # says nothing of the books they changed.
+                result = replace(result, books=self._books_of({heard.fill.account for heard in fills}))
         except Fenced as error:
             self._give_up(error.accounts)
             rest = [heard for heard in fills if heard.fill.account in self._epochs]
@@ -189,6 +197,12 @@ class Writer:
         else:
             self._holders.folded(result.books.values())
             self._on_committed(Committed(result=result, at=datetime.now(UTC)))
+
+    def _books_of(self, accounts: set[AccountName]) -> dict[BookKey, TradeBook]:
+        def read(connection: Connection) -> dict[BookKey, TradeBook]:
+            return {book.key: book for account in sorted(accounts) for book in books_of_account(connection, account)}
+
+        return self._persist(read)
 
     def _record_in_parts(self, batch: Batch, fills: Sequence[Heard], error: AlphaError) -> None:
         """One fill that is refused must not hold up the others: halves, until it is alone."""
@@ -274,6 +288,7 @@ class Writer:
         if self.available or self._backoff.attempts == 0:
             log.warning("ledger_unavailable", reason=str(error), backlog=self.backlog)
         self.available = False
+        self._losses += 1
         if self._connection is not None:
             self._connection.close()
             self._connection, self._recorder = None, None

@@ -23,6 +23,8 @@ log = structlog.get_logger()
 
 _PAUSES_S = (0.1, 0.3, 0.8)
 _RATE_LIMIT_PAUSE_MAX_S = 1.0
+DUPLICATE = "duplicate"
+"""Code of an outcome: the exchange had an order of this id before any attempt of this delivery."""
 
 
 class Delivery:
@@ -49,7 +51,8 @@ class Delivery:
                     log.info("order_already_there", order_link_id=link_id)
                     self._orders.accepted(link_id)
                     self._look_up(order)
-                    return Outcome(status=OutcomeStatus.ACCEPTED, code="duplicate", order_link_id=link_id)
+                    code = DUPLICATE if unknown is None else "found"
+                    return Outcome(status=OutcomeStatus.ACCEPTED, code=code, order_link_id=link_id)
                 outcome = _refused(error, link_id)
                 break
             except ExchangeUnreachable as error:

@@ -12,7 +12,7 @@ import structlog
 
 from alpha.bot.broker import HeldPosition, Outcome, OutcomeStatus
 from alpha.bot.decision import Decision
-from alpha.bot.delivery import Delivery
+from alpha.bot.delivery import DUPLICATE, Delivery
 from alpha.bot.denials import Denials
 from alpha.bot.errors import BotError, JournalUnavailable
 from alpha.bot.gate import Deny, Gate
@@ -228,20 +228,24 @@ class GatedBroker:
         if quantity <= 0:
             return _denied("too_small", f"{symbol}: the quantity is below one step")
         instrument = self.instrument(symbol)
-        intent = Intent(
-            symbol=symbol,
-            side=side,
-            quantity=quantity,
-            reason=reason,
-            order_type=order_type,
-            bar=decision.instant,
-            decided_at=decision.now,
-            decision_price=self._prices.get(symbol) or self.mark_price(symbol),
-            price=price,
-            time_in_force=time_in_force,
-            take_profit=None if take_profit is None else instrument.round_price(take_profit),
-            stop_loss=None if stop_loss is None else instrument.round_price(stop_loss),
-        )
+        try:
+            intent = Intent(
+                symbol=symbol,
+                side=side,
+                quantity=quantity,
+                reason=reason,
+                order_type=order_type,
+                bar=decision.instant,
+                decided_at=decision.now,
+                decision_price=self._prices.get(symbol) or self.mark_price(symbol),
+                price=price,
+                time_in_force=time_in_force,
+                take_profit=None if take_profit is None else instrument.round_price(take_profit),
+                stop_loss=None if stop_loss is None else instrument.round_price(stop_loss),
+            )
+        except InvalidValue as error:
+            log.warning("order_invalid", symbol=symbol, error=str(error))
+            return _denied("invalid", str(error))
         # The ordinal counts what the strategy asked for, not what passed: a denial of an earlier request must not
         # change the ids of later ones.
         order_link_id = self._link_id(decision, intent)
@@ -264,7 +268,7 @@ class GatedBroker:
         return self._deliver(order_link_id, intent)
 
     def _deliver(self, order_link_id: str, intent: Intent) -> Outcome:
-        self._orders.sent(
+        is_new = self._orders.sent(
             OrderInFlight(
                 order_link_id=order_link_id,
                 symbol=intent.symbol,
@@ -289,6 +293,8 @@ class GatedBroker:
                 stop_loss=intent.stop_loss,
             )
         )
+        if is_new and outcome.code == DUPLICATE:
+            self._orders.was_there_before(order_link_id)
         if intent.reduce_only and outcome.code == str(_NOTHING_TO_REDUCE):
             outcome = replace(outcome, code="flat")
         self._journal.settle(order_link_id, outcome)

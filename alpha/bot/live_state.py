@@ -93,6 +93,11 @@ class LiveState:
         ticker = self._read(lambda: market.read_ticker(self._state, symbol))
         return None if ticker is None else ticker.mark_price
 
+    def feed_is_live(self) -> bool:
+        """Whether bars can be expected from Redis."""
+        feed = self._read(lambda: read_feed_health(self._state))
+        return feed is not None and feed.is_live()
+
     # What the gate asks.
 
     def may_open_risk(self) -> Deny | None:
@@ -141,8 +146,7 @@ class LiveState:
         return None
 
     def market_problem(self, symbol: Symbol) -> Deny | None:
-        feed = self._read(lambda: read_feed_health(self._state))
-        if feed is None or not feed.is_live():
+        if not self.feed_is_live():
             return Deny("feed_not_live", "the market feed is not live")
         ticker = self._read(lambda: market.read_ticker(self._state, symbol))
         if ticker is None:

@@ -43,6 +43,7 @@ _ROUND_PATIENCE_S = 1.0
 """How long the bars of one end are waited for after the first of them; then the rest is asked for over REST."""
 _UNREACHABLE_ASK_EVERY_S = 1.0
 _DISAGREED_LOOK_EVERY_S = 5.0
+_FEED_LOOK_EVERY_S = 5.0
 
 
 class DecisionLoop:
@@ -92,6 +93,7 @@ class DecisionLoop:
         self._heartbeat_at = 0.0
         self._ask_bars_at = 0.0
         self._look_again_at = 0.0
+        self._look_at_feed_at = time.monotonic() + _FEED_LOOK_EVERY_S
         self._turned_at = time.monotonic()
         self.queue: Queue[Event] = Queue()
 
@@ -251,7 +253,7 @@ class DecisionLoop:
             return []
 
     def _bars_over_rest(self) -> list[Bar]:
-        """Closed bars while Redis is away: exits must be decided on all the same."""
+        """Closed bars while Redis or the feed is away: exits must be decided on all the same."""
         if time.monotonic() < self._ask_bars_at:
             return []
         self._ask_bars_at = time.monotonic() + _UNREACHABLE_ASK_EVERY_S
@@ -269,6 +271,10 @@ class DecisionLoop:
         now = time.monotonic()
         if now >= self._heartbeat_at:
             self.beat("running")
+        if now >= self._look_at_feed_at:
+            self._look_at_feed_at = now + _FEED_LOOK_EVERY_S
+            if not self._live.feed_is_live():
+                self._handle_bars(self._bars_over_rest())
         self._end_waiting()
         self._unsettled.ask_due()
         self._saver.retry()

@@ -63,15 +63,22 @@ class OrdersInFlight:
     def get(self, order_link_id: str) -> OrderInFlight | None:
         return self._orders.get(order_link_id)
 
-    def sent(self, order: OrderInFlight) -> None:
-        """Before sending, or the same decision again."""
-        self._orders.setdefault(order.order_link_id, order)
+    def sent(self, order: OrderInFlight) -> bool:
+        """Before sending, or the same decision again; answers whether it was not in flight yet."""
+        return self._orders.setdefault(order.order_link_id, order) is order
 
     def accepted(self, order_link_id: str) -> None:
         """The exchange took it; its reports may have come before."""
         known = self._orders.get(order_link_id)
         if known is not None and known.status is None:
             known.status = OrderStatus.NEW
+
+    def was_there_before(self, order_link_id: str) -> None:
+        """The exchange had it from an earlier life of the bot. One that has ended is not waited for: how many of its
+        fills were handled then is not known, and no entry passes while the position is not what the fills make."""
+        known = self._orders.get(order_link_id)
+        if known is not None and known.is_terminal:
+            del self._orders[order_link_id]
 
     def never_placed(self, order_link_id: str) -> None:
         """The exchange refused it or never got it."""

@@ -52,7 +52,8 @@ Event = FillsArrived | BarsArrived | BarsUnreachable | OrdersArrived
 
 
 class Reader:
-    """A thread that calls `step` until it is stopped; one that raises is logged once and repeated after a pause."""
+    """A thread that calls `step` until it is stopped; one that raises is logged and repeated after a pause. What is
+    away is logged once."""
 
     def __init__(self, name: str, step: Callable[[], None]) -> None:
         self._name = name
@@ -77,6 +78,11 @@ class Reader:
             except (*LIVE_ERRORS, LiveStateError, LedgerError) as error:
                 if not self._failing:
                     log.warning("reader_failing", reader=self._name, error=str(error))
+                self._failing = True
+                self._ending.wait(_PAUSE_S)
+            except Exception:
+                # The outermost loop: a thread that ended would leave the bot deaf while its heart beats on.
+                log.exception("reader_failed", reader=self._name)
                 self._failing = True
                 self._ending.wait(_PAUSE_S)
             else:
@@ -138,7 +144,7 @@ class BarReader:
 
 
 class OrderReader:
-    """Reports of the bot's orders from now on; what came before was asked for over REST."""
+    """Reports of the bot's orders after a stream id."""
 
     def __init__(self, queue: Queue[Event], client: redis.Redis, bot: BotId, after: str) -> None:
         self._queue = queue

@@ -102,11 +102,6 @@ class StreamClient:
         self.failures = 0
         """How often our own code failed on a frame."""
 
-    @property
-    def silent_for_s(self) -> float:
-        """Seconds since anything was heard."""
-        return time.monotonic() - self._last_heard
-
     async def run(self, stop: asyncio.Event) -> None:
         """Keeps the stream up until `stop`. Raises nothing: a break is told by `on_state` and mended."""
         stopped = asyncio.create_task(stop.wait())

@@ -169,11 +169,6 @@ def books_of_account(connection: Connection, account: AccountName) -> list[Trade
     return _select_books(connection, "account = %s", (account,))
 
 
-def books_of_bot(connection: Connection, bot: BotId) -> list[TradeBook]:
-    """Every book of the bot, flat ones included."""
-    return _select_books(connection, "bot = %s", (bot,))
-
-
 def all_books(connection: Connection) -> list[TradeBook]:
     """Every book, by account, bot, symbol and position index."""
     return _select_books(connection, "true", ())

@@ -36,7 +36,7 @@ def upsert_positions(connection: Connection, reports: Sequence[ExchangePosition]
     latest: dict[tuple[object, ...], ExchangePosition] = {}
     for report in reports:
         key = (report.account, report.category, report.symbol, report.position_idx)
-        if key not in latest or _age(latest[key]) <= _age(report):
+        if key not in latest or age(latest[key]) <= age(report):
             latest[key] = report
     if not latest:
         return 0
@@ -101,5 +101,6 @@ def positions_of(connection: Connection, account: AccountName) -> list[ExchangeP
         ]
 
 
-def _age(report: ExchangePosition) -> tuple[int, datetime]:
+def age(report: ExchangePosition) -> tuple[int, datetime]:
+    """Orders reports of one position: the larger is the later one."""
     return (-1 if report.seq is None else report.seq, report.updated_at)

@@ -7,6 +7,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+from alpha.domain.errors import InvalidValue
 from alpha.domain.fill import Attribution, AttributionMethod, ExecType, Fill
 from alpha.domain.ids import AccountName, BotId, ExecId, OrderId, Symbol
 from alpha.domain.reason import Reason
@@ -75,7 +76,7 @@ def fill_from_json(text: str) -> RecordedFill:
             received_at=datetime.fromisoformat(raw["received_at"]),
             recorded_at=datetime.fromisoformat(raw["recorded_at"]),
         )
-    except (KeyError, TypeError, ValueError, ArithmeticError) as error:
+    except (KeyError, TypeError, ValueError, ArithmeticError, InvalidValue) as error:
         raise LiveStateError(f"not a recorded fill in Redis ({error!r}); flush the stream: it is rebuilt") from error
 
 

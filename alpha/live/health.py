@@ -9,7 +9,7 @@ import redis
 
 from alpha.domain.ids import AccountName, BotId
 from alpha.live.answers import hash_of, write_hash
-from alpha.live.wire import ms, now, parse_ms
+from alpha.live.wire import ms, now, parse_count, parse_ms
 
 ALIVE_FOR = timedelta(seconds=5)
 _FORGOTTEN_AFTER = timedelta(minutes=10)
@@ -99,10 +99,10 @@ def read_listener_health(client: redis.Redis, account: AccountName) -> ListenerH
         account=account,
         state=fields.get("state", ""),
         since=since,
-        epoch=int(fields.get("epoch") or 0),
+        epoch=parse_count(fields.get("epoch")),
         last_frame_at=parse_ms(fields.get("last_frame_at")),
         proven_until=parse_ms(fields.get("proven_until")),
-        backlog=int(fields.get("backlog") or 0),
+        backlog=parse_count(fields.get("backlog")),
         drifted=fields.get("drifted") == "1",
         updated_at=updated_at,
     )
@@ -157,7 +157,7 @@ def read_heartbeat(client: redis.Redis, bot: BotId) -> Heartbeat | None:
     return Heartbeat(
         bot=bot,
         state=fields.get("state", ""),
-        pid=int(fields.get("pid") or 0),
+        pid=parse_count(fields.get("pid")),
         run=fields.get("run", ""),
         last_bar_at=parse_ms(fields.get("last_bar_at")),
         updated_at=updated_at,

@@ -16,6 +16,7 @@ import redis
 
 from alpha.domain.bar import Bar
 from alpha.domain.clock import to_ms
+from alpha.domain.errors import InvalidValue
 from alpha.domain.ids import Symbol
 from alpha.live.answers import entries_after, hash_of, newest_entries, newest_id, run, write_hash
 from alpha.live.connection import LiveStateError
@@ -155,5 +156,5 @@ def _bar_from_json(text: str) -> Bar:
             start=datetime.fromisoformat(raw["start"]),
             **{name: Decimal(raw[name]) for name in _PRICES},
         )
-    except (KeyError, TypeError, ValueError, ArithmeticError) as error:
+    except (KeyError, TypeError, ValueError, ArithmeticError, InvalidValue) as error:
         raise LiveStateError(f"not a bar in Redis ({error!r}); delete the stream: the feed writes it anew") from error

@@ -10,6 +10,7 @@ from typing import Any
 
 import redis
 
+from alpha.domain.errors import InvalidValue
 from alpha.domain.ids import AccountName, BotId, OrderId, Symbol
 from alpha.domain.order import Order, OrderStatus, OrderType
 from alpha.domain.side import Side
@@ -121,5 +122,5 @@ def order_from_json(text: str) -> Order:
             updated_at=datetime.fromisoformat(raw["updated_at"]),
             **money,
         )
-    except (KeyError, TypeError, ValueError, ArithmeticError) as error:
+    except (KeyError, TypeError, ValueError, ArithmeticError, InvalidValue) as error:
         raise LiveStateError(f"not an order in Redis ({error!r}); delete it: it is rebuilt") from error

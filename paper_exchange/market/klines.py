@@ -76,13 +76,15 @@ class Klines:
         return columns.price(columns.close[columns.row_of(self._now()) - 1])
 
     def _candle(self, symbol: Symbol, interval: timedelta, start: datetime) -> Candle:
-        columns = self._source.columns(symbol)
-        present = columns.row_of(self._now())
+        columns, now = self._source.columns(symbol), self._now()
+        present = columns.row_of(now)
         first = columns.row_of(start)
         last = min(first + interval // BASE_INTERVAL, present)
+        if last > first and interval == BASE_INTERVAL:
+            return Candle(bar=columns.bar(first), is_closed=True)
         if last > first:
             bar = columns.aggregate(first, last, start=start, interval=interval)
-            return Candle(bar=bar, is_closed=start + interval <= self._now())
+            return Candle(bar=bar, is_closed=start + interval <= now)
         # Nothing has traded since the candle opened: it stands at the last price.
         price = self.last_price(symbol)
         nothing = 0 * price

@@ -30,10 +30,6 @@ class Lockstep:
         self._heard = asyncio.Event()
         self._bar = 0
 
-    @property
-    def bots(self) -> tuple[str, ...]:
-        return tuple(sorted(self._bots))
-
     def hear(self, bot: str, uid: int, executions: Iterable[str], done_ms: int | None) -> None:
         known = self._bots.get(bot)
         done = -1 if known is None else known.done_ms

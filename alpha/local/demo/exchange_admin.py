@@ -15,6 +15,7 @@ from alpha.domain.errors import AlphaError
 from alpha.domain.side import Side
 
 _TIMEOUT_S = 10.0
+_PAUSE_TIMEOUT_S = 60.0
 
 
 class AdminUnreachable(AlphaError):
@@ -51,7 +52,7 @@ class ExchangeAdmin:
         With `when_position_open` at the first bar end that finds a position open, at the latest after `within_bars`.
         """
         body = {"when_position_open": when_position_open, "within_bars": within_bars}
-        return _state(self._call("POST", "/admin/pause", body))
+        return _state(self._call("POST", "/admin/pause", body, timeout_s=_PAUSE_TIMEOUT_S))
 
     def resume(self) -> None:
         self._call("POST", "/admin/resume")
@@ -60,9 +61,11 @@ class ExchangeAdmin:
         """Cuts the private streams of an account, or of all, without a closing handshake."""
         self._call("POST", "/admin/drop-sockets", {"account": account})
 
-    def _call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    def _call(
+        self, method: str, path: str, body: Mapping[str, Any] | None = None, *, timeout_s: float = _TIMEOUT_S
+    ) -> dict[str, Any]:
         try:
-            answer = self._session.request(method, self._url + path, json=body, timeout=_TIMEOUT_S)
+            answer = self._session.request(method, self._url + path, json=body, timeout=timeout_s)
             answer.raise_for_status()
             content: dict[str, Any] = answer.json()
         except requests.RequestException as error:

@@ -125,7 +125,7 @@ class DemoReport:
             table.add_column(title, justify="right")
         table.add_column("position")
         for bot, outcome in self.bots.items():
-            held = ", ".join(f"{size.normalize():f} {symbol}" for symbol, size in outcome.positions.items())
+            held = ", ".join(f"{size.normalize():+f} {symbol}" for symbol, size in outcome.positions.items())
             table.add_row(
                 bot,
                 str(outcome.fills),
@@ -140,11 +140,13 @@ class DemoReport:
             f"\n{self.orders} orders and {comparison.exchange_fills} fills on the exchange, "
             f"{comparison.ledger_fills} in the ledger; {len(comparison.positions)} positions compared, "
             f"{comparison.open_positions} of them open; fill to commit {self.to_commit} (p50 / p99), "
-            f"to Redis {self.to_redis}."
+            f"to Redis {self.to_redis}.",
+            soft_wrap=True,
         )
         if self.passed:
             console.print(
-                "The ledger equals what the exchange did: 0 missing, 0 duplicates, 0 unattributed, 0 drifted."
+                "The ledger equals what the exchange did: 0 missing, 0 duplicates, 0 unattributed, 0 drifted.",
+                soft_wrap=True,
             )
         for failure in self.failures():
-            console.print(f"NOT PASSED: {failure}", style="red", highlight=False)
+            console.print(f"NOT PASSED: {failure}", style="red", highlight=False, soft_wrap=True)

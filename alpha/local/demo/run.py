@@ -27,7 +27,7 @@ from alpha.local.demo.journal import read_journal
 from alpha.local.demo.report import BotOutcome, DemoReport
 from alpha.local.demo.screen import picture, plain_line
 from alpha.local.demo.watch import Watcher
-from alpha.local.errors import StartInterrupted
+from alpha.local.errors import StartFailed, StartInterrupted
 from alpha.local.platform import Platform, PlatformOptions
 from alpha.service.shutdown import StopSignal
 
@@ -86,8 +86,12 @@ def run_demo(
     try:
         platform.start()
     except StartInterrupted:
+        _remove(platform)
         console.print("Interrupted before anything traded; everything that was started is stopped.")
         return _INTERRUPTED
+    except StartFailed:
+        platform.remove_data()  # the logs stay: the message names one
+        raise
     try:
         report = _trade_and_judge(platform, seconds or DEFAULT_SECONDS, stop, console)
     except StartInterrupted:
@@ -98,12 +102,17 @@ def run_demo(
         if keep:
             console.print(f"Data, logs and the exchange's journal are kept in {directory} until the next demo.")
         else:
-            platform.remove_data()
-            shutil.rmtree(directory, ignore_errors=True)
+            _remove(platform)
     report.print(console)
     if as_json:
         print(json.dumps(report.to_json()))
     return 0 if report.passed else 1
+
+
+def _remove(platform: Platform) -> None:
+    """Deletes everything that a stopped demo wrote."""
+    platform.remove_data()
+    shutil.rmtree(platform.home, ignore_errors=True)
 
 
 def _trade_and_judge(platform: Platform, seconds: float, stop: StopSignal, console: Console) -> DemoReport:

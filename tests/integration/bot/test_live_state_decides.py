@@ -241,6 +241,19 @@ def test_a_position_that_vanished_from_redis_can_still_be_closed(world: World):
     assert world.bar(4) == [(Side.SELL, Reason.TIME_EXIT)]
 
 
+@pytest.mark.parametrize("garbage", ["", "x", "NaN", "1e"])
+def test_what_nobody_can_read_in_redis_blocks_the_entry_and_not_the_exit(world: World, garbage: str):
+    world.position(LONG)
+    world.bar(1)
+    for key in ("ticker:BTCUSDT", "feed", "listener:canary", "controls"):
+        for field in world.state.hkeys(key):
+            world.state.hset(key, field, garbage)
+    world.own.hset("canary_001:position:BTCUSDT", mapping={"size": garbage, "seq": garbage})
+    with world.broker.deciding(Decision.on_bar(start=a_bar("100", n=2).start, end=a_bar("100", n=2).end)):
+        assert not world.broker.market(BTC, Side.BUY, Decimal("0.05")).accepted
+    assert world.bar(4) == [(Side.SELL, Reason.TIME_EXIT)]
+
+
 def test_a_missing_position_is_unknown_and_not_flat(world: World):
     world.own.flushdb()
     assert world.bar() == []

@@ -38,11 +38,13 @@ def truth(traded: ExchangeProcess) -> list[dict[str, Any]]:
 
 
 def test_large_orders_make_several_executions_of_one_millisecond(truth: list[dict[str, Any]]) -> None:
-    first = [row for row in truth if row["order_link_id"] == "first-0"]
-    assert len(first) > 1
-    assert len({(row["exec_time"], row["seq"]) for row in first}) == 1
-    leaves = [float(row["leaves"]) for row in first]
-    assert leaves == sorted(leaves, reverse=True)
+    orders = {row["order_id"]: [other for other in truth if other["order_id"] == row["order_id"]] for row in truth}
+    several = [rows for rows in orders.values() if len(rows) > 1]
+    assert several
+    for rows in several:
+        assert len({(row["exec_time"], row["seq"]) for row in rows}) == 1
+        leaves = [float(row["leaves"]) for row in rows]
+        assert leaves == sorted(leaves, reverse=True)
 
 
 def test_without_a_window_the_last_seven_days_are_given(traded: ExchangeProcess, truth: list[dict[str, Any]]) -> None:

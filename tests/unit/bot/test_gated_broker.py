@@ -17,12 +17,13 @@ from alpha.bot.limits import Limits
 from alpha.bot.orders_in_flight import OrdersInFlight
 from alpha.domain.errors import InvalidValue
 from alpha.domain.ids import BotId
+from alpha.domain.order import OrderStatus
 from alpha.domain.order_link_id import OrderLinkId
 from alpha.domain.position import Position
 from alpha.domain.reason import Reason
 from alpha.domain.side import Side
 from alpha.exchange.errors import ExchangeRefused, ExchangeUnknown, ExchangeUnreachable
-from tests.unit.bot.parts import BTC, START, MemoryJournal, ScriptedExchange, Surroundings, Told, a_bar
+from tests.unit.bot.parts import BTC, START, MemoryJournal, ScriptedExchange, Surroundings, Told, a_bar, an_order
 
 SHORT = Position(Decimal("-2"), Decimal(100))
 
@@ -266,3 +267,48 @@ def test_a_strategy_acts_inside_its_hooks_only():
     desk = Desk()
     with pytest.raises(BotError, match="inside its hooks"):
         desk.broker.market(BTC, Side.SELL, Decimal(1))
+
+
+def test_an_order_of_an_earlier_life_that_has_ended_does_not_block_entries_for_ever():
+    # given an exit whose fills were handled before the bot was killed, and that is decided on again
+    exchange = ScriptedExchange()
+    Desk(exchange=exchange, surroundings=Surroundings(held={BTC: SHORT})).exit()
+    again = Desk(exchange=exchange, surroundings=Surroundings(held={BTC: SHORT}))
+    placed = exchange.placed[0].order_link_id
+    exchange.find_order = lambda _, link_id: an_order(link_id, OrderStatus.FILLED, filled="2", quantity="2")  # type: ignore[method-assign]
+    # when
+    outcome = again.exit()
+    # then
+    assert (outcome.code, outcome.order_link_id, len(exchange.placed)) == ("duplicate", placed, 1)
+    assert again.orders.problem(BTC) is None
+
+
+def test_an_order_in_flight_that_is_sent_again_waits_for_its_fills():
+    desk = Desk(surroundings=Surroundings(held={BTC: SHORT}))
+    desk.exit()
+    desk.exchange.find_order = lambda _, link_id: an_order(link_id, OrderStatus.FILLED, filled="2", quantity="2")  # type: ignore[method-assign]
+    assert desk.exit().code == "duplicate"
+    denied = desk.orders.problem(BTC)
+    assert denied is not None
+    assert denied.code == "fills_missing"
+
+
+def test_a_stop_that_the_tick_puts_on_the_entry_price_is_an_answer_and_no_crash():
+    desk = Desk()
+    with desk.on_bar():
+        outcome = desk.broker.market(BTC, Side.SELL, Decimal(1), stop_loss=Decimal("100.04"))
+    assert (outcome.status, outcome.code, desk.exchange.attempts) == (OutcomeStatus.DENIED, "invalid", [])
+
+
+def test_an_order_whose_first_answer_was_lost_waits_for_its_fills():
+    desk = Desk(surroundings=Surroundings(held={BTC: SHORT}))
+    desk.exchange.fault(unknown(), arrives=True)
+    answers = iter([None, OrderStatus.FILLED])
+
+    def find(_, link_id):
+        status = next(answers)
+        return None if status is None else an_order(link_id, status, filled="2", quantity="2")
+
+    desk.exchange.find_order = find  # type: ignore[method-assign]
+    assert desk.exit().code == "found"
+    assert desk.orders.problem(BTC) is not None

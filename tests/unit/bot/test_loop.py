@@ -102,6 +102,7 @@ class Desk:
         self.saved: list[tuple[int, int]] = []
         self.handled: list[tuple[list[ExecId], datetime | None]] = []
         self.lease_lost = False
+        self.feed_is_live = True
         surroundings = Surroundings()
         broker = GatedBroker(
             bot=BOT.id,
@@ -125,7 +126,9 @@ class Desk:
         )
         self.redis = open_redis(RedisAddress("127.0.0.1", 1), 3)
         outside: dict[str, Any] = {
-            "live": SimpleNamespace(position=surroundings.position, disagreed=set()),
+            "live": SimpleNamespace(
+                position=surroundings.position, disagreed=set(), feed_is_live=lambda: self.feed_is_live
+            ),
             "link": None,
             "own": self.redis,
             "saver": SimpleNamespace(save=lambda cursor, _: self.saved.append((cursor, len(self.lines))), retry=str),
@@ -263,6 +266,16 @@ def test_while_redis_is_away_bars_come_over_rest(desk: Desk, monkeypatch: pytest
     desk.market.newest = 2
     assert desk.turn(BarsUnreachable()) == ["see BTC 2", "see ETH 2", "decide BTC 2", "decide ETH 2"]
     assert desk.turn(BarsUnreachable()) == []
+
+
+def test_while_the_feed_is_away_bars_come_over_rest(desk: Desk, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(loop_module, "_FEED_LOOK_EVERY_S", 0.0)
+    desk.turn(bars(1))
+    desk.turn()
+    desk.market.newest = 2
+    assert desk.turn() == []
+    desk.feed_is_live, desk.loop._look_at_feed_at = False, 0.0
+    assert desk.turn() == ["see BTC 2", "see ETH 2", "decide BTC 2", "decide ETH 2"]
 
 
 def test_a_lost_lease_ends_the_loop_before_anything_is_decided(desk: Desk):

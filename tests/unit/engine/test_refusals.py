@@ -49,6 +49,22 @@ def test_a_bad_order_is_refused_with_bybits_code_and_leaves_no_trace(change, cod
     assert scene.engine.take_events() == []
 
 
+def test_a_refused_order_without_a_link_id_does_not_shift_the_ids_of_later_ones():
+    made = []
+    for was_refused_before in (False, True):
+        # given margin for one of two orders, and one that rests
+        scene = Scene()
+        first = scene.limit(BUY, "60", "99", link="first")
+        scene.bar()
+        if was_refused_before:
+            assert refusal(lambda scene=scene: scene.limit(BUY, "60", "98"))[0] == 110007
+        # when the margin is free again and the order is placed
+        scene.engine.cancel_order(UID, COIN, first.order_id)
+        made.append(scene.limit(BUY, "60", "98").order_id)
+    # then it is the same order, whether it was refused before or not
+    assert made[0] == made[1]
+
+
 def test_texts_are_those_seen_live():
     scene = Scene()
     assert refusal(lambda: scene.market(BUY, "200")) == (110007, "ab not enough for new order")

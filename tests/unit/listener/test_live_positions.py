@@ -125,3 +125,12 @@ def test_a_bot_that_the_ledger_blocks_is_marked() -> None:
     (row,) = positions.block(frozenset({ONE}))
     assert row.drifted
     assert not positions.block(frozenset())[0].drifted
+
+
+def test_a_drift_that_an_earlier_process_found_is_over_when_the_blocked_bots_row_agrees() -> None:
+    positions = asked(LivePositions(alone(), epoch=1))
+    assert positions.judge(0.0, 5.0) == ([], [])
+    positions.block(frozenset({ONE}))
+    _, ended = positions.judge(1.0, 5.0)
+    assert [(difference.symbol, difference.bots) for difference in ended] == [(BTCUSDT, (ONE,))]
+    assert positions.judge(2.0, 5.0) == ([], [])

