@@ -30,6 +30,9 @@ def wait_until_ready(
         if interrupted():
             raise StartInterrupted(f"stopped while {child.name} was starting")
         if not child.running:
+            # It may have become ready and ended between the two looks: a tool that ends is ready then.
+            if ready():
+                return
             raise StartFailed(
                 f"{child.name} ended with code {child.exit_code}: {child.last_words()} (log: {child.log})"
             )

@@ -89,7 +89,7 @@ def run_demo(
         _remove(platform)
         console.print("Interrupted before anything traded; everything that was started is stopped.")
         return _INTERRUPTED
-    except StartFailed:
+    except (StartFailed, SystemExit):  # rich leaves with SystemExit when the reader of our output has gone
         platform.remove_data()  # the logs stay: the message names one
         raise
     try:
