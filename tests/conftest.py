@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import secrets
 import shutil
 import tempfile
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 from tests.support import Database
 
@@ -20,6 +22,12 @@ if TYPE_CHECKING:
     from alpha.local.postgres import EmbeddedPostgres
     from alpha.local.valkey import EmbeddedValkey
     from tests.exchange_process import ExchangeProcess
+
+# The laws are tried on fewer examples than by default, for the suite to stay fast; HYPOTHESIS_PROFILE=thorough tries
+# more.
+settings.register_profile("fast", max_examples=40, deadline=None)
+settings.register_profile("thorough", max_examples=1000, deadline=None)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fast"))
 
 GROUPS = ("ledger_writer", "sync_writer", "bot", "reader", "commander", "backup")
 TEMPLATE = "template_migrated"
@@ -75,10 +83,22 @@ _numbers = itertools.count(1)
 def database(postgres_server: EmbeddedPostgres, migrated_template: Database) -> Iterator[Database]:
     """A migrated database of the test's own."""
     name = f"test_{next(_numbers)}"
-    postgres_server.create_database(name, template=TEMPLATE)
+    _administer(postgres_server, f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
     yield Database(postgres_server.dsn(dbname=name), dict(migrated_template.passwords))
     if postgres_server.running:
-        postgres_server.drop_database(name)
+        _administer(postgres_server, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def _administer(server: EmbeddedPostgres, statement: str) -> None:
+    """A statement that runs in no transaction. Over a connection: a program for each would cost a minute in all."""
+    from contextlib import closing
+
+    from alpha.ledger.connection import connect
+
+    with closing(connect(server.dsn(dbname="postgres"), "tests")) as connection:
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            cursor.execute(statement)
 
 
 @pytest.fixture(scope="session")

@@ -72,7 +72,7 @@ def test_the_demo_passes_on_a_synthetic_market(home: Path) -> None:
 
 @pytest.mark.skipif(not CANDLES.is_dir(), reason=f"no candles in {CANDLES}: set ALPHA_CANDLES to their folder")
 def test_the_demo_passes_on_real_candles(home: Path) -> None:
-    report = run_until_json(home, "--seconds", "20", "--candles", str(CANDLES))
+    report = run_until_json(home, "--seconds", "15", "--candles", str(CANDLES))
     assert isinstance(report["exchange_fills"], int)
     assert report["exchange_fills"] >= 50
 
