@@ -1,13 +1,15 @@
 """The `alpha` command. Each subcommand is a thin door: it reads the configuration and calls one function.
 
-Exit codes: 0 yes, 1 the check failed, 2 usage or configuration, 3 something cannot be reached. What a subcommand needs
-is imported inside it, so that `alpha --help` answers at once.
+Exit codes: 0 yes, 1 the check failed, 2 usage or configuration, 3 something cannot be reached, 130 interrupted before
+there was an answer. What a subcommand needs is imported inside it, so that `alpha --help` answers at once.
 """
 
 from __future__ import annotations
 
 import getpass
+import math
 import os
+import signal
 import sys
 from collections.abc import Callable
 from contextlib import closing
@@ -15,31 +17,51 @@ from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec
 
-import click
 
-from alpha.domain.errors import AlphaError
+def _end_at_once(*_: object) -> None:
+    """Ends on Ctrl-C, without unwinding: nothing needs an end in order before a command installs its own handler."""
+    os.write(2, b"alpha: interrupted\n")
+    os._exit(130)
+
+
+if __name__ == "__main__" or Path(sys.argv[0]).name == "alpha":  # the imports below take longer than a reflex
+    signal.signal(signal.SIGINT, _end_at_once)
+
+import click  # noqa: E402
+
+from alpha.domain.errors import AlphaError, Misconfigured, Unreachable  # noqa: E402
 
 if TYPE_CHECKING:
     from alpha.config import Registry, Settings
     from alpha.domain.ids import BotId
     from alpha.ledger.controls import DesiredState
 
-FAILED, MISCONFIGURED, UNREACHABLE = 1, 2, 3
+FAILED, MISCONFIGURED, UNREACHABLE, INTERRUPTED = 1, 2, 3, 130
 
 P = ParamSpec("P")
 
 
 def main() -> None:
     """Entry point of the `alpha` command."""
-    alpha(prog_name="alpha")
+    signal.signal(signal.SIGINT, _end_at_once)  # also where another program name hid us above
+    try:
+        code = alpha.main(prog_name="alpha", standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+        code = MISCONFIGURED
+    except click.UsageError as error:
+        path = "alpha" if error.ctx is None else error.ctx.command_path
+        message = " ".join(error.format_message().split()).rstrip(".")
+        click.echo(f"{path}: {message}; see {path} --help", err=True)
+        code = MISCONFIGURED
+    sys.exit(code)
 
 
 def exit_code(error: AlphaError) -> int:
     """Which exit code an error of ours means."""
-    names = {kind.__name__ for kind in type(error).__mro__}
-    if names & {"ConfigError", "AlreadyRunning", "ServerNotFound"}:
+    if isinstance(error, Misconfigured):
         return MISCONFIGURED
-    if names & {"LedgerUnavailable", "ExchangeUnreachable", "ExchangeUnknown", "NotRunning", "Unreachable"}:
+    if isinstance(error, Unreachable):
         return UNREACHABLE
     return FAILED
 
@@ -77,27 +99,36 @@ def alpha() -> None:
     """
 
 
+class FiniteRange(click.FloatRange):
+    """A number within bounds; unlike its parent it refuses nan and inf, which are within any."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        number: float = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value} is not a finite number.", param, ctx)
+        return number
+
+
+def speed_option(default: float, text: str) -> Callable[[Any], Any]:
+    positive = FiniteRange(min=0, min_open=True)
+    return click.option("--speed", type=positive, default=default, show_default=True, help=text)
+
+
+def candles_option(text: str) -> Callable[[Any], Any]:
+    folder = click.Path(exists=True, file_okay=False, path_type=Path)
+    return click.option("--candles", type=folder, default=None, help=text)
+
+
 def bots_option(text: str) -> Callable[[Any], Any]:
     return click.option("--bots", metavar="ID,ID", default=None, help=text)
 
 
-@alpha.command(epilog=example("alpha demo --seconds 60 --candles data/candles", "alpha demo --json | tail -1"))
+@alpha.command(epilog=example("alpha demo --seconds 120 --candles ~/my-candles", "alpha demo --json | tail -1"))
 @click.option(
-    "--seconds", type=click.FloatRange(min=1), default=60.0, show_default=True, help="Trade for so long, then sum up."
+    "--seconds", type=FiniteRange(min=1), default=60.0, show_default=True, help="Trade for so long, then sum up."
 )
-@click.option(
-    "--speed",
-    type=click.FloatRange(min=0, min_open=True),
-    default=1800.0,
-    show_default=True,
-    help="Market seconds per second.",
-)
-@click.option(
-    "--candles",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    default=None,
-    help="Replay the candles of this folder instead of a synthetic market.",
-)
+@speed_option(1800.0, "Market seconds per second.")
+@candles_option("Replay the candles of this folder instead of a synthetic market.")
 @bots_option("Which bots trade.  [default: all of bots.yaml]")
 @click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True, help="Of the synthetic market.")
 @click.option("--keep", is_flag=True, help="Keep the data of the run.")
@@ -118,19 +149,8 @@ def demo(
 
 @alpha.command(epilog=example("alpha up", "alpha up --bots canary_001 --speed 60"))
 @bots_option("Which bots run.  [default: all of bots.yaml]")
-@click.option(
-    "--speed",
-    type=click.FloatRange(min=0, min_open=True),
-    default=1.0,
-    show_default=True,
-    help="Mode paper: market seconds per second.",
-)
-@click.option(
-    "--candles",
-    type=click.Path(file_okay=False, path_type=Path),
-    default=None,
-    help="Mode paper: replay the candles of this folder.",
-)
+@speed_option(1.0, "Mode paper: market seconds per second.")
+@candles_option("Mode paper: replay the candles of this folder.")
 @click.option(
     "--seed", type=click.IntRange(min=0), default=1, show_default=True, help="Mode paper: of the synthetic market."
 )
@@ -179,14 +199,15 @@ def verify(account: str | None, since: str | None, until: str | None, as_json: b
     from alpha.local.times import market_time
     from alpha.verify import run_verify
 
+    first, end = market_time("--since", since), market_time("--until", until)
     settings, registry = settings_of("reader")
     return run_verify(
         settings,
         registry,
         environment_of("reader"),
         account=account,
-        since=market_time("--since", since),
-        until=market_time("--until", until),
+        since=first,
+        until=end,
         as_json=as_json,
     )
 
@@ -218,19 +239,8 @@ def migrate() -> None:
 @click.option(
     "--accounts", type=click.Path(dir_okay=False, path_type=Path), required=True, help="JSON file of accounts and keys."
 )
-@click.option(
-    "--speed",
-    type=click.FloatRange(min=0, min_open=True),
-    default=1.0,
-    show_default=True,
-    help="Market seconds per second.",
-)
-@click.option(
-    "--candles",
-    type=click.Path(file_okay=False, path_type=Path),
-    default=None,
-    help="Replay the candles of this folder.",
-)
+@speed_option(1.0, "Market seconds per second.")
+@candles_option("Replay the candles of this folder.")
 @click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True, help="Of the synthetic market.")
 @click.option("--symbols", required=True, metavar="A,B", help="What is traded.")
 @click.option(
@@ -311,10 +321,12 @@ def _configure(name: str) -> Settings:
     return settings
 
 
-def control_command(name: str, text: str, done: str, *, state: str | None = None, entries: bool | None = None) -> None:
+def control_command(
+    name: str, text: str, done: str, why_example: str, *, state: str | None = None, entries: bool | None = None
+) -> None:
     """Adds a command that writes a control row for one bot or for all."""
 
-    @alpha.command(name, help=text, epilog=example(f'alpha {name} shortseller_001 --why "maintenance"'))
+    @alpha.command(name, help=text, epilog=example(f'alpha {name} shortseller_001 --why "{why_example}"'))
     @click.argument("bot_id", required=False)
     @click.option("--why", required=True, help="Reason, kept in the audit trail.")
     @one_line
@@ -325,21 +337,29 @@ def control_command(name: str, text: str, done: str, *, state: str | None = None
         click.echo(f"{bot_id or 'all bots'}: {done}")
 
 
-control_command("start", "Has the platform run a bot, or without BOT_ID all of them.", "will run", state="running")
+control_command(
+    "start",
+    "Has the platform run a bot, or without BOT_ID all of them.",
+    "will run",
+    "maintenance is done",
+    state="running",
+)
 control_command(
     "stop",
     "Ends a bot, or without BOT_ID all of them. Resting entry orders are cancelled; positions stay, under their stops "
     "at the exchange.",
     "will end; its position stays under its stop at the exchange",
+    "maintenance",
     state="stopped",
 )
 control_command(
     "pause",
     "Allows a bot, or without BOT_ID all of them, no new entries. Exits go on.",
     "opens no new position",
+    "news at 14:00",
     entries=False,
 )
-control_command("resume", "Allows entries again.", "may open positions again", entries=True)
+control_command("resume", "Allows entries again.", "may open positions again", "the news is out", entries=True)
 
 
 def _set_control(bot_id: str | None, why: str, state: DesiredState | None, entries: bool | None) -> None:

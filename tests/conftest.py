@@ -32,6 +32,18 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fast"))
 GROUPS = ("ledger_writer", "sync_writer", "bot", "reader", "commander", "backup")
 TEMPLATE = "template_migrated"
 
+# Folders whose modules start processes or wait for clocks; `make test-fast` leaves them out.
+SLOW_FOLDERS = ("chaos", "integration/client", "integration/exchange", "integration/listener")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks what lies in a slow folder as slow."""
+    here = Path(__file__).parent
+    slow = tuple(here / folder for folder in SLOW_FOLDERS)
+    for item in items:
+        if any(item.path.is_relative_to(folder) for folder in slow):
+            item.add_marker(pytest.mark.slow)
+
 
 @pytest.fixture(scope="session")
 def server_home() -> Iterator[Path]:

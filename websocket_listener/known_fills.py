@@ -37,6 +37,17 @@ class KnownFills:
                 if (known := self._fills.get((fill.symbol, fill.exec_id))) is None or known.differences(fill)
             ]
 
+    def forget(self, ids: Iterable[tuple[Symbol, ExecId]]) -> None:
+        """The ledger turned out not to hold them."""
+        with self._lock:
+            for key in ids:
+                self._fills.pop(key, None)
+
+    def forget_all(self) -> None:
+        """What was seen committed says nothing of the ledger as it is now."""
+        with self._lock:
+            self._fills.clear()
+
     def forget_before(self, proven_until: datetime) -> None:
         """They will not be asked for again."""
         with self._lock:

@@ -126,8 +126,12 @@ class LiveState:
         self._events.put(None)
         self._thread.join(10)
 
-    def add_account(self, owners: AccountOwners, epoch: int, books: Iterable[TradeBook]) -> None:
+    def add_account(
+        self, owners: AccountOwners, epoch: int, books: Iterable[TradeBook], orders: Iterable[Order] = ()
+    ) -> None:
+        """`orders` are those the ledger has as open: the first refresh finds out which of them have ended since."""
         live = AccountLive(owners, LivePositions(owners, epoch=epoch), OrderBoard(owners))
+        live.board.heard(orders)
         known = list(books)
         self.call(lambda: self._adopt(live, known))
 

@@ -98,6 +98,7 @@ class Listener:
             on_refused=self._books.refused,
             on_fenced=self._fenced,
             on_turn=self._renew,
+            on_lost=self._ledger_lost,
         )
         self._books.use(self._writer)
         hooks = LiveHooks(
@@ -265,6 +266,10 @@ class Listener:
         self._books.backlog(self._writer.backlog, dropped=self._writer.dropped)
         for account, epoch in epochs.items():
             renew_account(connection, account, epoch)
+
+    def _ledger_lost(self) -> None:
+        for session in self._sessions.values():
+            session.known_fills.forget_all()
 
     def _settled(self, account: AccountName) -> bool:
         is_live = self._sessions[account].state is AccountState.LIVE

@@ -23,12 +23,14 @@ from alpha.exchange.errors import ExchangeAuthError, UnknownMessage
 from alpha.exchange.executions import walk_executions
 from alpha.exchange.rest import ExchangeClient
 from alpha.ledger.books import books_of_account
-from alpha.ledger.connection import Connection
+from alpha.ledger.connection import Connection, transaction
 from alpha.ledger.coverage import CoverageKind, add_interval, proven_until
 from alpha.ledger.equity import add_equity_snapshot
 from alpha.ledger.fill_rows import FillSource
 from alpha.ledger.heads import take_account
 from alpha.ledger.opening_positions import OpeningPosition, adopt_positions
+from alpha.ledger.orders import open_orders
+from alpha.ledger.reading import exec_ids_at_any_time, exec_ids_between
 from alpha.live.wire import now
 from alpha.service.alerts import AlertWriter
 from websocket_listener import live_state
@@ -46,6 +48,7 @@ _ALERT_AFTER = 3
 _PATIENCE_S = 0.5
 _EQUITY_EVERY_S = 60.0
 _T = TypeVar("_T")
+_ExecKey = tuple[Symbol, ExecId]
 _Identity = tuple[Symbol, ExecId, datetime]
 
 
@@ -169,11 +172,12 @@ class Recovery:
         self._identify(session)
         epoch = self._ledger(lambda connection: take_account(connection, self._account, self._holder))
         books = self._ledger(lambda connection: books_of_account(connection, self._account))
+        orders = self._ledger(lambda connection: open_orders(connection, self._account))
         session.proven_until = self._proven_until()
         session.adopting = session.proven_until is None
         session.epoch = epoch
         self._writer.add_account(session.config.owners, epoch, books)
-        self._live.add_account(session.config.owners, epoch, books)
+        self._live.add_account(session.config.owners, epoch, books, [order for order, _ in orders])
         session.prepare_done()
         log.info(
             "account_taken",
@@ -224,7 +228,7 @@ class Recovery:
         if again != first:
             log.info("executions_came_late", account=self._account, count=len(again ^ first))
             return
-        self._prove(look.since, before.until)
+        self._prove(look.since, before.until, {(symbol, exec_id) for symbol, exec_id, _ in again})
 
     def _read_unproven(self) -> tuple[Look, int]:
         """Read from the end of the last proven interval to now and record it. The end is fixed before the reading, so
@@ -233,6 +237,7 @@ class Recovery:
         until = self._client.market_time()
         if since is None:
             raise NothingProven(f"account {self._account} has no proven interval to recover from")
+        self._note_edge(since)
         if until < since:
             raise MarketSetBack(
                 f"the market clock of {self._account} is {until.isoformat()} but its ledger is proven to "
@@ -281,8 +286,32 @@ class Recovery:
                 raise CancelledError
         return submission.refused
 
-    def _prove(self, since: datetime, until: datetime) -> None:
-        self._ledger(lambda connection: add_interval(connection, self._account, CoverageKind.PROVEN, since, until))
+    def _note_edge(self, since: datetime) -> None:
+        """An edge that moved back means doubt in the ledger, or an older one: nothing counts as known to be there."""
+        known = self._session.proven_until
+        if known is not None and since < known:
+            log.warning("proven_edge_moved_back", account=self._account, since=since, before=known)
+            self._session.known_fills.forget_all()
+            self._session.proven_until = since
+
+    def _prove(self, since: datetime, until: datetime, told: set[_ExecKey]) -> None:
+        """The interval is proven when the ledger holds what the exchange told of it. What it turns out to lack is
+        recorded by the next look."""
+
+        def prove(connection: Connection) -> set[_ExecKey]:
+            with transaction(connection):
+                lacking = told - exec_ids_between(connection, self._account, since, until)
+                # A fill that was told with two times is there once, under the first of them, and is drift.
+                lacking -= exec_ids_at_any_time(connection, self._account, lacking)
+                if not lacking:
+                    add_interval(connection, self._account, CoverageKind.PROVEN, since, until)
+                return lacking
+
+        lacking = self._ledger(prove)
+        if lacking:
+            log.error("fills_gone_from_ledger", account=self._account, since=since, until=until, count=len(lacking))
+            self._session.known_fills.forget(lacking)
+            return
         self._session.proven_until = until
         self._session.known_fills.forget_before(until)
 
@@ -314,8 +343,14 @@ class Recovery:
             key = BookKey(bot=bot, account=self._account, symbol=said.symbol, position_idx=said.position_idx)
             openings.append(OpeningPosition(key=key, position=said.position, seq=said.seq, at=at))
         epochs = {self._account: self._session.epoch}
-        self._ledger(lambda connection: adopt_positions(connection, openings, epochs))
-        self._ledger(lambda connection: add_interval(connection, self._account, CoverageKind.PROVEN, at, at))
+
+        def adopt(connection: Connection) -> None:
+            # Together: openings without the time from which fills are recovered would lose those in between.
+            with transaction(connection):
+                adopt_positions(connection, openings, epochs)
+                add_interval(connection, self._account, CoverageKind.PROVEN, at, at)
+
+        self._ledger(adopt)
         books = self._ledger(lambda connection: books_of_account(connection, self._account))
         self._writer.add_account(owners, self._session.epoch, books)
         self._wait_for(self._live.call(lambda: self._live.folded(self._account, books)))

@@ -58,7 +58,8 @@ class Writer:
     single fill that the ledger refuses.
 
     `on_committed`, `on_refused` and `on_fenced` are called on the writer's thread and must not block. `on_turn` is
-    called there about every 300 ms, while PostgreSQL answers, with the accounts and epochs that are written for.
+    called there about every 300 ms, while PostgreSQL answers, with the accounts and epochs that are written for;
+    `on_lost` when a connection is lost, before anything is written on the next one: that may lead to an older ledger.
     """
 
     def __init__(
@@ -69,11 +70,12 @@ class Writer:
         on_refused: Callable[[Refused], None],
         on_fenced: Callable[[AccountName], None],
         on_turn: Callable[[Connection, Mapping[AccountName, int]], None] = lambda *_: None,
+        on_lost: Callable[[], None] = lambda: None,
         queue: WriteQueue | None = None,
     ) -> None:
         self._dsn = dsn
         self._on_committed, self._on_refused, self._on_fenced = on_committed, on_refused, on_fenced
-        self._on_turn = on_turn
+        self._on_turn, self._on_lost = on_turn, on_lost
         self._next_turn_s = 0.0
         self._queue = queue or WriteQueue()
         self._owners: dict[AccountName, AccountOwners] = {}
@@ -289,6 +291,7 @@ class Writer:
             log.warning("ledger_unavailable", reason=str(error), backlog=self.backlog)
         self.available = False
         self._losses += 1
+        self._on_lost()
         if self._connection is not None:
             self._connection.close()
             self._connection, self._recorder = None, None

@@ -51,15 +51,17 @@ class StrategyHost:
             self.strategy.on_stop()
 
     def observe(self, bar: Bar) -> bool:
-        """Let the indicators see a bar. False when they have seen it already."""
+        """Let the indicators see a bar. False when they have seen it already, or have to see earlier ones first."""
         seen = self._progress.observed.get(bar.symbol)
         if seen is not None and bar.end <= seen:
             return False
-        if seen is not None and bar.start > seen:
-            log.warning("bars_missing", symbol=bar.symbol, since=seen.isoformat(), until=bar.start.isoformat())
-        self._progress.observed[bar.symbol] = bar.end
         self._broker.saw_price(bar.symbol, bar.close)
         self._progress.see(bar.end)
+        if seen is not None and bar.start > seen:
+            if bar.symbol in self._progress.bars_missing:
+                return False
+            log.warning("bars_missing", symbol=bar.symbol, since=seen.isoformat(), until=bar.start.isoformat())
+        self._progress.observed[bar.symbol] = bar.end
         self.strategy.observe(bar)
         return True
 

@@ -146,6 +146,9 @@ class LiveState:
         return None
 
     def market_problem(self, symbol: Symbol) -> Deny | None:
+        if symbol in self._progress.bars_missing:
+            since = self._progress.observed[symbol]
+            return Deny("bars_missing", f"{symbol}: bars since {since.isoformat()} could not be read yet")
         if not self.feed_is_live():
             return Deny("feed_not_live", "the market feed is not live")
         ticker = self._read(lambda: market.read_ticker(self._state, symbol))

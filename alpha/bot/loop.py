@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from queue import Empty, Queue
@@ -44,6 +44,7 @@ _ROUND_PATIENCE_S = 1.0
 _UNREACHABLE_ASK_EVERY_S = 1.0
 _DISAGREED_LOOK_EVERY_S = 5.0
 _FEED_LOOK_EVERY_S = 5.0
+_MISSING_ASK_EVERY_S = 5.0
 
 
 class DecisionLoop:
@@ -93,6 +94,7 @@ class DecisionLoop:
         self._heartbeat_at = 0.0
         self._ask_bars_at = 0.0
         self._look_again_at = 0.0
+        self._ask_missing_at = 0.0
         self._look_at_feed_at = time.monotonic() + _FEED_LOOK_EVERY_S
         self._turned_at = time.monotonic()
         self.queue: Queue[Event] = Queue()
@@ -207,7 +209,10 @@ class DecisionLoop:
     def _decide_round(self, ready: BarRound) -> None:
         bars = list(ready.bars)
         for symbol in ready.missing:
-            bars += self._fetch(symbol, ready.end - self._interval, ready.end)
+            found = self._fetch(symbol, ready.end - self._interval, ready.end)
+            if found is None and symbol in self._progress.observed:
+                self._miss(symbol, ready.end)
+            bars += found or []
         place = {symbol: index for index, symbol in enumerate(self._bot.symbols)}
         self._decide(sorted(bars, key=lambda bar: place[bar.symbol]))
 
@@ -235,22 +240,56 @@ class DecisionLoop:
             self._host.observe(bar)
 
     def _fill_gaps(self, bars: Sequence[Bar]) -> None:
-        """Bars between what an indicator has seen and these, over REST."""
+        """Bars between what an indicator has seen and these, over REST. Where that fails the symbol's bars are missing:
+        indicators never step over a hole."""
+        missing = self._progress.bars_missing
         missed = {}
         for bar in bars:
             seen = self._progress.observed.get(bar.symbol)
-            if seen is not None and seen < bar.start:
-                missed[bar.symbol] = self._fetch(bar.symbol, seen, bar.start)
-        for gap in rounds_of(missed, self._bot.symbols):
+            if seen is None or bar.end <= seen:
+                continue
+            found = self._fetch(bar.symbol, seen, bar.start) if seen < bar.start else []
+            if found is None:
+                self._miss(bar.symbol, bar.end)
+                continue
+            missed[bar.symbol] = found
+            if bar.end >= missing.get(bar.symbol, bar.end):
+                missing.pop(bar.symbol, None)
+        self._observe(missed)
+
+    def _miss(self, symbol: Symbol, until: datetime) -> None:
+        missing = self._progress.bars_missing
+        missing[symbol] = max(until, missing.get(symbol, until))
+        self._ask_missing_at = time.monotonic() + _MISSING_ASK_EVERY_S
+
+    def _ask_missing(self) -> None:
+        """Missing bars again, up to the newest that came meanwhile."""
+        missing = self._progress.bars_missing
+        missed = {}
+        for symbol, until in list(missing.items()):
+            found = self._fetch(symbol, self._progress.observed[symbol], until)
+            if found is None:
+                break  # each of the others would hold up the exits for a time-out too
+            if found and found[-1].end == until:
+                missed[symbol] = found
+                del missing[symbol]
+        if missed:
+            log.info("missing_bars_read", symbols=list(missed))
+            self._observe(missed)
+            self.save()
+
+    def _observe(self, bars: Mapping[Symbol, Sequence[Bar]]) -> None:
+        for gap in rounds_of(bars, self._bot.symbols):
             for bar in gap:
                 self._host.observe(bar)
 
-    def _fetch(self, symbol: Symbol, since: datetime, until: datetime) -> list[Bar]:
+    def _fetch(self, symbol: Symbol, since: datetime, until: datetime) -> list[Bar] | None:
+        """None when the exchange does not answer."""
         try:
             return closed_bars(self._source, symbol, self._interval, since, until)
         except ExchangeError as error:
             log.warning("bars_not_answered", symbol=symbol, since=since.isoformat(), error=str(error))
-            return []
+            return None
 
     def _bars_over_rest(self) -> list[Bar]:
         """Closed bars while Redis or the feed is away: exits must be decided on all the same."""
@@ -264,7 +303,7 @@ class DecisionLoop:
             return []
         bars = []
         for symbol, seen in self._progress.observed.items():
-            bars += self._fetch(symbol, seen, until)
+            bars += self._fetch(symbol, seen, until) or []
         return bars
 
     def _tick(self) -> None:
@@ -275,6 +314,9 @@ class DecisionLoop:
             self._look_at_feed_at = now + _FEED_LOOK_EVERY_S
             if not self._live.feed_is_live():
                 self._handle_bars(self._bars_over_rest())
+        if self._progress.bars_missing and now >= self._ask_missing_at:
+            self._ask_missing()
+            self._ask_missing_at = time.monotonic() + _MISSING_ASK_EVERY_S
         self._end_waiting()
         self._unsettled.ask_due()
         self._saver.retry()

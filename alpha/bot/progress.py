@@ -28,6 +28,9 @@ class Progress:
         self.entries: list[datetime] = list(checkpoint.entries)
         self.orders = OrdersInFlight(checkpoint.orders)
         self.catching_up = True
+        self.bars_missing: dict[Symbol, datetime] = {}
+        """Symbols whose indicators wait for bars that could not be had, each with the end of its newest bar. Bars that
+        come meanwhile are not observed, so `observed` stays where the reading has to go on, also after a restart."""
         self._latest = max([*self.observed.values(), *([self.decided] if self.decided else [])], default=EPOCH)
 
     @property

@@ -82,6 +82,7 @@ class Strategy(Generic[P, S]):
     def on_bar(self, bar: Bar) -> None:
         """A bar that has just closed, after all symbols' bars of that end were observed: decide here.
 
+        While bars before it could not be had it is not observed yet: exits are decided on all the same, entries denied.
         Not called for old bars: what was missed is observed and not traded on.
         """
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from alpha.domain.errors import AlphaError
+from alpha.domain.errors import Misconfigured
 
 
-class ConfigError(AlphaError):
+class ConfigError(Misconfigured):
     """The environment or bots.yaml cannot be used. Nothing was started."""

@@ -7,6 +7,14 @@ class AlphaError(Exception):
     """Root of all errors of the platform. The message is one line a person can act on."""
 
 
+class Misconfigured(AlphaError):
+    """Marks errors that a change of the command line or the configuration mends. Trying again changes nothing."""
+
+
+class Unreachable(AlphaError):
+    """Marks errors of something that does not answer now. Trying again later may help."""
+
+
 class DomainError(AlphaError):
     """A value or an operation that the rules of trading do not allow."""
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from alpha.domain.errors import AlphaError
+from alpha.domain.errors import AlphaError, Unreachable
 
 
 class ExchangeError(AlphaError):
@@ -56,7 +56,7 @@ class ExchangeRateLimited(ExchangeRefused):
         self.retry_after_s = retry_after_s
 
 
-class ExchangeUnknown(ExchangeError):
+class ExchangeUnknown(ExchangeError, Unreachable):
     """The outcome is not known: a time-out or a lost connection after sending, or the exchange's own time-out.
 
     `code` is the retCode or HTTP status where there was an answer at all.
@@ -67,7 +67,7 @@ class ExchangeUnknown(ExchangeError):
         self.code = code
 
 
-class ExchangeUnreachable(ExchangeError):
+class ExchangeUnreachable(ExchangeError, Unreachable):
     """Nothing was sent: connection refused, name not found, no route, TLS handshake failed."""
 
 

@@ -9,7 +9,7 @@ import psycopg2
 from psycopg2 import extensions
 from psycopg2.extras import Json
 
-from alpha.domain.errors import AlphaError
+from alpha.domain.errors import AlphaError, Unreachable
 from alpha.domain.ids import AccountName
 
 __all__ = [
@@ -33,7 +33,7 @@ class LedgerError(AlphaError):
     """Root of what PostgreSQL can answer."""
 
 
-class LedgerUnavailable(LedgerError):
+class LedgerUnavailable(LedgerError, Unreachable):
     """PostgreSQL cannot be reached, is too slow, or ended the connection. Try again; on a new connection if it closed.
 
     `commit_unknown` is True when the answer to COMMIT was lost: the work may be done, so repeat it only where a repeat

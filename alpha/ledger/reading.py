@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from alpha.domain.ids import AccountName, BotId
+from alpha.domain.ids import AccountName, BotId, ExecId, Symbol
 from alpha.domain.position import ZERO
 from alpha.domain.trade_book import TradeBook
 from alpha.ledger.books import all_books, books_of_account
@@ -48,6 +49,33 @@ def fills_between(connection: Connection, account: AccountName, since: datetime,
         )
         found = [recorded_of_row(row) for row in cursor.fetchall()]
     return sorted(found, key=lambda recorded: recorded.fill.execution_order)
+
+
+def exec_ids_between(
+    connection: Connection, account: AccountName, since: datetime, until: datetime
+) -> set[tuple[Symbol, ExecId]]:
+    """Which executions the ledger holds of the account with since <= exec_time < until (market clock)."""
+    with transaction(connection) as cursor:
+        cursor.execute(
+            "SELECT symbol, exec_id FROM trading.fills WHERE account = %s AND exec_time >= %s AND exec_time < %s",
+            (account, since, until),
+        )
+        return set(cursor.fetchall())
+
+
+def exec_ids_at_any_time(
+    connection: Connection, account: AccountName, wanted: Collection[tuple[Symbol, ExecId]]
+) -> set[tuple[Symbol, ExecId]]:
+    """Which of these executions the ledger holds, whatever their time is there."""
+    if not wanted:
+        return set()
+    symbols, exec_ids = zip(*wanted, strict=True)
+    with transaction(connection) as cursor:
+        cursor.execute(
+            "SELECT symbol, exec_id FROM trading.fills WHERE account = %s AND symbol = ANY(%s) AND exec_id = ANY(%s)",
+            (account, list(set(symbols)), list(exec_ids)),
+        )
+        return set(cursor.fetchall()) & set(wanted)
 
 
 def open_books(connection: Connection, account: AccountName) -> list[TradeBook]:

@@ -148,8 +148,8 @@ class Child:
         self._close_guard()
 
     def last_words(self) -> str:
-        """The last line that the process logged, to be put into a message."""
-        return last_line(self.log)
+        """The last line that the process logged, to be put into a message (so without a command's own `alpha: `)."""
+        return last_line(self.log).removeprefix("alpha: ")
 
     def _close_guard(self) -> None:
         if self._guard_end is not None:

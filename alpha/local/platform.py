@@ -17,8 +17,6 @@ from types import MappingProxyType
 import structlog
 from structlog.typing import FilteringBoundLogger
 
-import alpha
-from alpha.config.addresses import endpoints
 from alpha.config.credentials import credentials
 from alpha.config.modes import Mode
 from alpha.config.registry import AccountConfig, BotConfig, Registry
@@ -42,6 +40,7 @@ from alpha.local.loopback_http import status_of
 from alpha.local.paper_market import PaperMarket
 from alpha.local.ports import LOOPBACK, free_port
 from alpha.local.postgres import EmbeddedPostgres
+from alpha.local.preflight import PROJECT, check_configuration
 from alpha.local.run_file import HomeLock, RunFile
 from alpha.local.service_user import service_user
 from alpha.local.supervised import Change, ProcessEvent, Supervised
@@ -58,7 +57,6 @@ ALPHA = (sys.executable, "-m", "alpha.cli")
 
 log: FilteringBoundLogger = structlog.get_logger(__name__)
 
-_PROJECT = Path(alpha.__file__).parents[1]
 _READY_WITHIN_S = 40.0
 _BOTS_READY_WITHIN_S = 30.0
 _CONTROLS_EVERY_S = 0.5
@@ -150,8 +148,7 @@ class Platform:
 
         Raises AlreadyRunning, StartFailed, ConfigError, StartInterrupted; everything started is stopped again then.
         """
-        for account in self.registry.accounts.values():
-            endpoints(account, self.settings)  # refuses what disagrees before anything runs
+        check_configuration(self.settings, self.registry, self.options.bots, self.options.candles)
         prepare_home(self.home, service_user())
         self._lock.take()
         try:
@@ -319,7 +316,7 @@ class Platform:
         frozen = MappingProxyType(dict(env))
 
         def spawn() -> Child:
-            child = Child(name, argv, env=frozen, log=self.home / "logs" / f"{name}.log", cwd=_PROJECT)
+            child = Child(name, argv, env=frozen, log=self.home / "logs" / f"{name}.log", cwd=PROJECT)
             child.start()
             return child
 

@@ -25,7 +25,7 @@ from alpha.live.connection import LIVE_ERRORS, STATE_DB, LiveStateError, open_re
 from alpha.live.health import FeedHealth, ListenerHealth, read_feed_health, read_heartbeat, read_listener_health
 from alpha.live.positions import LivePosition
 from alpha.local.attach import running_platform
-from alpha.local.errors import NotRunning, Unreachable
+from alpha.local.errors import NotRunning, ServerUnreachable
 from alpha.local.run_file import RunFile
 
 _ZERO = Decimal(0)
@@ -70,7 +70,7 @@ class Status:
 
 
 def take_status(settings: Settings, registry: Registry) -> Status:
-    """Asks ledger and live state. Raises LedgerUnavailable, or Unreachable for Redis: without them nothing is known."""
+    """Asks ledger and live state. Raises LedgerUnavailable or ServerUnreachable (Redis): nothing is known then."""
     running = _running(settings)
     with closing(connect(settings.pooled_dsn(), "alpha-status", pooled=settings.pooled)) as connection:
         summaries = bot_summaries(connection)
@@ -83,7 +83,9 @@ def take_status(settings: Settings, registry: Registry) -> Status:
             feed = read_feed_health(redis)
         found = [_bot_status(settings, bot, summaries.get(bot.id), controls) for bot in bots]
     except LIVE_ERRORS as error:
-        raise Unreachable(f"Redis at {settings.redis_host}:{settings.redis_port} does not answer: {error}") from error
+        raise ServerUnreachable(
+            f"Redis at {settings.redis_host}:{settings.redis_port} does not answer: {error}"
+        ) from error
     pids = {} if running is None else {name: running.pids.get(name) for name in _expected(running)}
     at = datetime.now(UTC)
     return Status(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from alpha.config.errors import ConfigError
 from alpha.config.registry import Registry
 from alpha.config.settings import Settings
 from alpha.domain.ids import BotId
@@ -28,8 +27,6 @@ def run_until_stopped(
     seed: int,
 ) -> int:
     """Runs these bots in `settings.alpha_home` until SIGTERM or Ctrl-C. Returns the exit code."""
-    if candles is not None and not candles.is_dir():
-        raise ConfigError(f"--candles {candles} is not a folder")
     home = settings.alpha_home.absolute()
     options = PlatformOptions(
         bots=bots,

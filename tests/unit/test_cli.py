@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -77,7 +78,14 @@ def test_help_is_quick_because_it_imports_nothing_heavy(tmp_path: Path) -> None:
         ),
         (("bot", "nobody"), {"ALPHA_BOTS_FILE": str(ROOT / "bots.yaml")}, 2, "no bot nobody in bots.yaml; there are:"),
         (("up",), {"POSTGRES_PORT": "many"}, 2, "POSTGRES_PORT should be a valid integer"),
-        (("nonsense",), {}, 2, "No such command"),
+        (("nonsense",), {}, 2, "alpha: No such command 'nonsense'; see alpha --help"),
+        (("demo", "--seconds", "nan"), {}, 2, "Invalid value for '--seconds'"),
+        (("up", "--speed", "inf"), {}, 2, "inf is not a finite number; see alpha up --help"),
+        (("verify", "--since", "nonsense"), {}, 2, "--since 'nonsense' is no time"),
+        (("demo", "--candles", "/missing"), {}, 2, "alpha demo: Invalid value for '--candles'"),
+        (("up", "--candles", "/missing"), {}, 2, "alpha up: Invalid value for '--candles'"),
+        (("paper-exchange", "--candles", "/missing"), {}, 2, "alpha paper-exchange: Invalid value for '--candles'"),
+        (("up",), {"ALPHA_MODE": "demo", "ALPHA_BOTS_FILE": str(ROOT / "bots.yaml")}, 2, "_API_KEY of account"),
         (
             ("status",),
             {
@@ -98,7 +106,25 @@ def test_what_goes_wrong_is_one_line_and_a_code(
     assert (done.returncode, done.stdout) == (code, "")
     assert says in done.stderr
     assert "Traceback" not in done.stderr
-    assert len([line for line in done.stderr.splitlines() if line.startswith(("alpha:", "Error:"))]) == 1
+    assert len(done.stderr.splitlines()) == 1
+    assert done.stderr.startswith("alpha")
+
+
+def test_ctrl_c_before_a_command_has_begun_is_one_quiet_line(tmp_path: Path) -> None:
+    code = "import sys, time; sys.argv[0] = 'alpha'; import alpha.cli; print(1, flush=True); time.sleep(30)"
+    with subprocess.Popen(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        _, stderr = process.communicate(timeout=10)
+    assert (process.returncode, stderr) == (130, "alpha: interrupted\n")
 
 
 @pytest.mark.parametrize(

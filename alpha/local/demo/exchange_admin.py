@@ -11,14 +11,14 @@ from typing import Any
 import requests
 
 from alpha.domain.clock import from_ms
-from alpha.domain.errors import AlphaError
+from alpha.domain.errors import Unreachable
 from alpha.domain.side import Side
 
 _TIMEOUT_S = 10.0
 _PAUSE_TIMEOUT_S = 60.0
 
 
-class AdminUnreachable(AlphaError):
+class AdminUnreachable(Unreachable):
     """The paper exchange's admin port does not answer."""
 
 

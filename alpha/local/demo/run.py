@@ -152,7 +152,7 @@ def _trade(platform: Platform, watcher: Watcher, seconds: float, stop: StopSigna
             if elapsed >= next_look:
                 snapshot = watcher.snapshot(elapsed_s=elapsed, total_s=seconds)
                 if live is not None:
-                    live.update(picture(snapshot), refresh=True)
+                    live.update(picture(snapshot, console.width), refresh=True)
                 else:
                     console.print(plain_line(snapshot), soft_wrap=True, highlight=False, markup=False)
                 next_look = elapsed + (_DRAW_EVERY_S if live is not None else _LINE_EVERY_S)

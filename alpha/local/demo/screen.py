@@ -13,6 +13,9 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+_WIDE = 110
+"""Columns from which on there is room for everything."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Latency:
@@ -28,10 +31,28 @@ class Latency:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PositionView:
+    """An open position; `quantity` is signed."""
+
+    symbol: str
+    quantity: Decimal
+    entry_price: Decimal
+    stop: Decimal | None
+
+    def __str__(self) -> str:
+        stop = f" stop {self.stop}" if self.stop else ""
+        return f"{self.quantity.normalize():+f} {self.symbol} at {self.entry_price:.2f}{stop}"
+
+    def short(self) -> str:
+        """Five digits of each number, and no stop."""
+        return f"{_five_digits(self.quantity):+f} {self.symbol} at {_five_digits(self.entry_price):f}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BotView:
     bot: str
     state: str
-    positions: Sequence[str]
+    positions: Sequence[PositionView]
     last_fill: str
     fills: int
     realized_pnl: Decimal
@@ -59,46 +80,53 @@ class Snapshot:
     bots: Sequence[BotView]
 
 
-def picture(snapshot: Snapshot) -> RenderableType:
-    """The live screen for a terminal."""
-    table = Table(expand=True, box=None, header_style="bold")
-    for title in ("bot", "state", "position", "last fill"):
-        table.add_column(title)
-    for title in ("fills", "realized", "fees", "net P&L"):
-        table.add_column(title, justify="right")
+def picture(snapshot: Snapshot, width: int) -> RenderableType:
+    """The live screen for a terminal of so many columns. A narrow one shows less of each bot, one line per position."""
+    narrow = width < _WIDE
+    table = Table(expand=True, box=None, header_style="bold", pad_edge=False, collapse_padding=narrow)
+    table.add_column("bot", no_wrap=True, min_width=max((len(view.bot) for view in snapshot.bots), default=0))
+    table.add_column("state", no_wrap=True)
+    table.add_column("position", no_wrap=True)
+    if not narrow:
+        table.add_column("last fill")
+    for title in ("fills", "realized", "fees", "net" if narrow else "net P&L"):
+        table.add_column(title, justify="right", no_wrap=True)
     for view in snapshot.bots:
         table.add_row(
             Text(view.bot, style="cyan"),
             Text(view.state, style="green" if view.state == "running" else "yellow"),
-            "\n".join(view.positions) or "flat",
-            view.last_fill,
+            "\n".join(held.short() if narrow else str(held) for held in view.positions) or "flat",
+            *(() if narrow else (view.last_fill,)),
             str(view.fills),
-            _money(view.realized_pnl),
-            _plain_money(view.fees),
-            _money(view.net_pnl),
+            _money(view.realized_pnl, narrow),
+            f"{view.fees:,.0f}" if narrow else f"{view.fees:,.2f}",
+            _money(view.net_pnl, narrow),
         )
+    fill_to, on_their_way = ("", "behind") if narrow else ("fill to ", "on their way")
     health = Table.grid(padding=(0, 2))
-    health.add_row("listener", _state(snapshot.listener), "fill to commit p50 / p99", str(snapshot.to_commit))
-    health.add_row("feed", _state(snapshot.feed), "fill to Redis  p50 / p99", str(snapshot.to_redis))
+    health.add_row("listener", _state(snapshot.listener), f"{fill_to}commit p50 / p99", str(snapshot.to_commit))
+    health.add_row("feed", _state(snapshot.feed), f"{fill_to}Redis  p50 / p99", str(snapshot.to_redis))
     behind = snapshot.exchange_fills - snapshot.ledger_fills
     health.add_row(
         "exchange",
         f"{snapshot.orders} orders, {snapshot.exchange_fills} fills",
         "ledger",
-        f"{snapshot.ledger_fills} fills" + (f", {behind} on their way" if behind > 0 else ""),
+        f"{snapshot.ledger_fills} fills" + (f", {behind} {on_their_way}" if behind > 0 else ""),
     )
     title = (
         f"market {snapshot.market_time:%Y-%m-%d %H:%M} UTC   x{snapshot.speed:g}   bar {snapshot.bars}"
         f"   waited for bots in {snapshot.bars_waited}"
     )
     progress = ProgressBar(total=snapshot.total_s, completed=min(snapshot.elapsed_s, snapshot.total_s))
-    return Panel(Group(table, "", health, "", progress), title=title, title_align="left", padding=(1, 2))
+    return Panel(
+        Group(table, "", health, "", progress), title=title, title_align="left", padding=(1, 1 if narrow else 2)
+    )
 
 
 def plain_line(snapshot: Snapshot) -> str:
     """The same in one line, for a log or a pipe."""
     bots = "; ".join(
-        f"{view.bot} {view.fills} fills net {view.net_pnl:.2f} {', '.join(view.positions) or 'flat'}"
+        f"{view.bot} {view.fills} fills net {view.net_pnl:.2f} {', '.join(map(str, view.positions)) or 'flat'}"
         for view in snapshot.bots
     )
     return (
@@ -112,9 +140,12 @@ def _state(state: str) -> Text:
     return Text(state, style="green" if state == "live" else "yellow")
 
 
-def _money(amount: Decimal) -> Text:
-    return Text(f"{amount:+,.2f}", style="green" if amount >= 0 else "red")
+def _money(amount: Decimal, whole: bool) -> Text:
+    shown = round(amount, 0 if whole else 2) + 0  # no -0
+    return Text(f"{shown:+,f}", style="green" if amount >= 0 else "red")
 
 
-def _plain_money(amount: Decimal) -> str:
-    return f"{amount:,.2f}"
+def _five_digits(value: Decimal) -> Decimal:
+    """For a look, not to count with."""
+    places = max(0, 4 - max(value.adjusted(), 0))
+    return round(value, places).normalize()

@@ -21,7 +21,7 @@ from alpha.live.health import read_feed_health, read_heartbeat
 from alpha.live.positions import LivePosition
 from alpha.local.demo.comparison import PositionCheck
 from alpha.local.demo.exchange_admin import ExchangeAdmin, ExchangeState
-from alpha.local.demo.screen import BotView, Latency, Snapshot
+from alpha.local.demo.screen import BotView, Latency, PositionView, Snapshot
 from alpha.local.platform import Platform
 
 _FAR_FUTURE = datetime(9999, 1, 1, tzinfo=EPOCH.tzinfo)
@@ -185,6 +185,10 @@ def _latency(health: Mapping[str, Any], name: str) -> Latency:
     return Latency(p50=measured.get("p50"), p99=measured.get("p99"))
 
 
-def _position(live: LivePosition) -> str:
-    stop = f" stop {live.stop_loss}" if live.stop_loss else ""
-    return f"{live.position.quantity.normalize():+f} {live.symbol} at {live.position.entry_price:.2f}{stop}"
+def _position(live: LivePosition) -> PositionView:
+    return PositionView(
+        symbol=live.symbol,
+        quantity=live.position.quantity,
+        entry_price=live.position.entry_price,
+        stop=live.stop_loss,
+    )

@@ -283,6 +283,7 @@ def _stop(scope: str) -> Callable[[World], None]:
         (lambda world: world.ticker(age=timedelta(seconds=61)), "market_data_stale"),
         (lambda world: world.ticker("103"), "price_collar"),
         (lambda world: setattr(world.progress, "catching_up", True), "catching_up"),
+        (lambda world: world.progress.bars_missing.update({BTC: a_bar("100", n=1).end}), "bars_missing"),
     ],
 )
 def test_each_thing_that_is_wrong_blocks_the_entry_and_not_the_exit(

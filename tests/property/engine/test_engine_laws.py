@@ -17,8 +17,11 @@ from paper_exchange.engine import Execution, OrderState
 from tests.property.engine.script import SYMBOLS, UIDS, Life, Turn, live, scripts
 from tests.unit.engine.scene import FIVE_MINUTES, START
 
+# Each example is the life of an exchange over many bars, so fewer of them.
 laws = settings(
-    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+    max_examples=settings().max_examples // 3,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 
 

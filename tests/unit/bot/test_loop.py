@@ -278,6 +278,47 @@ def test_while_the_feed_is_away_bars_come_over_rest(desk: Desk, monkeypatch: pyt
     assert desk.turn() == ["see BTC 2", "see ETH 2", "decide BTC 2", "decide ETH 2"]
 
 
+def test_bars_that_could_not_be_read_are_missing_until_they_are_and_the_newest_is_decided_on(desk: Desk):
+    desk.turn(bars(1))
+    desk.market.newest, desk.market.is_away = 3, True
+    # exits are decided on, and no indicator steps over the hole, nor would it after a restart
+    assert desk.turn(bars(3)) == ["decide BTC 3", "decide ETH 3"]
+    assert set(desk.progress.bars_missing) == {BTC, ETH}
+    assert set(desk.progress.checkpoint({}).observed.values()) == {a_bar("1", n=1).end}
+    desk.market.newest, desk.market.is_away = 4, False
+    assert desk.turn(bars(4)) == [
+        *(f"see {symbol} {n}" for n in (2, 3) for symbol in ("BTC", "ETH")),
+        "see BTC 4",
+        "see ETH 4",
+        "decide BTC 4",
+        "decide ETH 4",
+    ]
+    assert desk.progress.bars_missing == {}
+
+
+def test_missing_bars_are_asked_for_between_rounds(desk: Desk, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(loop_module, "_MISSING_ASK_EVERY_S", 0.0)
+    desk.turn(bars(1))
+    desk.market.newest, desk.market.is_away = 3, True
+    desk.turn(bars(3))
+    # an answer that does not reach the newest bar yet is none
+    desk.market.newest, desk.market.is_away = 2, False
+    assert desk.turn() == []
+    desk.market.newest = 3
+    assert desk.turn() == [f"see {symbol} {n}" for n in (2, 3) for symbol in ("BTC", "ETH")]
+    assert desk.progress.bars_missing == {}
+
+
+def test_a_silent_symbol_that_could_not_be_asked_for_has_missing_bars(desk: Desk, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(loop_module, "_ROUND_PATIENCE_S", 0.0)
+    desk.turn(bars(1))
+    desk.market.is_away = True
+    desk.turn(bars(2, BTC))
+    assert set(desk.progress.bars_missing) == {ETH}
+    desk.turn(bars(2, ETH))
+    assert desk.progress.bars_missing == {}
+
+
 def test_a_lost_lease_ends_the_loop_before_anything_is_decided(desk: Desk):
     desk.lease_lost = True
     with pytest.raises(LeaseLost):

@@ -225,7 +225,7 @@ def test_a_process_that_cannot_run_as_configured_ends_the_start_with_its_words(
 ) -> None:
     monkeypatch.setenv("STAND_IN_REFUSES", "listener")
     platform = platform_in(home)
-    with pytest.raises(StartFailed, match="listener ended with code 2: alpha: listener is not configured"):
+    with pytest.raises(StartFailed, match="listener ended with code 2: listener is not configured"):
         platform.start()
     assert not platform.processes
     assert not platform.postgres.running
