@@ -6,16 +6,12 @@ there was an answer. What a subcommand needs is imported inside it, so that `alp
 
 from __future__ import annotations
 
-import getpass
-import math
 import os
 import signal
 import sys
-from collections.abc import Callable
 from contextlib import closing
-from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ParamSpec
+from typing import TYPE_CHECKING, Any
 
 
 def _end_at_once(*_: object) -> None:
@@ -29,16 +25,23 @@ if __name__ == "__main__" or Path(sys.argv[0]).name == "alpha":  # the imports b
 
 import click  # noqa: E402
 
-from alpha.domain.errors import AlphaError, Misconfigured, Unreachable  # noqa: E402
+from alpha.commands.shape import (  # noqa: E402
+    FAILED,
+    MISCONFIGURED,
+    FiniteRange,
+    bots_option,
+    candles_option,
+    chosen_bots,
+    example,
+    ids_of,
+    one_line,
+    speed_option,
+    who,
+)
 
 if TYPE_CHECKING:
     from alpha.config import Registry, Settings
-    from alpha.domain.ids import BotId
     from alpha.ledger.controls import DesiredState
-
-FAILED, MISCONFIGURED, UNREACHABLE, INTERRUPTED = 1, 2, 3, 130
-
-P = ParamSpec("P")
 
 
 def main() -> None:
@@ -57,39 +60,6 @@ def main() -> None:
     sys.exit(code)
 
 
-def exit_code(error: AlphaError) -> int:
-    """Which exit code an error of ours means."""
-    if isinstance(error, Misconfigured):
-        return MISCONFIGURED
-    if isinstance(error, Unreachable):
-        return UNREACHABLE
-    return FAILED
-
-
-def one_line(command: Callable[P, int | None]) -> Callable[P, None]:
-    """Runs a command; an error of ours becomes one line on stderr and an exit code, and nobody sees a traceback."""
-
-    @wraps(command)
-    def run(*args: P.args, **kwargs: P.kwargs) -> None:
-        try:
-            code = command(*args, **kwargs) or 0
-        except AlphaError as error:
-            click.echo(f"alpha: {' '.join(str(error).split())}", err=True)
-            code = exit_code(error)
-        except BrokenPipeError:
-            # The reader of our output (head, less) has gone; nothing is left to say, also not at exit.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            code = FAILED
-        sys.exit(code)
-
-    return run
-
-
-def example(*lines: str) -> str:
-    """The end of a help text."""
-    return "\b\nExample:\n" + "\n".join(f"  {line}" for line in lines)
-
-
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
 @click.version_option(package_name="alpha-trading", prog_name="alpha")
 def alpha() -> None:
@@ -97,30 +67,6 @@ def alpha() -> None:
 
     `alpha demo` shows the whole platform on a market of its own, without keys or network.
     """
-
-
-class FiniteRange(click.FloatRange):
-    """A number within bounds; unlike its parent it refuses nan and inf, which are within any."""
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        number: float = super().convert(value, param, ctx)
-        if not math.isfinite(number):
-            self.fail(f"{value} is not a finite number.", param, ctx)
-        return number
-
-
-def speed_option(default: float, text: str) -> Callable[[Any], Any]:
-    positive = FiniteRange(min=0, min_open=True)
-    return click.option("--speed", type=positive, default=default, show_default=True, help=text)
-
-
-def candles_option(text: str) -> Callable[[Any], Any]:
-    folder = click.Path(exists=True, file_okay=False, path_type=Path)
-    return click.option("--candles", type=folder, default=None, help=text)
-
-
-def bots_option(text: str) -> Callable[[Any], Any]:
-    return click.option("--bots", metavar="ID,ID", default=None, help=text)
 
 
 @alpha.command(epilog=example("alpha demo --seconds 120 --candles ~/my-candles", "alpha demo --json | tail -1"))
@@ -143,7 +89,7 @@ def demo(
     """
     from alpha.local.demo import run_demo
 
-    chosen = None if bots is None else _ids(bots)
+    chosen = None if bots is None else ids_of(bots)
     return run_demo(bots=chosen, seconds=seconds, speed=speed, candles=candles, seed=seed, keep=keep, as_json=as_json)
 
 
@@ -165,7 +111,9 @@ def up(bots: str | None, speed: float, candles: Path | None, seed: int) -> int:
 
     settings = load_settings()
     registry = load_registry(settings.alpha_bots_file)
-    return run_until_stopped(settings, registry, bots=_bots(registry, bots), speed=speed, candles=candles, seed=seed)
+    return run_until_stopped(
+        settings, registry, bots=chosen_bots(registry, bots), speed=speed, candles=candles, seed=seed
+    )
 
 
 @alpha.command(epilog=example("alpha status", "alpha status --json"))
@@ -266,7 +214,7 @@ def paper_exchange(**options: Any) -> None:
     _configure("paper-exchange")
     from paper_exchange.server.app import ServerOptions, run
 
-    symbols = _ids(options.pop("symbols"))
+    symbols = ids_of(options.pop("symbols"))
     token = os.environ.get("ALPHA_EXCHANGE_ADMIN_TOKEN", "")
     run(ServerOptions(**options, symbols=symbols, admin_token=token))
 
@@ -372,27 +320,7 @@ def _set_control(bot_id: str | None, why: str, state: DesiredState | None, entri
     settings, registry = settings_of("commander")
     scope = PLATFORM if bot_id is None else bot_scope(registry.bot(bot_id).id)
     with closing(connect(settings.dsn(), "alpha-cli")) as connection:
-        set_control(connection, scope, by=_who(), why=why.strip(), entries_allowed=entries, desired_state=state)
-
-
-def _who() -> str:
-    """The person at the terminal, for the audit trail."""
-    try:
-        return f"cli:{os.environ.get('SUDO_USER') or getpass.getuser()}"
-    except (KeyError, OSError):  # a container's user without a name
-        return f"cli:uid {os.getuid()}"
-
-
-def _bots(registry: Registry, text: str | None) -> tuple[BotId, ...]:
-    """The bots that --bots names, all of the registry without it."""
-    return tuple(registry.bots) if text is None else tuple(registry.bot(bot_id).id for bot_id in _ids(text))
-
-
-def _ids(text: str) -> tuple[str, ...]:
-    ids = tuple(part.strip() for part in text.split(",") if part.strip())
-    if not ids:
-        raise click.UsageError("a list must name something: write ID,ID or leave the option out")
-    return ids
+        set_control(connection, scope, by=who(), why=why.strip(), entries_allowed=entries, desired_state=state)
 
 
 if __name__ == "__main__":

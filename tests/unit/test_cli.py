@@ -13,6 +13,7 @@ import click
 import pytest
 
 from alpha import cli
+from alpha.commands.shape import exit_code
 from alpha.config import ConfigError
 from alpha.domain.errors import AlphaError
 from alpha.ledger.connection import LedgerUnavailable
@@ -138,4 +139,4 @@ def test_ctrl_c_before_a_command_has_begun_is_one_quiet_line(tmp_path: Path) -> 
     ],
 )
 def test_exit_codes(error: AlphaError, code: int) -> None:
-    assert cli.exit_code(error) == code
+    assert exit_code(error) == code

@@ -21,7 +21,7 @@ OURS = (
     "websocket_listener",
 )
 SERVICES = ("paper_exchange", "telegram_manager", "trade_sync_service", "websocket_listener")
-COMPOSITION_ROOT = ("alpha.cli", "alpha.local")
+COMPOSITION_ROOT = ("alpha.cli", "alpha.commands", "alpha.local")
 # Words that begin a statement; the ledger and the migrations alone may contain one.
 SQL = ("select ", "insert into ", "update ", "delete from ", "create table ", "alter table ", "with recursive ")
 

@@ -1,0 +1,1 @@
+"""Subcommands of `alpha` and what they have in common."""
