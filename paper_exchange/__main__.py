@@ -46,6 +46,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--journal", type=Path, required=True, help="file for each execution, one JSON line")
     parser.add_argument("--state", type=Path, help="folder for what a restart needs")
     parser.add_argument("--lockstep", choices=("soft", "off"), default="soft", help="wait for bots (default soft)")
+    parser.add_argument("--rate-limits", choices=("on", "off"), default="off", help="Bybit's limits (default off)")
     parser.add_argument("--paused", action="store_true", help="the market moves after POST /admin/resume only")
     return parser
 

@@ -17,7 +17,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from alpha.domain.errors import AlphaError
 from alpha.domain.ids import Symbol
-from paper_exchange.engine import Engine, OrderRequest, OrderState, PositionState, TradingStop
+from paper_exchange.engine import Engine, OrderRequest, OrderState, PositionState, Refused, TradingStop
 
 _FORMAT = 1
 
@@ -111,13 +111,31 @@ class SetLeverage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TradeNow:
+    """Market orders matched the moment they are sent, one after the other. One of them refused keeps no other back."""
+
+    orders: tuple[PlaceOrder, ...]
+    op: Literal["trade_now"] = "trade_now"
+
+    def apply(self, engine: Engine) -> list[OrderState | Refused]:
+        return [_outcome(engine, order) for order in self.orders]
+
+
+def _outcome(engine: Engine, order: PlaceOrder) -> OrderState | Refused:
+    try:
+        return engine.trade_now(order.uid, order.request)
+    except Refused as refused:
+        return refused
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
     """The market moved on by one base interval."""
 
     op: Literal["step"] = "step"
 
 
-Input = PlaceOrder | AmendOrder | CancelOrder | CancelAll | SetTradingStop | SetLeverage | Step
+Input = PlaceOrder | AmendOrder | CancelOrder | CancelAll | SetTradingStop | SetLeverage | TradeNow | Step
 
 _INPUTS: TypeAdapter[Any] = TypeAdapter(Annotated[Input, Field(discriminator="op")])
 

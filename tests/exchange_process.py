@@ -63,6 +63,23 @@ class Admin:
         dropped: int = self._call("POST", "/admin/drop-sockets", {"account": account})["dropped"]
         return dropped
 
+    def trade(self, orders: Sequence[dict[str, Any]]) -> dict[str, Any]:
+        """Market orders executed and published at once: `{"executions", "orders", "refused"}`."""
+        return self._call("POST", "/admin/trade", {"orders": list(orders)})
+
+    def arm(self, *faults: dict[str, Any], seed: int = 1) -> list[dict[str, Any]]:
+        """Faults from now on; gives their rows of the report."""
+        armed: list[dict[str, Any]] = self._call("POST", "/admin/faults", {"seed": seed, "faults": list(faults)})[
+            "faults"
+        ]
+        return armed
+
+    def faults(self) -> dict[str, Any]:
+        return self._call("GET", "/admin/faults")
+
+    def end_faults(self) -> dict[str, Any]:
+        return self._call("DELETE", "/admin/faults")
+
     def close(self) -> None:
         self._session.close()
 

@@ -95,6 +95,14 @@ class Engine:
         """The accepted order, to be matched at the next open. Raises Refused; a refused order leaves no trace."""
         return order_desk.place(self._venue, uid, request)
 
+    def trade_now(self, uid: int, request: OrderRequest) -> OrderState:
+        """A market order that does not wait for the next open: filled whole, at once, at the market time.
+
+        For whoever needs executions rather than a market (a generator of load): of several such orders between two
+        bars the first is first. Raises Refused.
+        """
+        return order_desk.trade_now(self._venue, uid, request)
+
     def amend_order(
         self,
         uid: int,
@@ -197,9 +205,9 @@ class Engine:
         order = account.orders.get(order_id) if order_id else account.by_link_id.get(order_link_id or "")
         return None if order is None else order.state
 
-    def executions(self, uid: int) -> list[Execution]:
-        """All executions of the account, oldest first. The list is the caller's own."""
-        return list(self._venue.account(uid).executions)
+    def executions(self, uid: int, *, since: int = 0) -> list[Execution]:
+        """The executions of the account after the first `since`, as they were made. The list is the caller's own."""
+        return self._venue.account(uid).executions[since:]
 
     def positions(self, uid: int) -> list[PositionState]:
         """Every symbol the account has dealt with, also flat ones, by symbol."""

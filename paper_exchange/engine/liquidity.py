@@ -56,12 +56,17 @@ class Liquidity:
     def levels_for_all(
         self, side: Side, price: Decimal, volume: Decimal, instrument: Instrument, quantity: Decimal
     ) -> list[Level]:
-        """The same, with what the book lacks to `quantity` on one more level behind the last.
+        """Levels that hold `quantity`, no more of them than it takes; what the book lacks lies on one behind its last.
 
         For closes by the exchange itself: a stop that an empty book leaves open would protect nobody.
         """
-        levels = self.levels(side, price, volume, instrument)
-        missing = quantity - sum(level.quantity for level in levels)
+        levels: list[Level] = []
+        missing = quantity
+        for level in self._walk(side, price, volume, instrument):
+            levels.append(level)
+            missing -= level.quantity
+            if missing <= 0:
+                break
         if missing > 0:
             levels.append(Level(self._price_behind(levels[-1].price, side, price, instrument), missing))
         return levels

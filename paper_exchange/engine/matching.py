@@ -69,6 +69,17 @@ def match_arrival(venue: Venue, account: Account, order: WorkingOrder, at: datet
         venue.arrived.append((account, order))
 
 
+def match_whole(venue: Venue, account: Account, order: WorkingOrder, at: datetime) -> None:
+    """Match a market order around the last price, what the book lacks on one level behind it: nothing is left over."""
+    market = venue.markets[order.symbol]
+    order.price = venue.liquidity.market_limit(order.side, market.last_price, market.instrument)
+    order.is_pending = False
+    account.reserve(order)
+    quantity = order.leaves_quantity
+    levels = venue.liquidity.levels_for_all(order.side, market.last_price, market.volume, market.instrument, quantity)
+    take(venue, account, order, levels, quantity, at)
+
+
 def take(
     venue: Venue, account: Account, order: WorkingOrder, levels: list[Level], room: Decimal, at: datetime,
     exec_type: ExecType = ExecType.TRADE,

@@ -1,4 +1,5 @@
-"""What a client asks about its orders between two bars: place, amend, cancel. Nothing is matched here."""
+"""What a client asks about its orders between two bars: place, amend, cancel. Nothing is matched before the next open
+but what asks for it (`trade_now`)."""
 
 from __future__ import annotations
 
@@ -7,7 +8,7 @@ from decimal import Decimal
 from alpha.domain.clock import to_ms
 from alpha.domain.ids import OrderId, Symbol
 from alpha.domain.order import OrderStatus, OrderType, TimeInForce
-from paper_exchange.engine import acceptance, stops
+from paper_exchange.engine import acceptance, matching, stops
 from paper_exchange.engine.account import Account
 from paper_exchange.engine.cancelling import cancel
 from paper_exchange.engine.events import OrderState
@@ -21,6 +22,22 @@ from paper_exchange.engine.working_order import WorkingOrder
 
 def place(venue: Venue, uid: int, request: OrderRequest) -> OrderState:
     """Accept an order for the next open, or raise Refused."""
+    account, order, holding = _accept(venue, uid, request)
+    venue.pending[order.order_id] = (account, order)
+    _tell(venue, account, order, holding)
+    return order.state
+
+
+def trade_now(venue: Venue, uid: int, request: OrderRequest) -> OrderState:
+    """Accept a market order and match it whole at once, or raise Refused. Its acceptance alone is not told."""
+    if request.order_type is not OrderType.MARKET:
+        raise Refused(acceptance.BAD_PARAMETER, "params error: only a market order can be matched at once")
+    account, order, _ = _accept(venue, uid, request)
+    matching.match_whole(venue, account, order, venue.now)
+    return order.state
+
+
+def _accept(venue: Venue, uid: int, request: OrderRequest) -> tuple[Account, WorkingOrder, Holding]:
     account = venue.account(uid)
     market = venue.market(request.symbol)
     acceptance.check_market(market)
@@ -35,11 +52,12 @@ def place(venue: Venue, uid: int, request: OrderRequest) -> OrderState:
         acceptance.check_notional(reference, quantity, market)
     if len(account.open_orders.get(request.symbol, ())) - len(holding.stops) >= acceptance.MAX_ACTIVE_ORDERS:
         raise Refused(acceptance.TOO_MANY_ORDERS, f"more than {acceptance.MAX_ACTIVE_ORDERS} active orders")
+    content = () if request.order_link_id else _content(uid, request)
     order = WorkingOrder(
         uid=uid,
         symbol=request.symbol,
         position_idx=request.position_idx,
-        order_id=_order_id(venue, uid, request),
+        order_id=_order_id(venue, uid, request, content),
         order_link_id=request.order_link_id,
         side=request.side,
         order_type=request.order_type,
@@ -56,12 +74,10 @@ def place(venue: Venue, uid: int, request: OrderRequest) -> OrderState:
     )
     order.is_pending = True
     _check_margin(account, order, holding)
-    if not request.order_link_id:
-        venue.unnamed[_content(uid, request)] += 1
+    if content:
+        venue.unnamed[content] += 1
     account.keep(order)
-    venue.pending[order.order_id] = (account, order)
-    _tell(venue, account, order, holding)
-    return order.state
+    return account, order, holding
 
 
 def amend(
@@ -193,11 +209,10 @@ def _open_order(
     return order
 
 
-def _order_id(venue: Venue, uid: int, request: OrderRequest) -> OrderId:
+def _order_id(venue: Venue, uid: int, request: OrderRequest, content: tuple[str, ...]) -> OrderId:
     """From the link id; without one from what is asked, when, and how many equal requests there were before it."""
     if request.order_link_id:
         return OrderId(venue.ids.make("order", uid, request.order_link_id))
-    content = _content(uid, request)
     return OrderId(venue.ids.make("unnamed-order", to_ms(venue.now), *content, venue.unnamed[content] + 1))
 
 

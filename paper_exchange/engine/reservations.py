@@ -8,6 +8,8 @@ from paper_exchange.engine.margin import order_cost
 from paper_exchange.engine.money import ZERO, round_cost
 from paper_exchange.engine.working_order import WorkingOrder
 
+_SIDES = tuple(Side)
+
 
 class Reservations:
     """What the open orders of one account in one symbol would cost if they opened positions.
@@ -40,8 +42,10 @@ class Reservations:
         would fill first is not known. Orders of both sides are added up (Bybit may net them: UNCONFIRMED, and this is
         the careful side).
         """
+        if extra is None and not self._by_order:
+            return ZERO
         total = ZERO
-        for side in Side:
+        for side in _SIDES:
             quantity = self._quantities.get((side, False), ZERO)
             cost = self._costs.get((side, False), ZERO)
             if with_pending:

@@ -1,4 +1,17 @@
-"""The administration of a paper exchange, on a port of its own and behind a token. Nothing of this is Bybit's."""
+"""The administration of a paper exchange, on a port of its own and behind a token. Nothing of this is Bybit's.
+
+`POST /admin/trade {"orders": [{"account", "symbol", "side", "qty", "order_link_id"?, "reduce_only"?}, ...]}` is a
+generator of load. Each market order is executed whole, in the order given, as if the account's client had sent it, and
+its execution, order, position and wallet frames are published at once; executions of one match share a message. It
+answers `{"executions": n, "orders": [order id, or null when refused], "refused": [{"index", "code", "text"}]}`, and 400
+with a sentence, nothing done, for a body that cannot be read. Such orders
+
+- take neither part in the lockstep nor wait for a bar: a paused market trades as well, and while it stands still all
+  executions carry its time;
+- are in the journal before they are published and in the state's inputs before they are executed, so they survive
+  `kill -9` as a client's do. A call that is cut off has executed some first part of its orders: repeat it with the same
+  `order_link_id`s, and those that are there already are refused with 110072.
+"""
 
 from __future__ import annotations
 
@@ -12,14 +25,20 @@ from aiohttp import web
 
 from alpha.domain.clock import to_ms
 from paper_exchange.accounts import ExchangeAccount
+from paper_exchange.engine import Refused
+from paper_exchange.faults.script import ScriptInvalid, read_script
 from paper_exchange.server.exchange import Exchange
+from paper_exchange.server.faults import Faults
+from paper_exchange.server.load import read_orders, trade
 from paper_exchange.server.market_loop import MarketLoop
 from paper_exchange.server.private_stream import PrivateStream
+from paper_exchange.server.rest import ROUTES
 from paper_exchange.server.wire_text import number
 
 TOKEN_HEADER = "X-Admin-Token"
 
 _WITHIN_BARS = 100
+_LARGEST_BODY = 1 << 22
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -27,19 +46,26 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 class Admin:
     """What the engine did, and a hand on the market's clock and on the sockets."""
 
-    def __init__(self, exchange: Exchange, loop: MarketLoop, private: PrivateStream, *, token: str) -> None:
+    def __init__(
+        self, exchange: Exchange, loop: MarketLoop, private: PrivateStream, faults: Faults, *, token: str
+    ) -> None:
         self._exchange = exchange
         self._loop = loop
         self._private = private
+        self._faults = faults
         self._token = token
 
     def app(self) -> web.Application:
-        app = web.Application(middlewares=[self._guarded])
+        app = web.Application(middlewares=[self._guarded], client_max_size=_LARGEST_BODY)
         app.router.add_get("/admin/state", self._state)
         app.router.add_post("/admin/pause", self._pause)
         app.router.add_post("/admin/run", self._run)
         app.router.add_post("/admin/resume", self._resume)
         app.router.add_post("/admin/drop-sockets", self._drop_sockets)
+        app.router.add_post("/admin/trade", self._trade)
+        app.router.add_post("/admin/faults", self._arm_faults)
+        app.router.add_get("/admin/faults", self._report_faults)
+        app.router.add_delete("/admin/faults", self._end_faults)
         return app
 
     @web.middleware
@@ -51,6 +77,10 @@ class Admin:
             return await handler(request)
         except web.HTTPException as error:
             return _problem(HTTPStatus(error.status), error.reason)
+        except Refused as refused:
+            return _problem(HTTPStatus.BAD_REQUEST, refused.text)
+        except ScriptInvalid as error:
+            return _problem(HTTPStatus.BAD_REQUEST, str(error))
 
     async def _state(self, request: web.Request) -> web.Response:  # noqa: ARG002
         return web.json_response(self._present())
@@ -82,6 +112,24 @@ class Admin:
             if account is None:
                 raise web.HTTPNotFound(reason="there is no account of this name")
         return web.json_response({"dropped": self._private.drop(account)})
+
+    async def _trade(self, request: web.Request) -> web.Response:
+        # Numbers are kept as they were written: a quantity must not pass through a float.
+        body = await _body(request, parse_float=str)
+        orders = read_orders(self._exchange, body.get("orders"))
+        return web.json_response(await trade(self._exchange, self._private, orders))
+
+    async def _arm_faults(self, request: web.Request) -> web.Response:
+        accounts = {account.name for account in self._exchange.accounts.all}
+        script = read_script(await _body(request), accounts=accounts, paths={route.path for route in ROUTES})
+        return web.json_response({"faults": self._faults.arm(script, self._private)})
+
+    async def _report_faults(self, request: web.Request) -> web.Response:  # noqa: ARG002
+        return web.json_response(self._faults.report())
+
+    async def _end_faults(self, request: web.Request) -> web.Response:  # noqa: ARG002
+        self._faults.end_all(self._private)
+        return web.json_response(self._faults.report())
 
     def _present(self) -> dict[str, Any]:
         accounts = {account.name: self._account(account) for account in self._exchange.accounts.all}
@@ -115,10 +163,10 @@ class Admin:
         }
 
 
-async def _body(request: web.Request) -> dict[str, Any]:
+async def _body(request: web.Request, *, parse_float: Callable[[str], object] = float) -> dict[str, Any]:
     content = await request.read()
     try:
-        body = json.loads(content) if content else {}
+        body = json.loads(content, parse_float=parse_float) if content else {}
     except ValueError as error:
         raise web.HTTPBadRequest(reason="the body is not JSON") from error
     if not isinstance(body, dict):

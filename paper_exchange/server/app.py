@@ -21,12 +21,15 @@ from paper_exchange.market.source import MarketSource
 from paper_exchange.market.synthetic import SyntheticMarket
 from paper_exchange.server.admin import Admin
 from paper_exchange.server.exchange import Exchange
+from paper_exchange.server.faults import Faults
 from paper_exchange.server.journal import Journal
 from paper_exchange.server.lockstep import Lockstep
 from paper_exchange.server.market_loop import MarketLoop
 from paper_exchange.server.private_stream import PrivateStream
 from paper_exchange.server.public_stream import PublicStream
+from paper_exchange.server.rate_limits import RateLimits
 from paper_exchange.server.rest import Rest
+from paper_exchange.server.wall_clock import WallClock
 from paper_exchange.state import InputLog
 
 log = structlog.get_logger()
@@ -44,7 +47,8 @@ class ServerOptions:
 
     `speed` is market seconds per wall second. With `candles` a folder is replayed, else `seed` makes a synthetic
     market. `lockstep` is "soft" or "off". With `paused` the market stands still until the administration resumes it.
-    An empty `admin_token` means no administration port.
+    An empty `admin_token` means no administration port and
+    no faults. `rate_limits` is "on" or "off".
     """
 
     port: int
@@ -57,6 +61,7 @@ class ServerOptions:
     seed: int = 1
     state: Path | None = None
     lockstep: str = "soft"
+    rate_limits: str = "off"
     paused: bool = False
     admin_token: str = field(default="", repr=False)
 
@@ -109,8 +114,11 @@ def _header(source: MarketSource, accounts: Accounts, seed: int) -> dict[str, ob
 
 
 async def _serve(exchange: Exchange, options: ServerOptions, stop: StopSignal) -> None:
-    private = PrivateStream(exchange.accounts, exchange.listings)
-    public = PublicStream(exchange)
+    clock = WallClock()
+    faults = Faults(clock) if options.admin_token else None
+    exchange.lag = None if faults is None else faults.lag
+    private = PrivateStream(exchange.accounts, exchange.listings, clock, faults)
+    public = PublicStream(exchange, clock)
     lockstep = Lockstep()
     market = MarketLoop(
         exchange,
@@ -121,14 +129,15 @@ async def _serve(exchange: Exchange, options: ServerOptions, stop: StopSignal) -
         paused=options.paused,
     )
     app = web.Application(client_max_size=1 << 20)
-    Rest(exchange, private, lockstep).add_to(app)
+    limits = RateLimits() if options.rate_limits == "on" else None
+    Rest(exchange, private, lockstep, clock, limits=limits, faults=faults).add_to(app)
     private.add_to(app)
     public.add_to(app)
     app.router.add_get("/healthz", _health(exchange, market))
     async with AsyncExitStack() as stack:
         await _listen(stack, app, options.port)
-        if options.admin_token:
-            admin = Admin(exchange, market, private, token=options.admin_token)
+        if faults is not None:
+            admin = Admin(exchange, market, private, faults, token=options.admin_token)
             await _listen(stack, admin.app(), options.admin_port)
         log.info(
             "paper_exchange_open",

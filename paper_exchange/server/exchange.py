@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from alpha.domain.ids import Symbol
-from paper_exchange.accounts import Accounts
-from paper_exchange.engine import Engine, Execution, FeeRates, Refused
+from paper_exchange.accounts import Accounts, ExchangeAccount
+from paper_exchange.engine import Engine, Execution, FeeRates, OrderState, Refused
 from paper_exchange.engine.events import Event
+from paper_exchange.faults.lag import ExecutionLag
 from paper_exchange.market.instruments import Listing
 from paper_exchange.market.klines import Klines
 from paper_exchange.market.source import MarketSource, MarketStep
 from paper_exchange.market.tickers import Ticker, ticker
+from paper_exchange.server.execution_index import ExecutionIndex
 from paper_exchange.server.journal import Journal
 from paper_exchange.server.params import BAD_PARAMETER
-from paper_exchange.state import InputLog, Request, StateUnusable, Step
+from paper_exchange.state import InputLog, Request, StateUnusable, Step, TradeNow
 
 T = TypeVar("T")
+
+
+class Traded(NamedTuple):
+    """What became of orders that were matched at once: each order or its refusal, and the number of executions."""
+
+    outcomes: list[OrderState | Refused]
+    executions: int
 
 
 class Exchange:
@@ -54,6 +64,9 @@ class Exchange:
         self._journal = journal
         self._log: InputLog | None = None
         self._told: list[Event] = []
+        self.lag: ExecutionLag | None = None
+        """Set by the server when faults may be asked for: which executions are not to be listed yet."""
+        self._indexes: dict[int, ExecutionIndex] = {}
 
     @property
     def now(self) -> datetime:
@@ -83,6 +96,12 @@ class Exchange:
         self._keep(request)
         return request.apply(self.engine)
 
+    def trade_now(self, orders: TradeNow) -> Traded:
+        """Market orders matched at once, one after the other. Executions are in the journal when it returns."""
+        self._keep(orders)
+        outcomes = orders.apply(self.engine)
+        return Traded(outcomes, self._collect())
+
     def advance(self) -> MarketStep | None:
         """Moves the market by one bar; None when it has no more. Executions are in the journal when it returns."""
         step = self.source.step(self.steps)
@@ -90,9 +109,7 @@ class Exchange:
             return None
         self._keep(Step())
         self._step(step)
-        events = self.engine.take_events()
-        self._journal.write(_executions(events))
-        self._told += events
+        self._collect()
         return step
 
     def take_events(self) -> list[Event]:
@@ -107,6 +124,16 @@ class Exchange:
             raise Refused(BAD_PARAMETER, f"params error: symbol invalid {symbol}")
         return listing
 
+    def execution_index(self, uid: int) -> ExecutionIndex:
+        """All executions of an account, as execution/list needs them."""
+        index = self._indexes.setdefault(uid, ExecutionIndex())
+        index.add(self.engine.executions(uid, since=len(index)))
+        return index
+
+    def listed_executions(self, account: ExchangeAccount) -> Callable[[Execution], bool]:
+        """Whether one of its executions is in execution/list already, for one answer: true, but for a fault."""
+        return _all_listed if self.lag is None else self.lag.listed(account.name)
+
     def ticker(self, symbol: Symbol) -> Ticker:
         return ticker(self.source, self.listings[symbol], self.now)
 
@@ -114,6 +141,14 @@ class Exchange:
         self._journal.close()
         if self._log is not None:
             self._log.close()
+
+    def _collect(self) -> int:
+        """Takes what the engine tells, executions into the journal first. How many executions there were."""
+        events = self.engine.take_events()
+        executions = _executions(events)
+        self._journal.write(executions)
+        self._told += events
+        return len(executions)
 
     def _step(self, step: MarketStep) -> None:
         self.engine.step(step.bars, marks=step.marks, funding=step.funding)
@@ -128,6 +163,10 @@ class Exchange:
     def _keep(self, given: Request[object] | Step) -> None:
         if self._log is not None:
             self._log.append(given)
+
+
+def _all_listed(execution: Execution) -> bool:  # noqa: ARG001
+    return True
 
 
 def _executions(events: list[Event]) -> list[Execution]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import NamedTuple, TypeVar
 from urllib.parse import quote, unquote
 
@@ -56,13 +57,23 @@ def page(items: Iterable[T], place: Callable[[T], Place], params: Params, limit:
     The cursor names the last item given and not a number of items, so that a list that grows at its head between two
     pages neither repeats nor loses any. Raises Refused (10001) for a cursor that is none.
     """
-    after = _place_of(params.optional("cursor"))
+    after = cursor_place(params)
     ordered = sorted(((place(item), item) for item in items), key=lambda pair: pair[0], reverse=True)
-    if after is not None:
-        ordered = [pair for pair in ordered if pair[0] < after]
-    shown = ordered[:limit]
-    cursor = _cursor(shown[0][0], shown[-1][0]) if len(ordered) > limit else ""
-    return [item for _, item in shown], cursor
+    return first_page((pair for pair in ordered if after is None or pair[0] < after), limit)
+
+
+def first_page(ordered: Iterable[tuple[Place, T]], limit: int) -> tuple[list[T], str]:
+    """The first items of what is given newest first, and the cursor of what follows ("" when nothing does)."""
+    shown = list(islice(ordered, limit + 1))
+    has_more = len(shown) > limit
+    del shown[limit:]
+    return [item for _, item in shown], _cursor(shown[0][0], shown[-1][0]) if has_more else ""
+
+
+def cursor_place(params: Params) -> Place | None:
+    """Where the last page ended, None for the first page. Raises Refused (10001) for a cursor that is none."""
+    cursor = params.optional("cursor")
+    return None if cursor is None else _place_of(cursor)
 
 
 def _cursor(first: Place, last: Place) -> str:
@@ -70,9 +81,7 @@ def _cursor(first: Place, last: Place) -> str:
     return quote(f"{first.time_ms}:{first.tie},{last.time_ms}:{last.tie}", safe="")
 
 
-def _place_of(cursor: str | None) -> Place | None:
-    if cursor is None:
-        return None
+def _place_of(cursor: str) -> Place:
     try:
         _, last = unquote(cursor).split(",")
         time_ms, tie = last.split(":")

@@ -19,14 +19,17 @@ from alpha.domain.ids import Symbol
 from paper_exchange.accounts import Accounts, ExchangeAccount
 from paper_exchange.engine import Execution, OrderState, PositionState, Wallet
 from paper_exchange.engine.events import Event
+from paper_exchange.faults.messages import Message
 from paper_exchange.market.instruments import Listing
-from paper_exchange.server.envelope import wall_ms
+from paper_exchange.server.faults import Faults
+from paper_exchange.server.outbox import Outbox
 from paper_exchange.server.render_account import wallet_account
 from paper_exchange.server.render_executions import execution_update
 from paper_exchange.server.render_orders import order_update
 from paper_exchange.server.render_positions import position_update
 from paper_exchange.server.signature import authenticated_socket
 from paper_exchange.server.sockets import ACK_DELAY_S, Socket, request_id, serve, topics_of
+from paper_exchange.server.wall_clock import WallClock
 
 log = structlog.get_logger()
 
@@ -48,9 +51,14 @@ class PrivateStream:
     Nothing is replayed to a socket that comes back, and there is no snapshot on subscribing.
     """
 
-    def __init__(self, accounts: Accounts, listings: Mapping[Symbol, Listing]) -> None:
+    def __init__(
+        self, accounts: Accounts, listings: Mapping[Symbol, Listing], clock: WallClock, faults: Faults | None = None
+    ) -> None:
         self._accounts = accounts
         self._listings = listings
+        self._clock = clock
+        self._faults = faults
+        self._outbox = Outbox()
         self._owner: dict[Socket, ExchangeAccount] = {}
         self._open: set[Socket] = set()
 
@@ -67,21 +75,34 @@ class PrivateStream:
 
     def publish(self, events: Iterable[Event]) -> None:
         """Sends events in their order; neighbours of one account, topic and symbol share a frame."""
-        for (uid, topic, symbol), run in groupby(events, key=_frame_key):
+        for (uid, topic, symbol), group in groupby(events, key=_frame_key):
+            run = list(group)
+            if self._faults is not None and self._faults.are_armed:
+                made = [event.exec_id for event in run if isinstance(event, Execution)]
+                self._faults.published(self._accounts.of_uid(uid).name, topic, len(run), made)
             sockets = [socket for socket, account in self._owner.items() if account.uid == uid and socket.topics]
             if sockets:
-                self._send(sockets, topic, symbol, list(run))
+                self._send(sockets, topic, symbol, run)
+
+    def owned(self) -> Mapping[Socket, ExchangeAccount]:
+        """The authenticated sockets and whose they are."""
+        return self._owner
+
+    def cut(self, socket: Socket) -> None:
+        """Without a closing handshake, as a network does it."""
+        self._close(socket)
+        socket.abort()
 
     def drop(self, account: ExchangeAccount | None) -> int:
         """Cuts the sockets of an account, or all, without a closing handshake. How many they were."""
         dropped = [socket for socket in self._open if account is None or self._owner.get(socket) == account]
         for socket in dropped:
-            self._close(socket)
-            socket.abort()
+            self.cut(socket)
         return len(dropped)
 
     def _send(self, sockets: list[Socket], topic: str, symbol: str, events: list[Event]) -> None:
         forms = (topic, f"{topic}.linear") if topic in _BY_CATEGORY else (topic,)
+        sendings = self._sendings(sockets, forms, topic, events)
         for form in forms:
             listening = [socket for socket in sockets if form in socket.topics]
             if not listening:
@@ -89,12 +110,27 @@ class PrivateStream:
             content = {
                 "topic": form,
                 "id": _frame_id(events[0], symbol),
-                "creationTime": wall_ms(),
+                "creationTime": self._clock.now_ms(),
                 "data": [self._row(event) for event in events],
             }
             frame = orjson.dumps(content).decode()
-            for socket in listening:
-                socket.send(frame)
+            if sendings is None:
+                for socket in listening:
+                    socket.send(frame)
+            else:
+                for due in sendings:
+                    self._outbox.send_at(due, frame, listening)
+
+    def _sendings(
+        self, sockets: list[Socket], forms: tuple[str, ...], topic: str, events: list[Event]
+    ) -> list[float] | None:
+        """The event loop's times at which the message is sent; None for once and now, where there are no faults."""
+        if self._faults is None or not self._faults.are_armed:
+            return None
+        if not any(form in socket.topics for socket in sockets for form in forms):
+            return None
+        account = self._accounts.of_uid(events[0].uid)
+        return self._faults.sendings(Message(account.name, topic, _subject(events[0]), len(events)))
 
     def _row(self, event: Event) -> dict[str, Any]:
         match event:
@@ -119,7 +155,8 @@ class PrivateStream:
             case "auth":
                 await self._authenticate(socket, frame)
             case "ping":
-                socket.send_json(_with_id(frame, {"op": "pong", "args": [str(wall_ms())], "conn_id": socket.conn_id}))
+                pong = {"op": "pong", "args": [str(self._clock.now_ms())], "conn_id": socket.conn_id}
+                socket.send_json(_with_id(frame, pong))
             case "subscribe":
                 await self._subscribe(socket, frame)
             case "unsubscribe":
@@ -130,10 +167,12 @@ class PrivateStream:
                 socket.send_json(_ack(socket, frame, "" if other is None else str(other), problem="Params Error"))
 
     async def _authenticate(self, socket: Socket, frame: dict[str, Any]) -> None:
-        account = authenticated_socket(frame.get("args"), self._accounts, wall_ms())
+        account = authenticated_socket(frame.get("args"), self._accounts, self._clock.now_ms())
         if account is not None:
             self._owner[socket] = account
             log.info("private_stream_open", account=account.name, conn_id=socket.conn_id)
+            if self._faults is not None and self._faults.are_armed:
+                self._faults.authenticated(socket, account, self)
         await asyncio.sleep(ACK_DELAY_S)
         problem = "" if account is not None else "Params Error"
         socket.send_json({"success": account is not None, "ret_msg": problem, "op": "auth", "conn_id": socket.conn_id})
@@ -145,7 +184,10 @@ class PrivateStream:
         socket.send_json(_ack(socket, frame, "subscribe", problem=problem))
         if not problem:
             # After the acknowledgement is queued, so that no frame of a topic comes before it.
+            heard_nothing = not socket.topics
             socket.topics.update(topics)
+            if self._faults is not None and self._faults.are_armed and heard_nothing and socket in self._owner:
+                self._faults.subscribed(socket, self._owner[socket], self)
 
     def _problem_with(self, socket: Socket, topics: list[str]) -> str:
         """Why a subscription is refused, "" when it is not. One bad topic refuses the whole request."""
@@ -161,6 +203,19 @@ class PrivateStream:
 
 def _frame_key(event: Event) -> tuple[int, str, str]:
     return event.uid, _TOPICS[type(event)], "" if isinstance(event, Wallet) else event.symbol
+
+
+def _subject(event: Event) -> str:
+    """Names what a row tells, the same in every run of the same seed."""
+    match event:
+        case Execution():
+            return event.exec_id
+        case OrderState():
+            return f"{event.order_id} {event.status} {event.filled_quantity}"
+        case PositionState():
+            return f"{event.symbol} {event.seq} {event.updated_at}"
+        case Wallet():
+            return f"{event.balance} {event.updated_at}"
 
 
 def _frame_id(event: Event, symbol: str) -> str:

@@ -12,17 +12,18 @@ from aiohttp import web
 from alpha.domain.clock import to_ms
 from alpha.domain.ids import Symbol
 from paper_exchange.market.klines import INTERVALS, Candle
-from paper_exchange.server.envelope import wall_ms
 from paper_exchange.server.exchange import Exchange
 from paper_exchange.server.render_market import kline_update, ticker_update
 from paper_exchange.server.sockets import ACK_DELAY_S, Socket, request_id, serve, topics_of
+from paper_exchange.server.wall_clock import WallClock
 
 
 class PublicStream:
     """All public sockets. The market moves bar by bar, so klines and tickers are pushed when a bar has closed."""
 
-    def __init__(self, exchange: Exchange) -> None:
+    def __init__(self, exchange: Exchange, clock: WallClock) -> None:
         self._exchange = exchange
+        self._clock = clock
         self._sockets: set[Socket] = set()
         self._tickers: dict[Symbol, dict[str, str]] = {}
         self._cross_sequence = 0
@@ -93,7 +94,7 @@ class PublicStream:
 
     def _framed_kline(self, topic: str, interval: str, candle: Candle) -> dict[str, Any]:
         row = kline_update(candle, interval, self._exchange.now)
-        return {"topic": topic, "type": "snapshot", "ts": wall_ms(), "data": [row]}
+        return {"topic": topic, "type": "snapshot", "ts": self._clock.now_ms(), "data": [row]}
 
     def _ticker_snapshot(self, topic: str) -> dict[str, Any]:
         symbol = Symbol(topic.split(".")[1])
@@ -112,8 +113,8 @@ class PublicStream:
         return ticker_update(self._exchange.ticker(symbol), self._exchange.listings[symbol])
 
     def _framed_ticker(self, topic: str, kind: str, data: Mapping[str, str]) -> dict[str, Any]:
-        moment = to_ms(self._exchange.now)
-        return {"topic": topic, "type": kind, "data": data, "cs": moment + self._cross_sequence, "ts": wall_ms()}
+        sequence = to_ms(self._exchange.now) + self._cross_sequence
+        return {"topic": topic, "type": kind, "data": data, "cs": sequence, "ts": self._clock.now_ms()}
 
 
 def _reply(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 
@@ -12,15 +14,21 @@ import structlog
 from aiohttp import web
 
 from alpha.domain.clock import to_ms
+from paper_exchange.accounts import ExchangeAccount
 from paper_exchange.engine import Refused
+from paper_exchange.faults.requests import AnsweredInstead, ConnectionCut
 from paper_exchange.server import routes_account, routes_market, routes_orders, routes_positions
-from paper_exchange.server.envelope import answer, refusal, wall_ms
+from paper_exchange.server.envelope import answer, refusal
 from paper_exchange.server.exchange import Exchange
+from paper_exchange.server.faults import Faults
 from paper_exchange.server.lockstep import Lockstep
 from paper_exchange.server.params import BAD_PARAMETER, Params
 from paper_exchange.server.private_stream import PrivateStream
-from paper_exchange.server.routes import PublicRoute, Route
+from paper_exchange.server.rate_limits import RateLimits
+from paper_exchange.server.rest_guard import LIMIT_HEADERS, RestGuard
+from paper_exchange.server.routes import PrivateRoute, PublicRoute, Result, Route
 from paper_exchange.server.signature import HeadersMissing, authenticated
+from paper_exchange.server.wall_clock import WallClock
 
 log = structlog.get_logger()
 
@@ -42,10 +50,23 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 class Rest:
     """Serves every route of ROUTES, and the lockstep of the bots, which is not Bybit's."""
 
-    def __init__(self, exchange: Exchange, private: PrivateStream, lockstep: Lockstep) -> None:
+    def __init__(
+        self,
+        exchange: Exchange,
+        private: PrivateStream,
+        lockstep: Lockstep,
+        clock: WallClock,
+        *,
+        limits: RateLimits | None = None,
+        faults: Faults | None = None,
+    ) -> None:
+        """`limits` are in force from the start and for ever."""
         self._exchange = exchange
         self._private = private
         self._lockstep = lockstep
+        self._clock = clock
+        self._guard = RestGuard(clock, limits, faults)
+        self._faults = faults
         self.failures = 0
         """Requests that met an error of ours."""
 
@@ -58,39 +79,72 @@ class Rest:
     @web.middleware
     async def _enveloped(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Every way a request can end becomes Bybit's form."""
+        response = await self._ended(request, handler)
+        if LIMIT_HEADERS in request:
+            response.headers.update(request[LIMIT_HEADERS])
+        return response
+
+    async def _ended(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         try:
+            if request.path.startswith("/v5/"):
+                self._guard.check_maintenance()
             return await handler(request)
+        except AnsweredInstead as fault:
+            return self._guard.instead(fault.answer, request.path)
+        except ConnectionCut:
+            if request.transport is not None:
+                request.transport.abort()
+            return web.Response()
         except HeadersMissing as error:
-            return self._respond(refusal(error.code, error.text), HTTPStatus.UNAUTHORIZED)
+            return self._refuse(error.code, error.text, HTTPStatus.UNAUTHORIZED)
         except Refused as error:
-            return self._respond(refusal(error.code, error.text))
+            return self._refuse(error.code, error.text)
         except web.HTTPException as error:
             if error.status in (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED):
                 text = f"Request path or method not found: {request.method} {request.path}"
-                return self._respond(refusal(_NO_ROUTE, text), HTTPStatus.NOT_FOUND)
-            return self._respond(refusal(BAD_PARAMETER, error.reason), HTTPStatus(error.status))
+                return self._refuse(_NO_ROUTE, text, HTTPStatus.NOT_FOUND)
+            return self._refuse(BAD_PARAMETER, error.reason, HTTPStatus(error.status))
         except Exception:
             self.failures += 1
             log.exception("request_failed", method=request.method, path=request.path)
-            return self._respond(refusal(_SERVER_ERROR, "Internal System Error."))
+            return self._refuse(_SERVER_ERROR, "Internal System Error.")
 
     def _handler(self, route: Route) -> Handler:
         async def handle(request: web.Request) -> web.StreamResponse:
+            self._guard.admit(request)
             query = request.message.path.partition("?")[2]
             body = await request.read() if request.method == "POST" else b""
             values = _json_object(body) if request.method == "POST" else request.rel_url.query
             if isinstance(route, PublicRoute):
-                return self._respond(answer(route.handler(self._exchange, Params(values))))
+                return await self._perform(route, None, values, partial(route.handler, self._exchange, Params(values)))
             # Signed is what was received, byte for byte: clients order and encode parameters in their own ways.
             payload = body.decode("utf-8", "replace") if request.method == "POST" else query
-            account = authenticated(request.headers, payload, self._exchange.accounts, wall_ms())
-            try:
-                result = route.handler(self._exchange, account, Params(values))
-            finally:
-                self._private.publish(self._exchange.take_events())
-            return self._respond(answer(result, message=route.message))
+            account = authenticated(request.headers, payload, self._exchange.accounts, self._clock.now_ms())
+            self._guard.allow(request, account)
+            work = partial(route.handler, self._exchange, account, Params(values))
+            return await self._perform(route, account, values, work)
 
         return handle
+
+    async def _perform(
+        self, route: Route, account: ExchangeAccount | None, values: Mapping[str, Any], work: Callable[[], Result]
+    ) -> web.Response:
+        """Does what was asked, with whatever faults the request meets before and after."""
+        meets = None
+        if self._faults is not None and self._faults.are_armed:
+            subject = str(values.get("orderLinkId", ""))
+            meets = self._faults.requests.of(route.path, None if account is None else account.name, subject)
+            meets.before()
+        message = route.message if isinstance(route, PrivateRoute) else "OK"
+        try:
+            content = answer(work(), self._clock.now_ms(), message=message)
+        except Refused as error:
+            content = refusal(error.code, error.text, self._clock.now_ms())
+        finally:
+            self._private.publish(self._exchange.take_events())
+        if meets is not None:
+            await asyncio.sleep(meets.after(content, is_get=route.method == "GET"))
+        return self._respond(content)
 
     async def _handle_lockstep(self, request: web.Request) -> web.StreamResponse:
         account = self._exchange.accounts.with_key(request.headers.get("X-BAPI-API-KEY", ""))
@@ -103,7 +157,10 @@ class Rest:
         if done is not None and not isinstance(done, int):
             raise Refused(BAD_PARAMETER, "params error: done must be milliseconds or null")
         self._lockstep.hear(bot, account.uid, [str(exec_id) for exec_id in executions], done)
-        return self._respond(answer({}))
+        return self._respond(answer({}, self._clock.now_ms()))
+
+    def _refuse(self, code: int, text: str, status: HTTPStatus = HTTPStatus.OK) -> web.Response:
+        return self._respond(refusal(code, text, self._clock.now_ms()), status)
 
     def _respond(self, content: Mapping[str, Any], status: HTTPStatus = HTTPStatus.OK) -> web.Response:
         return web.Response(

@@ -11,9 +11,10 @@ from alpha.domain.ids import Symbol
 from alpha.domain.order import OrderStatus, OrderType, TimeInForce
 from alpha.domain.side import Side
 from paper_exchange.accounts import ExchangeAccount
-from paper_exchange.engine import Execution, OrderRequest, OrderState, Refused
+from paper_exchange.engine import OrderRequest, OrderState, Refused
 from paper_exchange.server.exchange import Exchange
-from paper_exchange.server.paging import Place, page, tie_of, window
+from paper_exchange.server.execution_index import place_of
+from paper_exchange.server.paging import Place, cursor_place, first_page, page, tie_of, window
 from paper_exchange.server.params import BAD_PARAMETER, Params, invalid
 from paper_exchange.server.render_executions import execution_list
 from paper_exchange.server.render_orders import SETTLE_COIN, cancelled_list, order_ids, order_list
@@ -132,14 +133,15 @@ def executions(exchange: Exchange, account: ExchangeAccount, params: Params) -> 
     params.linear()
     limit = params.limit(default=50, highest=100)
     order_id, order_link_id = params.optional("orderId"), params.optional("orderLinkId")
-    everything = exchange.engine.executions(account.uid)
+    is_listed = exchange.listed_executions(account)
     if order_id or order_link_id:
-        found = [
+        of_order = [
             execution
-            for execution in everything
+            for execution in exchange.engine.executions(account.uid)
             if (execution.order_id == order_id if order_id else execution.order_link_id == order_link_id)
+            and is_listed(execution)
         ]
-        return execution_list(*page(found, _execution_place, params, limit))
+        return execution_list(*page(of_order, place_of, params, limit))
     symbol = _scope(exchange, params)
     start, end = window(params, exchange.now)
     start = max(start, exchange.now - _REACH)
@@ -147,15 +149,16 @@ def executions(exchange: Exchange, account: ExchangeAccount, params: Params) -> 
     if kind is not None and kind not in {known.value for known in ExecType}:
         raise invalid("execType")
     base = params.optional("baseCoin")
-    found = [
-        execution
-        for execution in everything
-        if start <= execution.exec_time <= end
-        and symbol in (None, execution.symbol)
+    index = exchange.execution_index(account.uid)
+    found = (
+        (place, execution)
+        for place, execution in index.newest_first(start, end, cursor_place(params))
+        if symbol in (None, execution.symbol)
         and kind in (None, execution.exec_type.value)
         and base in (None, exchange.listings[execution.symbol].instrument.base)
-    ]
-    return execution_list(*page(found, _execution_place, params, limit))
+        and is_listed(execution)
+    )
+    return execution_list(*first_page(found, limit))
 
 
 def _ids(params: Params) -> tuple[str | None, str | None]:
@@ -220,10 +223,6 @@ def _remembered(now: datetime) -> Callable[[OrderState], bool]:
 
 def _place(order: OrderState) -> Place:
     return Place(to_ms(order.created_at), tie_of(order.order_id))
-
-
-def _execution_place(execution: Execution) -> Place:
-    return Place(to_ms(execution.exec_time), tie_of(execution.exec_id))
 
 
 ROUTES: tuple[Route, ...] = (

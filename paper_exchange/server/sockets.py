@@ -28,8 +28,11 @@ class Socket:
         self._response = response
         self._transport = transport
         self._queue: asyncio.Queue[str] = asyncio.Queue(_QUEUE_FRAMES)
+        self._is_held = False
 
     def send(self, frame: str) -> None:
+        if self._is_held:
+            return
         try:
             self._queue.put_nowait(frame)
         except asyncio.QueueFull:
@@ -43,6 +46,20 @@ class Socket:
         """Cuts the connection without a closing handshake, as a network does."""
         if self._transport is not None:
             self._transport.abort()
+
+    def freeze(self) -> None:
+        """Goes silent for good, its connection open: nothing is sent any more and nothing read, not even a ping."""
+        self._is_held = True
+        while not self._queue.empty():
+            self._queue.get_nowait()
+        if self._transport is not None:
+            self._transport.pause_reading()
+
+    def half_close(self) -> None:
+        """The same, after telling the client that nothing more will come (FIN). The client's side stays open."""
+        self.freeze()
+        if self._transport is not None:
+            self._transport.write_eof()
 
     async def write_all(self) -> None:
         """Sends what is queued, in order, until the connection ends."""

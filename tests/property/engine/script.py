@@ -71,7 +71,7 @@ def order_requests(draw: st.DrawFn, name: str) -> OrderRequest:
 
 @st.composite
 def other_requests(draw: st.DrawFn) -> tuple[str, int, Symbol, Any]:
-    kind = draw(st.sampled_from(["stops", "stops", "cancel", "cancel_all", "amend", "leverage"]))
+    kind = draw(st.sampled_from(["stops", "stops", "cancel", "cancel_all", "amend", "leverage", "trade"]))
     detail: Any = draw(st.integers(0, 5))
     if kind == "stops":
         detail = TradingStop(
@@ -83,6 +83,8 @@ def other_requests(draw: st.DrawFn) -> tuple[str, int, Symbol, Any]:
         )
     elif kind == "amend":
         detail = (draw(st.integers(0, 5)), draw(st.none() | quantities), draw(st.none() | limit_prices))
+    elif kind == "trade":
+        detail = (draw(st.sampled_from(Side)), draw(quantities), draw(st.booleans()))
     elif kind == "leverage":
         detail = draw(st.sampled_from([Decimal(1), Decimal(3), Decimal(20), Decimal(100)]))
     return kind, draw(st.sampled_from(UIDS)), COIN if kind == "stops" else draw(st.sampled_from(SYMBOLS)), detail
@@ -145,6 +147,12 @@ def _ask(engine: Engine, kind: str, uid: int, symbol: Symbol, detail: Any) -> No
         engine.set_trading_stop(uid, _stops_around_the_price(engine, uid, detail))
     elif kind == "leverage":
         engine.set_leverage(uid, symbol, detail)
+    elif kind == "trade":
+        side, quantity, reduce_only = detail
+        request = OrderRequest(
+            symbol=symbol, side=side, order_type=OrderType.MARKET, quantity=quantity, reduce_only=reduce_only
+        )
+        engine.trade_now(uid, request)
     elif kind == "cancel_all":
         engine.cancel_all(uid, symbol, include_stops=detail > 2)
     else:
