@@ -46,6 +46,9 @@ class ExecutionOrder(NamedTuple):
     exec_id: str
 
 
+_new_tuple = tuple.__new__
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fill:
     """One execution as the exchange reported it. A fact: inserted once, never changed.
@@ -87,7 +90,8 @@ class Fill:
 
     @property
     def execution_order(self) -> ExecutionOrder:
-        return ExecutionOrder(self.exec_time, self.seq, -self.leaves_quantity, self.exec_id)
+        # As ExecutionOrder(...) does, in a third of the time: every fill is put in order several times.
+        return _new_tuple(ExecutionOrder, (self.exec_time, self.seq, -self.leaves_quantity, self.exec_id))
 
     @property
     def position_change(self) -> Decimal:

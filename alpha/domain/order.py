@@ -38,6 +38,8 @@ class OrderStatus(StrEnum):
     PARTIALLY_FILLED_CANCELLED = "PartiallyFilledCanceled"
     REJECTED = "Rejected"
     DEACTIVATED = "Deactivated"
+    UNKNOWN = "Unknown"
+    """Ours, never the exchange's: the order is open no more, and the exchange does not keep how it ended."""
 
     @property
     def is_terminal(self) -> bool:
@@ -49,7 +51,13 @@ class OrderStatus(StrEnum):
 
 
 _ENDS = frozenset(
-    {OrderStatus.FILLED, OrderStatus.CANCELLED, OrderStatus.PARTIALLY_FILLED_CANCELLED, OrderStatus.REJECTED}
+    {
+        OrderStatus.FILLED,
+        OrderStatus.CANCELLED,
+        OrderStatus.PARTIALLY_FILLED_CANCELLED,
+        OrderStatus.REJECTED,
+        OrderStatus.UNKNOWN,
+    }
 )
 TRANSITIONS: dict[OrderStatus, frozenset[OrderStatus]] = {
     OrderStatus.UNTRIGGERED: _ENDS
@@ -63,6 +71,7 @@ TRANSITIONS: dict[OrderStatus, frozenset[OrderStatus]] = {
     OrderStatus.PARTIALLY_FILLED_CANCELLED: frozenset(),
     OrderStatus.REJECTED: frozenset(),
     OrderStatus.DEACTIVATED: frozenset(),
+    OrderStatus.UNKNOWN: frozenset(),
 }
 """Every move an order may make as seen from outside. States may be skipped: a frame can be lost, and an order filled at
 once may be reported as Filled only."""

@@ -12,7 +12,7 @@ from alpha.domain.fill import ExecType, ExecutionOrder, Fill
 from alpha.domain.ids import ExecId
 from alpha.domain.position import FLAT, ZERO, Position
 from alpha.domain.reason import Reason
-from alpha.domain.side import Direction
+from alpha.domain.side import Direction, Side
 from alpha.domain.trade import BookKey, Trade
 
 
@@ -91,39 +91,57 @@ class TradeBook:
 
         Raises InvalidValue for a fill of another book or one out of execution order.
         """
-        if (fill.account, fill.symbol) != (self.key.account, self.key.symbol):
+        order = fill.execution_order
+        if fill.symbol != self.key.symbol or fill.account != self.key.account:
             raise InvalidValue(f"fill {fill.exec_id} of {fill.account} {fill.symbol} is not of {self.key}")
-        if self.is_late(fill):
+        if self.last is not None and order <= self.last:
             raise InvalidValue(f"fill {fill.exec_id} is late for {self.key}: refold the book instead")
-        counted = replace(self, fill_count=self.fill_count + 1, last=fill.execution_order)
         if fill.exec_type is ExecType.FUNDING:
-            return counted._with_funding(-fill.fee), ()
-        held, change = self.position.quantity, fill.position_change
-        if held * change >= 0:
-            return counted._increased(fill, fill.quantity, fill.fee, reason), ()
-        if fill.quantity <= abs(held):
-            return counted._reduced(fill, fill.quantity, fill.fee, reason)
+            return self._with_funding(-fill.fee, order), ()
+        held, quantity = self.position.quantity, fill.quantity
+        if not held or (held > 0) == (fill.side is Side.BUY):
+            return self._increased(fill, quantity, fill.fee, reason, order), ()
         closing = abs(held)
-        closing_fee = fill.fee * closing / fill.quantity
-        flat, trades = counted._reduced(fill, closing, closing_fee, reason)
-        return flat._increased(fill, fill.quantity - closing, fill.fee - closing_fee, reason), trades
+        if quantity <= closing:
+            return self._reduced(fill, quantity, fill.fee, reason, order)
+        closing_fee = fill.fee * closing / quantity
+        flat, trades = self._reduced(fill, closing, closing_fee, reason, order)
+        opened = flat._increased(fill, quantity - closing, fill.fee - closing_fee, reason, order)
+        # The flip is one fill, counted when it closed.
+        return replace(opened, fill_count=flat.fill_count), trades
 
-    def _with_funding(self, received: Decimal) -> TradeBook:
+    # Books and round trips are made whole below: dataclasses.replace takes several times as long, and folding is a good
+    # part of what recording a fill costs.
+
+    def _with_funding(self, received: Decimal, order: ExecutionOrder) -> TradeBook:
         trade = self.open_trade
         if trade is not None:
             trade = replace(trade, funding=trade.funding + received, fill_count=trade.fill_count + 1)
-        return replace(self, open_trade=trade, funding=self.funding + received)
+        return TradeBook(
+            key=self.key,
+            position=self.position,
+            open_trade=trade,
+            realized_pnl=self.realized_pnl,
+            fees=self.fees,
+            funding=self.funding + received,
+            fill_count=self.fill_count + 1,
+            last=order,
+        )
 
-    def _increased(self, fill: Fill, quantity: Decimal, fee: Decimal, reason: Reason) -> TradeBook:
+    def _increased(
+        self, fill: Fill, quantity: Decimal, fee: Decimal, reason: Reason, order: ExecutionOrder
+    ) -> TradeBook:
+        sign = 1 if fill.side is Side.BUY else -1
         value = fill.price * quantity
-        size = self.position.size + quantity
-        entry_price = (self.position.entry_price * self.position.size + value) / size
+        held = self.position
+        size = abs(held.quantity) + quantity
+        entry_price = (held.entry_price * abs(held.quantity) + value) / size
         trade = self.open_trade
         if trade is None:
             trade = OpenTrade(
                 first_exec_id=fill.exec_id,
                 opened_at=fill.exec_time,
-                direction=Direction.LONG if fill.side.sign > 0 else Direction.SHORT,
+                direction=Direction.LONG if sign > 0 else Direction.SHORT,
                 entry_reason=reason,
                 entered_quantity=quantity,
                 entered_value=value,
@@ -135,42 +153,62 @@ class TradeBook:
                 fill_count=1,
             )
         else:
-            trade = replace(
-                trade,
+            trade = OpenTrade(
+                first_exec_id=trade.first_exec_id,
+                opened_at=trade.opened_at,
+                direction=trade.direction,
+                entry_reason=trade.entry_reason,
                 entered_quantity=trade.entered_quantity + quantity,
                 entered_value=trade.entered_value + value,
+                exited_quantity=trade.exited_quantity,
+                exited_value=trade.exited_value,
+                gross_pnl=trade.gross_pnl,
                 fees=trade.fees + fee,
+                funding=trade.funding,
                 fill_count=trade.fill_count + 1,
             )
-        return replace(
-            self,
-            position=Position(fill.side.sign * size, entry_price),
+        return TradeBook(
+            key=self.key,
+            position=Position(sign * size, entry_price),
             open_trade=trade,
+            realized_pnl=self.realized_pnl,
             fees=self.fees + fee,
+            funding=self.funding,
+            fill_count=self.fill_count + 1,
+            last=order,
         )
 
     def _reduced(
-        self, fill: Fill, quantity: Decimal, fee: Decimal, reason: Reason
+        self, fill: Fill, quantity: Decimal, fee: Decimal, reason: Reason, order: ExecutionOrder
     ) -> tuple[TradeBook, tuple[Trade, ...]]:
         trade = self.open_trade
         if trade is None:
             raise InvariantViolated(f"{self.key} holds {self.position.quantity} without an open round trip")
         gross = (fill.price - self.position.entry_price) * quantity * trade.direction.sign
-        trade = replace(
-            trade,
+        trade = OpenTrade(
+            first_exec_id=trade.first_exec_id,
+            opened_at=trade.opened_at,
+            direction=trade.direction,
+            entry_reason=trade.entry_reason,
+            entered_quantity=trade.entered_quantity,
+            entered_value=trade.entered_value,
             exited_quantity=trade.exited_quantity + quantity,
             exited_value=trade.exited_value + fill.price * quantity,
             gross_pnl=trade.gross_pnl + gross,
             fees=trade.fees + fee,
+            funding=trade.funding,
             fill_count=trade.fill_count + 1,
         )
-        left = self.position.quantity + fill.side.sign * quantity
-        after = replace(
-            self,
+        left = self.position.quantity + (quantity if fill.side is Side.BUY else -quantity)
+        after = TradeBook(
+            key=self.key,
             position=Position(left, self.position.entry_price) if left else FLAT,
             open_trade=trade if left else None,
             realized_pnl=self.realized_pnl + gross,
             fees=self.fees + fee,
+            funding=self.funding,
+            fill_count=self.fill_count + 1,
+            last=order,
         )
         return after, () if left else (self._closed(trade, fill, reason),)
 

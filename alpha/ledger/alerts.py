@@ -78,3 +78,16 @@ def alerts_after(connection: Connection, number: int, limit: int = 100) -> list[
             )
             for found, at, service, kind, severity, account, bot, text, fields in cursor.fetchall()
         ]
+
+
+def alert_answering(connection: Connection, request: int) -> Alert | None:
+    """The alert that answers a request (`request` among its fields is the number of the audit event), or None yet."""
+    with transaction(connection) as cursor:
+        cursor.execute(
+            "SELECT id FROM trading.alerts WHERE fields->'request' = to_jsonb(%s::bigint)"
+            " AND at > (SELECT at - interval '1 hour' FROM trading.audit_events WHERE id = %s) ORDER BY id LIMIT 1",
+            (request, request),
+        )
+        row = cursor.fetchone()
+    found = [] if row is None else alerts_after(connection, row[0] - 1, limit=1)
+    return found[0][1] if found else None

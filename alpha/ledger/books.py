@@ -4,71 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
-
-from psycopg2.extras import execute_values
 
 from alpha.domain.fill import ExecutionOrder, Fill
 from alpha.domain.ids import AccountName, BotId
 from alpha.domain.position import Position
 from alpha.domain.reason import Reason
-from alpha.domain.side import Direction
 from alpha.domain.trade import BookKey, Trade
-from alpha.domain.trade_book import OpenTrade, TradeBook
+from alpha.domain.trade_book import TradeBook
+from alpha.ledger.book_rows import BOOK_COLUMNS, KEY, TRADE_COLUMNS, book_of_row, key_of_row, key_row, trade_of_row
 from alpha.ledger.connection import Connection, Cursor, transaction
 from alpha.ledger.fill_rows import FILL_COLUMNS, fill_of_row
 from alpha.ledger.folding import ClosedTrade, OpeningPosition, fold_on
 
-_KEY = "account, bot, symbol, position_idx"
-_BOOK_COLUMNS = (
-    "quantity",
-    "entry_price",
-    "realized_pnl",
-    "fees",
-    "funding",
-    "fill_count",
-    "last_exec_time",
-    "last_seq",
-    "last_leaves_quantity",
-    "last_exec_id",
-    "open_first_exec_id",
-    "open_opened_at",
-    "open_direction",
-    "open_entry_reason",
-    "open_entered_quantity",
-    "open_entered_value",
-    "open_exited_quantity",
-    "open_exited_value",
-    "open_gross_pnl",
-    "open_fees",
-    "open_funding",
-    "open_fill_count",
-)
-_TRADE_COLUMNS = (
-    "first_exec_id",
-    "last_exec_id",
-    "direction",
-    "opened_at",
-    "closed_at",
-    "quantity",
-    "entry_price",
-    "exit_price",
-    "gross_pnl",
-    "fees",
-    "funding",
-    "fill_count",
-    "entry_reason",
-    "exit_reason",
-)
-_FLAT_POINT_COLUMNS = (
-    "last_seq",
-    "last_leaves_quantity",
-    "ends_flat",
-    "book_realized_pnl",
-    "book_fees",
-    "book_funding",
-    "book_fill_count",
-)
+_KEY = ", ".join(KEY)
 # Ids compare by code point, as in Python, whatever the database's collation.
 _TRADE_ORDER = '(closed_at, last_seq, -last_leaves_quantity, last_exec_id COLLATE "C")'
 
@@ -91,77 +39,56 @@ class HeldBook:
 
 def load_books(cursor: Cursor, keys: Iterable[BookKey]) -> dict[BookKey, HeldBook]:
     """The books of these keys, every key answered."""
-    wanted = sorted(set(keys), key=_key_row)
+    wanted = sorted(set(keys), key=key_row)
     if not wanted:
         return {}
     cursor.execute(
         f"""
-        SELECT k.account, k.bot, k.symbol, k.position_idx, {", ".join("b." + name for name in _BOOK_COLUMNS)},
+        SELECT k.account, k.bot, k.symbol, k.position_idx, {", ".join("b." + name for name in BOOK_COLUMNS)},
                o.quantity, o.entry_price, o.seq, o.at
         FROM unnest(%s::text[], %s::text[], %s::text[], %s::smallint[]) AS k ({_KEY})
         LEFT JOIN trading.books AS b USING ({_KEY})
         LEFT JOIN trading.opening_positions AS o USING ({_KEY})
         """,
-        tuple([row[column] for row in map(_key_row, wanted)] for column in range(4)),
+        tuple([row[column] for row in map(key_row, wanted)] for column in range(4)),
     )
     held = {}
-    width = 4 + len(_BOOK_COLUMNS)
+    width = 4 + len(BOOK_COLUMNS)
     for row in cursor.fetchall():
-        key = _key_of_row(row)
+        key = key_of_row(row)
         quantity, entry_price, seq, at = row[width:]
         opening = None
         if at is not None:
             opening = OpeningPosition(key=key, position=Position(quantity, entry_price), seq=seq, at=at)
-        book = _book_of_row(row) if row[4] is not None else TradeBook(key=key)
+        book = book_of_row(row) if row[4] is not None else TradeBook(key=key)
         held[key] = HeldBook(book=book, opening=opening)
     return held
 
 
-def save_books(cursor: Cursor, books: Iterable[TradeBook]) -> None:
-    """Stores the books as they are now."""
-    rows = [_row_of_book(book) for book in books]
-    if not rows:
-        return
-    changes = ", ".join(f"{name} = excluded.{name}" for name in _BOOK_COLUMNS)
-    execute_values(
-        cursor,
-        f"INSERT INTO trading.books ({_KEY}, {', '.join(_BOOK_COLUMNS)}) VALUES %s"
-        f" ON CONFLICT ({_KEY}) DO UPDATE SET {changes}, updated_at = clock_timestamp()",
-        sorted(rows, key=lambda row: row[:4]),
-        page_size=1000,
-    )
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refolded:
+    """A book folded again, its round trips since the flat point it was folded from, and those that are new or changed.
+    The rows of those round trips are deleted; the caller stores book and round trips."""
+
+    book: TradeBook
+    closed: list[ClosedTrade]
+    changed: list[Trade]
 
 
-def save_trades(cursor: Cursor, closed: Sequence[ClosedTrade]) -> None:
-    """Stores round trips; the same one again replaces itself."""
-    if not closed:
-        return
-    columns = (*_TRADE_COLUMNS, *_FLAT_POINT_COLUMNS)
-    changes = ", ".join(f"{name} = excluded.{name}" for name in columns if name != "first_exec_id")
-    execute_values(
-        cursor,
-        f"INSERT INTO trading.trades ({_KEY}, {', '.join(columns)}) VALUES %s"
-        f" ON CONFLICT ({_KEY}, first_exec_id) DO UPDATE SET {changes}",
-        [_row_of_closed(each) for each in closed],
-        page_size=1000,
-    )
-
-
-def refold(cursor: Cursor, held: HeldBook, earliest: ExecutionOrder | None) -> tuple[TradeBook, list[Trade]]:
-    """Folds a book again from its last flat point before `earliest` (from its beginning for None), stores its round
-    trips from there on and returns the book and those of them that are new or changed. The caller stores the book."""
+def refold(cursor: Cursor, held: HeldBook, fresh: Sequence[tuple[Fill, Reason]]) -> Refolded:
+    """Folds a book again from its last flat point before the fresh fills, which are in execution order and not in the
+    ledger yet."""
     key = held.book.key
-    start = held.beginning() if earliest is None else _flat_point_before(cursor, held, earliest)
-    book, closed = fold_on(start, _fills_after(cursor, held, start.last))
+    start = _flat_point_before(cursor, held, fresh[0][0].execution_order)
+    book, closed = fold_on(start, [*_fills_after(cursor, held, start.last), *fresh])
     cursor.execute(
         f"DELETE FROM trading.trades WHERE ({_KEY}) = (%s, %s, %s, %s)"
         + ("" if start.last is None else f" AND {_TRADE_ORDER} > (%s, %s, %s, %s)")
-        + f" RETURNING {_KEY}, {', '.join(_TRADE_COLUMNS)}",
-        (*_key_row(key), *(() if start.last is None else start.last)),
+        + f" RETURNING {_KEY}, {', '.join(TRADE_COLUMNS)}",
+        (*key_row(key), *(() if start.last is None else start.last)),
     )
-    before = {_trade_of_row(row) for row in cursor.fetchall()}
-    save_trades(cursor, closed)
-    return book, [each.trade for each in closed if each.trade not in before]
+    before = {trade_of_row(row) for row in cursor.fetchall()}
+    return Refolded(book=book, closed=closed, changed=[each.trade for each in closed if each.trade not in before])
 
 
 def books_of_account(connection: Connection, account: AccountName) -> list[TradeBook]:
@@ -178,11 +105,11 @@ def trades_of_bot(connection: Connection, bot: BotId, limit: int = 100) -> list[
     """The bot's last round trips, newest first."""
     with transaction(connection) as cursor:
         cursor.execute(
-            f"SELECT {_KEY}, {', '.join(_TRADE_COLUMNS)} FROM trading.trades WHERE bot = %s"
+            f"SELECT {_KEY}, {', '.join(TRADE_COLUMNS)} FROM trading.trades WHERE bot = %s"
             f" ORDER BY closed_at DESC, last_seq DESC LIMIT %s",
             (bot, limit),
         )
-        return [_trade_of_row(row) for row in cursor.fetchall()]
+        return [trade_of_row(row) for row in cursor.fetchall()]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -209,17 +136,17 @@ def rebuild_books(connection: Connection, account: AccountName) -> list[RebuiltB
             {"account": account},
         )
         compared = []
-        for held in load_books(cursor, [_key_of_row(row) for row in cursor.fetchall()]).values():
+        for held in load_books(cursor, [key_of_row(row) for row in cursor.fetchall()]).values():
             rebuilt, closed = fold_on(held.beginning(), _fills_after(cursor, held, None))
             cursor.execute(
-                f"SELECT {_KEY}, {', '.join(_TRADE_COLUMNS)} FROM trading.trades WHERE ({_KEY}) = (%s, %s, %s, %s)",
-                _key_row(held.book.key),
+                f"SELECT {_KEY}, {', '.join(TRADE_COLUMNS)} FROM trading.trades WHERE ({_KEY}) = (%s, %s, %s, %s)",
+                key_row(held.book.key),
             )
             compared.append(
                 RebuiltBook(
                     stored=held.book,
                     rebuilt=rebuilt,
-                    stored_trades=frozenset(_trade_of_row(row) for row in cursor.fetchall()),
+                    stored_trades=frozenset(trade_of_row(row) for row in cursor.fetchall()),
                     rebuilt_trades=frozenset(each.trade for each in closed),
                 )
             )
@@ -233,9 +160,9 @@ def _flat_point_before(cursor: Cursor, held: HeldBook, order: ExecutionOrder) ->
                book_realized_pnl, book_fees, book_funding, book_fill_count
         FROM trading.trades
         WHERE ({_KEY}) = (%s, %s, %s, %s) AND ends_flat AND {_TRADE_ORDER} < (%s, %s, %s, %s)
-        ORDER BY {_TRADE_ORDER} DESC LIMIT 1
+        ORDER BY closed_at DESC, last_seq DESC, last_leaves_quantity, last_exec_id COLLATE "C" DESC LIMIT 1
         """,
-        (*_key_row(held.book.key), *order),
+        (*key_row(held.book.key), *order),
     )
     row = cursor.fetchone()
     if row is None:
@@ -268,127 +195,7 @@ def _fills_after(cursor: Cursor, held: HeldBook, order: ExecutionOrder | None) -
 def _select_books(connection: Connection, condition: str, parameters: tuple[object, ...]) -> list[TradeBook]:
     with transaction(connection) as cursor:
         cursor.execute(
-            f"SELECT {_KEY}, {', '.join(_BOOK_COLUMNS)} FROM trading.books WHERE {condition} ORDER BY {_KEY}",
+            f"SELECT {_KEY}, {', '.join(BOOK_COLUMNS)} FROM trading.books WHERE {condition} ORDER BY {_KEY}",
             parameters,
         )
-        return [_book_of_row(row) for row in cursor.fetchall()]
-
-
-def _key_row(key: BookKey) -> tuple[str, str, str, int]:
-    return (key.account, key.bot, key.symbol, key.position_idx)
-
-
-def _key_of_row(row: tuple[Any, ...]) -> BookKey:
-    return BookKey(account=row[0], bot=row[1], symbol=row[2], position_idx=row[3])
-
-
-def _row_of_book(book: TradeBook) -> tuple[object, ...]:
-    last, trade = book.last, book.open_trade
-    return (
-        *_key_row(book.key),
-        book.position.quantity,
-        book.position.entry_price,
-        book.realized_pnl,
-        book.fees,
-        book.funding,
-        book.fill_count,
-        *((None,) * 4 if last is None else (last.exec_time, last.seq, -last.negative_leaves, last.exec_id)),
-        *(
-            (None,) * 12
-            if trade is None
-            else (
-                trade.first_exec_id,
-                trade.opened_at,
-                trade.direction.value,
-                trade.entry_reason.value,
-                trade.entered_quantity,
-                trade.entered_value,
-                trade.exited_quantity,
-                trade.exited_value,
-                trade.gross_pnl,
-                trade.fees,
-                trade.funding,
-                trade.fill_count,
-            )
-        ),
-    )
-
-
-def _book_of_row(row: tuple[Any, ...]) -> TradeBook:
-    quantity, entry_price, realized_pnl, fees, funding, fill_count, exec_time, seq, leaves, exec_id = row[4:14]
-    last = None if exec_time is None else ExecutionOrder(exec_time, seq, -leaves, exec_id)
-    trade = None
-    if row[14] is not None:
-        trade = OpenTrade(
-            first_exec_id=row[14],
-            opened_at=row[15],
-            direction=Direction(row[16]),
-            entry_reason=Reason(row[17]),
-            entered_quantity=row[18],
-            entered_value=row[19],
-            exited_quantity=row[20],
-            exited_value=row[21],
-            gross_pnl=row[22],
-            fees=row[23],
-            funding=row[24],
-            fill_count=row[25],
-        )
-    return TradeBook(
-        key=_key_of_row(row),
-        position=Position(quantity, entry_price),
-        open_trade=trade,
-        realized_pnl=realized_pnl,
-        fees=fees,
-        funding=funding,
-        fill_count=fill_count,
-        last=last,
-    )
-
-
-def _row_of_closed(closed: ClosedTrade) -> tuple[object, ...]:
-    trade, book = closed.trade, closed.book
-    last = book.last
-    return (
-        *_key_row(trade.key),
-        trade.first_exec_id,
-        trade.last_exec_id,
-        trade.direction.value,
-        trade.opened_at,
-        trade.closed_at,
-        trade.quantity,
-        trade.entry_price,
-        trade.exit_price,
-        trade.gross_pnl,
-        trade.fees,
-        trade.funding,
-        trade.fill_count,
-        trade.entry_reason.value,
-        trade.exit_reason.value,
-        last.seq if last else None,
-        -last.negative_leaves if last else None,
-        closed.ends_flat,
-        book.realized_pnl,
-        book.fees,
-        book.funding,
-        book.fill_count,
-    )
-
-
-def _trade_of_row(row: tuple[Any, ...]) -> Trade:
-    return Trade(
-        key=_key_of_row(row),
-        first_exec_id=row[4],
-        last_exec_id=row[5],
-        direction=Direction(row[6]),
-        opened_at=row[7],
-        closed_at=row[8],
-        quantity=row[9],
-        entry_price=row[10],
-        exit_price=row[11],
-        gross_pnl=row[12],
-        fees=row[13],
-        funding=row[14],
-        fill_count=row[15],
-        entry_reason=Reason(row[16]),
-        exit_reason=Reason(row[17]),
-    )
+        return [book_of_row(row) for row in cursor.fetchall()]

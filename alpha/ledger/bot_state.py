@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,6 +32,15 @@ def load_state(connection: Connection, bot: BotId, run: str) -> BotState:
     if row is None:
         raise LedgerRefused(f"the state of {bot} vanished while it was read")
     return BotState(run=row[0], cursor=row[1], state=row[2])
+
+
+def stored_states(connection: Connection, bots: Collection[BotId]) -> dict[BotId, BotState]:
+    """What is stored of these bots, without those that have never run."""
+    if not bots:
+        return {}
+    with transaction(connection) as cursor:
+        cursor.execute("SELECT bot, run, cursor, state FROM trading.bot_state WHERE bot = ANY(%s)", (list(bots),))
+        return {BotId(bot): BotState(run=run, cursor=seq, state=state) for bot, run, seq, state in cursor.fetchall()}
 
 
 def save_state(connection: Connection, bot: BotId, cursor: int, state: Mapping[str, Any]) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import orjson
 import psycopg2
+import psycopg2.errors
 from psycopg2 import extensions
 from psycopg2.extras import Json
 
@@ -28,21 +29,28 @@ __all__ = [
 
 Cursor = extensions.cursor
 
+# What says nothing against the work itself. A server that was made read-only (a standby after a failover, a person, a
+# guard against a full disk) is none of the driver's OperationalErrors, and it passes like one.
+_PASSING = (psycopg2.OperationalError, psycopg2.InterfaceError, psycopg2.errors.ReadOnlySqlTransaction)
+
 
 class LedgerError(AlphaError):
     """Root of what PostgreSQL can answer."""
 
 
 class LedgerUnavailable(LedgerError, Unreachable):
-    """PostgreSQL cannot be reached, is too slow, or ended the connection. Try again; on a new connection if it closed.
+    """PostgreSQL cannot be reached, is too slow, ended the connection, or writes nothing for now (its disk is full, it
+    was made read-only). Try again; on a new connection if it closed.
 
     `commit_unknown` is True when the answer to COMMIT was lost: the work may be done, so repeat it only where a repeat
-    changes nothing (the recorder, upserts). Otherwise nothing was written.
+    changes nothing (the recorder, upserts). Otherwise nothing was written. `sqlstate` is PostgreSQL's own code, "" when
+    it said nothing (https://www.postgresql.org/docs/16/errcodes-appendix.html).
     """
 
-    def __init__(self, text: str, *, commit_unknown: bool = False) -> None:
+    def __init__(self, text: str, *, commit_unknown: bool = False, sqlstate: str = "") -> None:
         super().__init__(text)
         self.commit_unknown = commit_unknown
+        self.sqlstate = sqlstate
 
 
 class LedgerRefused(LedgerError):
@@ -127,10 +135,12 @@ def transaction(connection: Connection) -> Iterator[Cursor]:
             yield cursor
         committing = True
         connection.commit()
-    except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
+    except _PASSING as error:
         _roll_back(connection)
         raise LedgerUnavailable(
-            f"PostgreSQL did not finish: {_first_line(error)}", commit_unknown=committing and error.pgcode is None
+            f"PostgreSQL did not finish: {_first_line(error)}",
+            commit_unknown=committing and error.pgcode is None,
+            sqlstate=error.pgcode or "",
         ) from error
     except psycopg2.Error as error:
         _roll_back(connection)

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum, unique
+from typing import Any
 
 from alpha.domain.errors import InvalidValue
 from alpha.domain.ids import AccountName, BotId
@@ -44,17 +46,22 @@ def load_controls(connection: Connection) -> dict[str, Control]:
     """Every control by scope (`platform`, `account:<name>`, `bot:<id>`)."""
     with transaction(connection) as cursor:
         cursor.execute("SELECT scope, entries_allowed, desired_state, by, why, at FROM trading.controls")
-        return {
-            scope: Control(
-                scope=scope,
-                entries_allowed=entries_allowed,
-                desired_state=DesiredState(desired_state),
-                by=by,
-                why=why,
-                at=at,
-            )
-            for scope, entries_allowed, desired_state, by, why, at in cursor.fetchall()
-        }
+        return {row[0]: _control(row) for row in cursor.fetchall()}
+
+
+def load_controls_version(connection: Connection) -> tuple[int, dict[str, Control]]:
+    """The same, with a number of the ledger's state that they were read in: whatever is read after something was
+    committed has a higher one. It counts the transactions that have ended, which no clock can set back."""
+    with transaction(connection) as cursor:
+        cursor.execute(
+            """
+            SELECT pg_snapshot_xmax(s)::text::bigint - (SELECT count(*) FROM pg_snapshot_xip(s)),
+                   scope, entries_allowed, desired_state, by, why, at
+            FROM trading.controls, pg_current_snapshot() AS s
+            """
+        )
+        rows = cursor.fetchall()
+    return max((row[0] for row in rows), default=0), {row[1]: _control(row[1:]) for row in rows}
 
 
 def set_control(
@@ -97,3 +104,15 @@ def set_control(
             detail={"entries_allowed": control.entries_allowed, "desired_state": control.desired_state},
         )
     return control
+
+
+def _control(row: Sequence[Any]) -> Control:
+    scope, entries_allowed, desired_state, by, why, at = row
+    return Control(
+        scope=scope,
+        entries_allowed=entries_allowed,
+        desired_state=DesiredState(desired_state),
+        by=by,
+        why=why,
+        at=at,
+    )

@@ -107,6 +107,37 @@ def proven_until(connection: Connection, account: AccountName) -> datetime | Non
     return proven_end(intervals(connection, account))
 
 
+def unproven_stretches(said: Sequence[Interval], until: datetime) -> list[tuple[datetime, datetime]]:
+    """What is neither proven nor out of reach between the first contact and `until`, oldest first: what has to be read.
+
+    The last one begins where everything settled ends, and is there even when that is `until` itself. Empty when nothing
+    was ever proven, or when `until` lies before the end of what is settled.
+    """
+    starts = [interval.start for interval in said if interval.kind is CoverageKind.PROVEN]
+    if not starts:
+        return []
+    edge = min(starts)
+    found = []
+    for start, end in _stretches(said, frozenset({CoverageKind.PROVEN, CoverageKind.UNREACHABLE})):
+        if edge < start:
+            found.append((edge, min(start, until)))
+        edge = max(edge, end)
+    if edge <= until:
+        found.append((edge, until))
+    return [(start, end) for start, end in found if start <= end]
+
+
+def is_doubted_after(connection: Connection, account: AccountName, number: int, start: datetime, end: datetime) -> bool:
+    """Whether somebody has doubted a part of the interval since the statement with this number was the last one."""
+    with transaction(connection) as cursor:
+        cursor.execute(
+            "SELECT FROM trading.coverage WHERE account = %s AND id > %s AND kind = 'unproven'"
+            " AND started_at <= %s AND ended_at >= %s LIMIT 1",
+            (account, number, end, start),
+        )
+        return cursor.fetchone() is not None
+
+
 def proven_intervals(said: Iterable[Interval]) -> list[tuple[datetime, datetime]]:
     """What is proven after all statements in their order, as sorted stretches that do not touch."""
     return _stretches(said, frozenset({CoverageKind.PROVEN}))

@@ -45,7 +45,8 @@ class HeardFill:
             require_aware(self.frame_at)
         if self.position_idx not in (0, 1, 2):
             raise InvalidValue(f"position index {self.position_idx} must be 0, 1 or 2")
-        object.__setattr__(self, "source", FillSource(self.source))
+        if type(self.source) is not FillSource:
+            object.__setattr__(self, "source", FillSource(self.source))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,43 +118,43 @@ RECORDED_COLUMNS = FILL_COLUMNS + RECORD_COLUMNS
 SELECT_RECORDED = ", ".join(RECORDED_COLUMNS)
 
 
-def row_of_recorded(recorded: RecordedFill) -> tuple[object, ...]:
-    """Values in the order of RECORDED_COLUMNS."""
-    fill = recorded.fill
-    return (
-        fill.account,
-        fill.category,
-        fill.symbol,
-        fill.exec_id,
-        fill.exec_time,
-        fill.seq,
-        fill.exec_type.value,
-        fill.side.value,
-        fill.price,
-        fill.quantity,
-        fill.notional,
-        fill.fee,
-        fill.fee_rate,
-        fill.fee_currency,
-        fill.is_maker,
-        fill.closed_quantity,
-        fill.leaves_quantity,
-        fill.order_id,
-        fill.order_link_id,
-        fill.order_type,
-        fill.create_type,
-        fill.stop_order_type,
-        fill.mark_price,
-        recorded.attribution.bot,
-        recorded.attribution.reason.value,
-        recorded.attribution.method.value,
-        recorded.position_idx,
-        recorded.bot_seq,
-        recorded.source.value,
-        recorded.frame_at,
-        recorded.received_at,
-        recorded.recorded_at,
-    )
+def row_of_recorded(recorded: RecordedFill) -> dict[str, object]:
+    """Values by the names in RECORDED_COLUMNS."""
+    fill, attribution = recorded.fill, recorded.attribution
+    return {
+        "account": fill.account,
+        "category": fill.category,
+        "symbol": fill.symbol,
+        "exec_id": fill.exec_id,
+        "exec_time": fill.exec_time,
+        "seq": fill.seq,
+        "exec_type": fill.exec_type,
+        "side": fill.side,
+        "price": fill.price,
+        "quantity": fill.quantity,
+        "notional": fill.notional,
+        "fee": fill.fee,
+        "fee_rate": fill.fee_rate,
+        "fee_currency": fill.fee_currency,
+        "is_maker": fill.is_maker,
+        "closed_quantity": fill.closed_quantity,
+        "leaves_quantity": fill.leaves_quantity,
+        "order_id": fill.order_id,
+        "order_link_id": fill.order_link_id,
+        "order_type": fill.order_type,
+        "create_type": fill.create_type,
+        "stop_order_type": fill.stop_order_type,
+        "mark_price": fill.mark_price,
+        "bot": attribution.bot,
+        "reason": attribution.reason,
+        "attribution": attribution.method,
+        "position_idx": recorded.position_idx,
+        "bot_seq": recorded.bot_seq,
+        "source": recorded.source,
+        "frame_at": recorded.frame_at,
+        "received_at": recorded.received_at,
+        "recorded_at": recorded.recorded_at,
+    }
 
 
 def fill_of_row(row: tuple[Any, ...]) -> Fill:

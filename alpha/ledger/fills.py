@@ -2,50 +2,29 @@
 
 from __future__ import annotations
 
-import io
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
-from decimal import Decimal
-from typing import Any
 
-from psycopg2.extras import execute_values
-
-from alpha.domain.fill import Fill
-from alpha.domain.ids import AccountName, BotId, ExecId, Symbol
+from alpha.domain.errors import AlphaError, DomainError
+from alpha.domain.ids import AccountName, BotId, Symbol
 from alpha.domain.trade import BookKey, Trade
 from alpha.domain.trade_book import TradeBook
-from alpha.ledger.books import load_books, refold, save_books, save_trades
-from alpha.ledger.connection import Connection, Cursor, Fenced, transaction
-from alpha.ledger.drift import DriftKind, Finding, insert_drift
-from alpha.ledger.fill_rows import (
-    FILL_COLUMNS,
-    RECORDED_COLUMNS,
-    FillSource,
-    HeardFill,
-    RecordedFill,
-    fill_of_row,
-    row_of_recorded,
-)
+from alpha.ledger.batch_rows import HeadAdvance, NumbersTaken, write_batch
+from alpha.ledger.books import HeldBook, refold
+from alpha.ledger.books_memory import BooksMemory
+from alpha.ledger.connection import Connection, Cursor, Fenced, LedgerRefused, LedgerUnavailable, transaction
+from alpha.ledger.drift import insert_drift
+from alpha.ledger.fill_rows import FillSource, HeardFill, RecordedFill
 from alpha.ledger.folding import ClosedTrade, fold_on
 from alpha.ledger.heads import lock_heads
-from alpha.ledger.partitions import MonthState, ensure_months, month_of
+from alpha.ledger.partitions import MonthState, ensure_months, months_of
+from alpha.ledger.repeats import Conflict, conflicts_among, distinct, lock_and_look
 
 __all__ = ["Conflict", "Fenced", "FillRecorder", "FillSource", "HeardFill", "RecordResult", "RecordedFill"]
 
-_Identity = tuple[AccountName, str, Symbol, ExecId]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Conflict:
-    """A second report of a recorded execution that says something else: field -> (recorded, reported)."""
-
-    account: AccountName
-    symbol: Symbol
-    exec_id: ExecId
-    bot: BotId | None
-    differences: Mapping[str, tuple[str, str]]
+_ATTEMPTS = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +34,7 @@ class RecordResult:
     `recorded` is in execution order (per bot: by bot_seq). `trades` are the round trips that were closed or, by a late
     fill, changed; `books` are the books that were touched, as they are now; `refolded` counts those among them that a
     fill came late for. Fills of `stranded_months` went to the default partition: somebody has to move them.
+    `left_out` are the accounts of which nothing was recorded, and why; only `record_by_account` leaves any out.
     """
 
     recorded: list[RecordedFill] = field(default_factory=list)
@@ -64,6 +44,7 @@ class RecordResult:
     books: dict[BookKey, TradeBook] = field(default_factory=dict)
     refolded: int = 0
     stranded_months: tuple[date, ...] = ()
+    left_out: Mapping[AccountName, AlphaError] = field(default_factory=dict)
 
     @property
     def unattributed(self) -> int:
@@ -75,13 +56,15 @@ class FillRecorder:
     """Records batches of fills, each fill exactly once, each batch in one transaction of a handful of statements.
 
     `epochs` is read at every batch: what this process was given by `heads.take_account`. Whoever writes fills holds the
-    lock on the account's head, so what is not there after the lock is new.
+    lock on the account's head, so what is not there after the lock is new. The books of the accounts stay in memory
+    from one batch to the next for as long as their heads show that nobody else has written.
     """
 
     def __init__(self, connection: Connection, epochs: Mapping[AccountName, int]) -> None:
         self._connection = connection
         self._epochs = epochs
         self._present_months: set[date] = set()
+        self._memory = BooksMemory()
 
     def record(self, batch: Sequence[HeardFill]) -> RecordResult:
         """Records what is new. All or nothing: on any error the ledger is as before.
@@ -91,214 +74,193 @@ class FillRecorder:
         """
         if not batch:
             return RecordResult()
-        distinct, repeats = _distinct(batch)
-        accounts = {heard.fill.account for heard in distinct.values()}
+        accounts = {heard.fill.account for heard in batch}
+        for _ in range(_ATTEMPTS):
+            try:
+                return self._record(batch, accounts)
+            except _NumbersMoved:
+                self._memory.forget(accounts)
+                if self._connection.transaction_depth:
+                    break  # what was written is undone only with the transaction around it
+            except UnicodeEncodeError as error:
+                raise LedgerRefused(f"a text of the batch is not one that PostgreSQL keeps: {error}") from error
+        raise LedgerUnavailable("other listeners keep numbering the same bots' fills; repeat the batch")
+
+    def record_by_account(self, batch: Sequence[HeardFill]) -> RecordResult:
+        """Like `record`, but an account that is fenced or whose fills are refused does not hold up the others: it is in
+        `left_out`. All or nothing per account.
+
+        Raises LedgerUnavailable (repeat the batch).
+        """
+        try:
+            return self.record(batch)
+        except Fenced as error:
+            rest = self.record_by_account([heard for heard in batch if heard.fill.account not in error.accounts])
+            return replace(rest, left_out={**rest.left_out, **dict.fromkeys(error.accounts, error)})
+        except (LedgerRefused, DomainError) as error:
+            by_account: defaultdict[AccountName, list[HeardFill]] = defaultdict(list)
+            for heard in batch:
+                by_account[heard.fill.account].append(heard)
+            if len(by_account) == 1:
+                return RecordResult(left_out=dict.fromkeys(by_account, error))
+            return _together([self.record_by_account(own) for own in by_account.values()])
+
+    def _record(self, batch: Sequence[HeardFill], accounts: set[AccountName]) -> RecordResult:
+        first, repeats = distinct(batch)
+        # Inside a transaction of somebody else's nothing is remembered: that one may yet be rolled back.
+        lasting = self._connection.transaction_depth == 0
         with transaction(self._connection) as cursor:
-            recorded_at = lock_heads(cursor, {account: self._epochs.get(account) for account in accounts})
-            months = self._ensure_months(cursor, distinct.values())
-            known = _known(cursor, distinct)
-            conflicts = _conflicts(distinct, known, repeats)
-            fresh = [heard for identity, heard in distinct.items() if identity not in known]
-            recorded = _number(cursor, fresh, recorded_at)
-            _insert(cursor, recorded)
-            books, trades, refolded = _fold(cursor, recorded)
-            _advance_heads(cursor, recorded, recorded_at)
-            insert_drift(cursor, [_finding(conflict) for conflict in conflicts])
+            held = {account: self._epochs.get(account) for account in accounts}
+            months = self._ensured_months(cursor, held, first.values())
+            heads, known = lock_and_look(cursor, held, list(first))
+            epochs = {account: epoch for account, epoch in held.items() if epoch is not None}
+            self._memory.check(heads, epochs)
+            conflicts = conflicts_among(first, known, repeats)
+            fresh = [heard for identity, heard in first.items() if identity not in known] if known else first.values()
+            recorded, numbers = self._numbered(cursor, fresh, heads.at)
+            folded = _Folded()
+            if recorded:
+                folded = self._folded(cursor, recorded)
+                if not write_batch(
+                    cursor,
+                    fills=recorded,
+                    epochs=epochs,
+                    books=[held.book for held in folded.books],
+                    trades=folded.closed,
+                    heads=_advances(recorded, heads.at),
+                    numbers=numbers,
+                ):
+                    raise _NumbersMoved
+            insert_drift(cursor, [conflict.finding() for conflict in conflicts])
+        if lasting:
+            self._memory.committed(
+                heads,
+                epochs,
+                fills=Counter(each.fill.account for each in recorded),
+                books=folded.books,
+                numbers={each.bot: each.last for each in numbers},
+            )
+        else:
+            self._memory.forget(accounts)
         self._present_months.update(month for month, state in months.items() if state is not MonthState.STRANDED)
         return RecordResult(
             recorded=recorded,
             duplicates=len(batch) - len(recorded) - len(conflicts),
             conflicts=conflicts,
-            trades=trades,
-            books=books,
-            refolded=refolded,
+            trades=folded.trades,
+            books={held.book.key: held.book for held in folded.books},
+            refolded=folded.refolded,
             stranded_months=tuple(month for month, state in months.items() if state is MonthState.STRANDED),
         )
 
-    def _ensure_months(self, cursor: Cursor, batch: Iterable[HeardFill]) -> dict[date, MonthState]:
-        missing = {month_of(heard.fill.exec_time) for heard in batch} - self._present_months
-        return ensure_months(cursor, missing) if missing else {}
+    def _ensured_months(
+        self, cursor: Cursor, held: Mapping[AccountName, int | None], batch: Iterable[HeardFill]
+    ) -> dict[date, MonthState]:
+        missing = months_of([heard.fill.exec_time for heard in batch]) - self._present_months
+        if not missing:
+            return {}
+        # The heads come first, here too: who makes a month waits for others who do, and must not hold them up in turn.
+        lock_heads(cursor, held)
+        return ensure_months(cursor, missing)
 
-
-def _identity(fill: Fill) -> _Identity:
-    return (fill.account, fill.category, fill.symbol, fill.exec_id)
-
-
-def _distinct(batch: Sequence[HeardFill]) -> tuple[dict[_Identity, HeardFill], list[HeardFill]]:
-    """The first report of each execution, in execution order, and the other reports."""
-    distinct: dict[_Identity, HeardFill] = {}
-    repeats = []
-    for heard in batch:
-        if distinct.setdefault(_identity(heard.fill), heard) is not heard:
-            repeats.append(heard)
-    ordered = sorted(distinct.items(), key=lambda item: item[1].fill.execution_order)
-    return dict(ordered), repeats
-
-
-def _known(cursor: Cursor, identities: Iterable[_Identity]) -> dict[_Identity, tuple[Fill, BotId | None]]:
-    """Which of the executions the ledger has, at whatever time, and whose they are there."""
-    # LATERAL with LIMIT is a probe of the unique index per id. A join would let the planner read whole partitions when
-    # it has no statistics of them yet.
-    cursor.execute(
-        f"""
-        SELECT {", ".join("f." + name for name in FILL_COLUMNS)}, f.bot
-        FROM unnest(%s::text[], %s::text[], %s::text[], %s::text[]) AS k (account, category, symbol, exec_id)
-        CROSS JOIN LATERAL (
-            SELECT * FROM trading.fills AS f
-            WHERE f.account = k.account AND f.category = k.category AND f.symbol = k.symbol AND f.exec_id = k.exec_id
-            LIMIT 1
-        ) AS f
-        """,
-        tuple(map(list, zip(*identities, strict=True))),
-    )
-    fills = ((fill_of_row(row), row[-1]) for row in cursor.fetchall())
-    return {_identity(fill): (fill, bot) for fill, bot in fills}
-
-
-def _conflicts(
-    distinct: Mapping[_Identity, HeardFill],
-    known: Mapping[_Identity, tuple[Fill, BotId | None]],
-    repeats: Sequence[HeardFill],
-) -> list[Conflict]:
-    reports = [heard for identity, heard in distinct.items() if identity in known]
-    conflicts = []
-    for heard in (*reports, *repeats):
-        identity = _identity(heard.fill)
-        first = distinct[identity]
-        fill, bot = known.get(identity, (first.fill, first.attribution.bot))
-        differences = fill.differences(heard.fill)
-        if differences:
-            conflicts.append(
-                Conflict(
-                    account=fill.account, symbol=fill.symbol, exec_id=fill.exec_id, bot=bot, differences=differences
+    def _numbered(
+        self, cursor: Cursor, fresh: Iterable[HeardFill], recorded_at: datetime
+    ) -> tuple[list[RecordedFill], list[NumbersTaken]]:
+        """Gives each bot's fills its next numbers. They are taken when `write_batch` finds them to be the next, in the
+        transaction that inserts the fills: a number taken is a number committed, and a number seen means all before it
+        are there."""
+        bots = {heard.attribution.bot for heard in fresh if heard.attribution.bot is not None}
+        before = self._memory.numbers(cursor, bots)
+        last = dict(before)
+        recorded = []
+        for heard in fresh:
+            bot, number = heard.attribution.bot, None
+            if bot is not None:
+                number = last[bot] = last[bot] + 1
+            recorded.append(
+                RecordedFill(
+                    fill=heard.fill,
+                    attribution=heard.attribution,
+                    position_idx=heard.position_idx,
+                    bot_seq=number,
+                    source=heard.source,
+                    frame_at=heard.frame_at,
+                    received_at=heard.received_at,
+                    recorded_at=recorded_at,
                 )
             )
-    return conflicts
+        return recorded, [NumbersTaken(bot=bot, before=before[bot], last=last[bot]) for bot in before]
+
+    def _folded(self, cursor: Cursor, recorded: Sequence[RecordedFill]) -> _Folded:
+        """Takes the fills, which are not in the ledger yet, into their books."""
+        by_book = _by_book(recorded)
+        folded = _Folded()
+        for key, held in self._memory.books(cursor, by_book).items():
+            counting = [each for each in by_book[key] if held.folds(each.fill)]
+            if not counting:
+                continue
+            fresh = [(each.fill, each.attribution.reason) for each in counting]
+            if held.book.is_late(fresh[0][0]):
+                again = refold(cursor, held, fresh)
+                book, closed = again.book, again.closed
+                folded.trades.extend(again.changed)
+                folded.refolded += 1
+            else:
+                book, closed = fold_on(held.book, fresh)
+                folded.trades.extend(each.trade for each in closed)
+            folded.closed.extend(closed)
+            folded.books.append(HeldBook(book=book, opening=held.opening))
+        return folded
 
 
-def _finding(conflict: Conflict) -> Finding:
-    return Finding(
-        kind=DriftKind.FILL_TIME if "exec_time" in conflict.differences else DriftKind.FILL_CONTENT,
-        account=conflict.account,
-        bot=conflict.bot,
-        symbol=conflict.symbol,
-        subject=conflict.exec_id,
-        detail={
-            name: {"recorded": recorded, "reported": reported}
-            for name, (recorded, reported) in conflict.differences.items()
-        },
-    )
+class _NumbersMoved(Exception):
+    """Somebody else has numbered fills of one of the bots since its last number was read."""
 
 
-def _number(cursor: Cursor, fresh: Sequence[HeardFill], recorded_at: datetime) -> list[RecordedFill]:
-    """Gives each bot's fills its next numbers. The rows of bot_heads stay locked until the commit, so that a number
-    taken is a number committed, and a number seen means all before it are there."""
-    counts = Counter(heard.attribution.bot for heard in fresh if heard.attribution.bot is not None)
-    following: dict[BotId, int] = {}
-    if counts:
-        heads = execute_values(
-            cursor,
-            "INSERT INTO trading.bot_heads AS h (bot, last_seq) VALUES %s"
-            " ON CONFLICT (bot) DO UPDATE SET last_seq = h.last_seq + excluded.last_seq RETURNING bot, last_seq",
-            sorted(counts.items()),
-            page_size=1000,
-            fetch=True,
-        )
-        following = {bot: last - counts[bot] + 1 for bot, last in heads}
-    recorded = []
-    for heard in fresh:
-        bot, number = heard.attribution.bot, None
-        if bot is not None:
-            number = following[bot]
-            following[bot] = number + 1
-        recorded.append(
-            RecordedFill(
-                fill=heard.fill,
-                attribution=heard.attribution,
-                position_idx=heard.position_idx,
-                bot_seq=number,
-                source=heard.source,
-                frame_at=heard.frame_at,
-                received_at=heard.received_at,
-                recorded_at=recorded_at,
-            )
-        )
-    return recorded
+@dataclass(slots=True)
+class _Folded:
+    """What folding made: books as they are now, round trips to store, and those of them that are new or changed."""
+
+    books: list[HeldBook] = field(default_factory=list)
+    closed: list[ClosedTrade] = field(default_factory=list)
+    trades: list[Trade] = field(default_factory=list)
+    refolded: int = 0
 
 
-def _insert(cursor: Cursor, recorded: Sequence[RecordedFill]) -> None:
-    if not recorded:
-        return
-    lines = io.StringIO()
+def _by_book(recorded: Sequence[RecordedFill]) -> dict[BookKey, list[RecordedFill]]:
+    """The fills of each book; fills that nobody owns belong to none."""
+    grouped: defaultdict[tuple[BotId, AccountName, Symbol, int], list[RecordedFill]] = defaultdict(list)
     for each in recorded:
-        lines.write("\t".join([_COPY_TEXT[type(value)](value) for value in row_of_recorded(each)]))
-        lines.write("\n")
-    lines.seek(0)
-    cursor.copy_expert(f"COPY trading.fills ({', '.join(RECORDED_COLUMNS)}) FROM STDIN", lines)
+        if each.attribution.bot is not None:
+            grouped[(each.attribution.bot, each.fill.account, each.fill.symbol, each.position_idx)].append(each)
+    return {
+        BookKey(bot=bot, account=account, symbol=symbol, position_idx=position_idx): fills
+        for (bot, account, symbol, position_idx), fills in grouped.items()
+    }
 
 
-def _copy_string(text: str) -> str:
-    if text.isprintable() and "\\" not in text:
-        return text
-    return text.replace("\\", r"\\").replace("\t", r"\t").replace("\n", r"\n").replace("\r", r"\r")
-
-
-# The text format of COPY (https://www.postgresql.org/docs/16/sql-copy.html), for the types of a row of fills.
-_COPY_TEXT: dict[type, Callable[[Any], str]] = {
-    str: _copy_string,
-    Decimal: str,
-    int: str,
-    bool: lambda value: "t" if value else "f",
-    datetime: datetime.isoformat,
-    type(None): lambda _: r"\N",
-}
-
-
-def _fold(cursor: Cursor, recorded: Sequence[RecordedFill]) -> tuple[dict[BookKey, TradeBook], list[Trade], int]:
-    """Takes the fills into their books and stores books and round trips."""
-    by_book: dict[BookKey, list[RecordedFill]] = defaultdict(list)
-    for each in recorded:
-        if (key := each.book_key) is not None:
-            by_book[key].append(each)
-    books: dict[BookKey, TradeBook] = {}
-    trades: list[Trade] = []
-    closed: list[ClosedTrade] = []
-    refolded = 0
-    for key, held in load_books(cursor, by_book).items():
-        counting = [each for each in by_book[key] if held.folds(each.fill)]
-        if not counting:
-            continue
-        if held.book.is_late(counting[0].fill):
-            books[key], changed = refold(cursor, held, counting[0].fill.execution_order)
-            trades.extend(changed)
-            refolded += 1
-        else:
-            books[key], new = fold_on(held.book, ((each.fill, each.attribution.reason) for each in counting))
-            closed.extend(new)
-    save_trades(cursor, closed)
-    save_books(cursor, books.values())
-    trades.extend(each.trade for each in closed)
-    return books, trades, refolded
-
-
-def _advance_heads(cursor: Cursor, recorded: Sequence[RecordedFill], recorded_at: datetime) -> None:
-    if not recorded:
-        return
+def _advances(recorded: Sequence[RecordedFill], recorded_at: datetime) -> list[HeadAdvance]:
     newest: dict[AccountName, datetime] = {}
     for each in recorded:
         account, time = each.fill.account, each.fill.exec_time
-        newest[account] = max(time, newest.get(account, time))
+        if account not in newest or time > newest[account]:
+            newest[account] = time
     counts = Counter(each.fill.account for each in recorded)
-    execute_values(
-        cursor,
-        """
-        UPDATE trading.account_head AS h
-        SET fills = h.fills + n.fills, last_exec_time = greatest(h.last_exec_time, n.exec_time),
-            last_recorded_at = n.recorded_at
-        FROM (VALUES %s) AS n (account, fills, exec_time, recorded_at)
-        WHERE h.account = n.account
-        """,
-        [(account, counts[account], newest[account], recorded_at) for account in sorted(counts)],
-        template="(%s, %s, %s::timestamptz, %s::timestamptz)",
-        page_size=1000,
+    return [
+        HeadAdvance(account=account, fills=counts[account], last_exec_time=newest[account], recorded_at=recorded_at)
+        for account in sorted(counts)
+    ]
+
+
+def _together(results: Sequence[RecordResult]) -> RecordResult:
+    """The results of several accounts, each recorded by itself, as one."""
+    return RecordResult(
+        recorded=[each for result in results for each in result.recorded],
+        duplicates=sum(result.duplicates for result in results),
+        conflicts=[each for result in results for each in result.conflicts],
+        trades=[each for result in results for each in result.trades],
+        books={key: book for result in results for key, book in result.books.items()},
+        refolded=sum(result.refolded for result in results),
+        stranded_months=tuple(sorted({month for result in results for month in result.stranded_months})),
+        left_out={account: error for result in results for account, error in result.left_out.items()},
     )

@@ -60,7 +60,8 @@ _COLUMNS = (
 
 
 def save_intent(connection: Connection, intent: OrderIntent) -> bool:
-    """Stores the intent before the order goes out. False when it is there already: the same decision, made again."""
+    """Stores the intent before the order goes out. False when it is there already: the same decision, made again. If it
+    was settled as refused meanwhile, since the exchange did not know it, it is open again."""
     with transaction(connection) as cursor:
         cursor.execute(
             f"INSERT INTO trading.order_intents ({_COLUMNS})"
@@ -80,7 +81,15 @@ def save_intent(connection: Connection, intent: OrderIntent) -> bool:
                 intent.decision_price,
             ),
         )
-        return cursor.rowcount == 1
+        if cursor.rowcount == 1:
+            return True
+        cursor.execute(
+            "UPDATE trading.order_intents"
+            " SET outcome = 'pending', code = NULL, text = '', updated_at = clock_timestamp()"
+            " WHERE order_link_id = %s AND outcome = 'refused'",
+            (intent.order_link_id,),
+        )
+        return False
 
 
 def set_intent_outcome(

@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 from psycopg2.extras import execute_values
 
 from alpha.domain.ids import AccountName
-from alpha.ledger.books import load_books, save_books
+from alpha.ledger.batch_rows import write_batch
+from alpha.ledger.books import load_books
 from alpha.ledger.connection import Connection, LedgerRefused, transaction
 from alpha.ledger.folding import OPENING, OpeningPosition
-from alpha.ledger.heads import lock_heads
+from alpha.ledger.heads import bump_books_versions, lock_heads
 
 __all__ = ["OPENING", "OpeningPosition", "adopt_positions"]
 
@@ -35,6 +36,8 @@ def adopt_positions(
         ]
         if len({opening.key for opening in new}) != len(new):
             raise LedgerRefused("two opening positions for one book")
+        if not new:
+            return []
         execute_values(
             cursor,
             "INSERT INTO trading.opening_positions"
@@ -53,5 +56,6 @@ def adopt_positions(
                 for opening in new
             ],
         )
-        save_books(cursor, [opening.book() for opening in new])
+        write_batch(cursor, books=[opening.book() for opening in new])
+        bump_books_versions(cursor, {opening.key.account for opening in new})
     return new

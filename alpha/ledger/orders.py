@@ -121,12 +121,15 @@ def filled_entries_with_stop(connection: Connection, bot: BotId, side: Side) -> 
 
 def _lock_orders(cursor: Cursor, keys: Iterable[_OrderKey]) -> dict[_OrderKey, tuple[Order, BotId | None]]:
     accounts, order_ids = zip(*sorted(keys), strict=True)
+    # LATERAL with LIMIT is a probe of the primary key per order. A join would let the planner read every order of the
+    # account while it has no statistics of the table.
     cursor.execute(
         f"""
         SELECT {", ".join("o." + name for name in _COLUMNS)}
-        FROM trading.orders AS o
-        JOIN unnest(%s::text[], %s::text[]) AS k (account, order_id) USING (account, order_id)
-        FOR UPDATE OF o
+        FROM unnest(%s::text[], %s::text[]) AS k (account, order_id)
+        CROSS JOIN LATERAL (
+            SELECT * FROM trading.orders AS o WHERE o.account = k.account AND o.order_id = k.order_id LIMIT 1 FOR UPDATE
+        ) AS o
         """,
         (list(accounts), list(order_ids)),
     )

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime
 from enum import StrEnum, unique
 
@@ -18,6 +18,12 @@ class MonthState(StrEnum):
 def month_of(time: datetime) -> date:
     """First day of the month, in UTC, whose partition holds a fill of this time."""
     return time.astimezone(UTC).date().replace(day=1)
+
+
+def months_of(times: Sequence[datetime]) -> set[date]:
+    """The months of times that are in order, of which nearly all batches have one."""
+    ends = {month_of(time) for time in (times[0], times[-1])}
+    return ends if len(ends) == 1 else {month_of(time) for time in times}
 
 
 def ensure_months(cursor: Cursor, months: Iterable[date]) -> dict[date, MonthState]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from alpha.domain.ids import AccountName, BotId, ExecId, Symbol
+from alpha.domain.ids import AccountName, BotId, ExecId, OrderId, Symbol
 from alpha.domain.position import ZERO
 from alpha.domain.trade_book import TradeBook
 from alpha.ledger.books import all_books, books_of_account
@@ -76,6 +76,21 @@ def exec_ids_at_any_time(
             (account, list(set(symbols)), list(exec_ids)),
         )
         return set(cursor.fetchall()) & set(wanted)
+
+
+def filled_by_order(
+    connection: Connection, account: AccountName, order_ids: Collection[OrderId], since: datetime
+) -> dict[OrderId, Decimal]:
+    """How much of each of these orders the ledger holds, in base units; orders without a fill are left out. `since`
+    (market clock) is when the first of them was created: no fill of theirs is older."""
+    with transaction(connection) as cursor:
+        cursor.execute(
+            "SELECT order_id, sum(quantity) FROM trading.fills"
+            " WHERE account = %s AND exec_time >= %s AND order_id = ANY(%s) AND exec_type <> 'Funding'"
+            " GROUP BY order_id",
+            (account, since, list(order_ids)),
+        )
+        return dict(cursor.fetchall())
 
 
 def open_books(connection: Connection, account: AccountName) -> list[TradeBook]:

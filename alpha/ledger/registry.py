@@ -106,3 +106,11 @@ def _refuse_reused_codes(cursor: Cursor, bots: Sequence[RegisteredBot]) -> None:
     for code, bot in cursor.fetchall():
         if wanted[code] != bot:
             raise LedgerRefused(f"code {code} belongs to {bot} for ever; give {wanted[code]} another code in bots.yaml")
+
+
+def bot_with_code(connection: Connection, code: str, account: AccountName) -> BotId | None:
+    """The bot that carries the code of an order link id, if it is one of the account's."""
+    with transaction(connection) as cursor:
+        cursor.execute("SELECT bot FROM trading.bots WHERE code = %s AND account = %s", (code, account))
+        row = cursor.fetchone()
+    return BotId(row[0]) if row else None

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Future
 from typing import Any
 
+from alpha.domain.ids import AccountName
 from alpha.domain.position import ZERO
 from alpha.ledger.connection import Connection
 from alpha.ledger.drift import DriftKind, Finding, add_drift, blocked_bots
@@ -22,8 +24,11 @@ class AtOnce:
         self._connection = connection
         self.alerts: list[str] = []
 
-    def run(self, work: Any) -> None:
-        work(self._connection)
+    def run(self, work: Any, *, account: AccountName) -> Future[Any]:
+        assert account == MAIN
+        done: Future[Any] = Future()
+        done.set_result(work(self._connection))
+        return done
 
     def alert(self, kind: str, *_: object, **__: object) -> None:
         self.alerts.append(kind)

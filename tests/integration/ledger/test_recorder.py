@@ -26,7 +26,7 @@ from alpha.ledger.connection import Connection, LedgerRefused, LedgerUnavailable
 from alpha.ledger.drift import DriftKind, blocked_bots, open_drift, resolve_drift
 from alpha.ledger.fills import Fenced, FillRecorder, FillSource, HeardFill
 from alpha.ledger.folding import fold_on
-from alpha.ledger.heads import account_heads, renew_account, take_account
+from alpha.ledger.heads import account_heads, renew_leases, take_account
 from alpha.ledger.opening_positions import OpeningPosition, adopt_positions
 from alpha.ledger.reading import bot_head, bot_heads, bot_summaries, fills_after, fills_between, ledger_counts
 from tests.integration.ledger.heard import BOOK, BOT, MAIN, heard
@@ -163,11 +163,10 @@ def test_a_fenced_recorder_writes_nothing(recorder: FillRecorder, writer: Connec
         with pytest.raises(Fenced, match="another listener holds main") as fenced:
             recorder.record([heard(second)])
         assert fenced.value.accounts == (MAIN,)
-        with pytest.raises(Fenced):
-            renew_account(writer, MAIN, epoch - 1)
+        assert renew_leases(writer, {MAIN: epoch - 1}) == {MAIN}
         assert numbers(writer) == [1]
         # and the new one goes on where it ended
-        renew_account(standby, MAIN, epoch)
+        assert not renew_leases(standby, {MAIN: epoch})
         assert FillRecorder(standby, {MAIN: epoch}).record([heard(second)]).recorded[0].bot_seq == 2
     assert account_heads(writer)[MAIN].holder == "standby"
 
@@ -218,16 +217,48 @@ def test_a_lost_connection_leaves_nothing_and_the_batch_can_be_repeated(
         assert [each.bot_seq for each in FillRecorder(again, epochs).record(batch).recorded] == [1, 2]
 
 
-def test_text_that_copy_would_take_for_its_own_comes_back_as_it_was(recorder: FillRecorder, writer: Connection) -> None:
-    odd = replace(a_fill(Side.BUY, "1", at="100"), order_link_id="tab\tback\\slash\nline\\N", create_type="ünï")
-    recorder.record([heard(odd)])
-    assert fills_after(writer, BOT, 0)[0].fill == odd
+# Few fills are written in another way than many.
+FEW_AND_MANY = pytest.mark.parametrize("others", [0, 20])
 
 
-def test_numbers_keep_every_digit(recorder: FillRecorder, writer: Connection) -> None:
+@FEW_AND_MANY
+def test_odd_text_comes_back_as_it_was(recorder: FillRecorder, writer: Connection, others: int) -> None:
+    odd = replace(
+        a_fill(Side.BUY, "1", at="100", exec_id='"{odd\\",}'),
+        order_link_id="tab\tback\\slash\nline\\N",
+        create_type="ünï",
+    )
+    batch = [heard(odd), *(heard(a_fill(Side.BUY, "1", at="100", n=n)) for n in range(1, others + 1))]
+    recorder.record(batch)
+    assert [each.fill for each in fills_after(writer, BOT, 0)] == [each.fill for each in batch]
+    # and is known again
+    assert (recorder.record(batch).duplicates, recorder.record(batch).conflicts) == (others + 1, [])
+
+
+@FEW_AND_MANY
+@pytest.mark.parametrize("text", ["nul\0", "half\ud800"])
+def test_text_that_postgresql_does_not_keep_is_refused(recorder: FillRecorder, text: str, others: int) -> None:
+    batch = [heard(a_fill(Side.BUY, "1", at="100", n=n)) for n in range(1, others + 1)]
+    fill = a_fill(Side.BUY, "1", at="100")
+    for bad in (replace(fill, order_type=text), replace(fill, exec_id=ExecId(text))):
+        with pytest.raises(LedgerRefused):
+            recorder.record([heard(bad), *batch])
+    assert len(recorder.record(batch).recorded) == others
+
+
+@FEW_AND_MANY
+def test_numbers_keep_every_digit(recorder: FillRecorder, writer: Connection, others: int) -> None:
     tiny = a_fill(Side.BUY, "0.00000000000000000001", at="123456789012345678.123456789", fee="-1E-18")
-    recorder.record([heard(tiny)])
+    recorder.record([heard(tiny), *(heard(a_fill(Side.BUY, "1", at="100", n=n)) for n in range(1, others + 1))])
     assert fills_after(writer, BOT, 0)[0].fill == tiny
+
+
+@pytest.mark.parametrize("trips", [1, 30])
+def test_round_trips_are_stored_as_they_are_told(recorder: FillRecorder, writer: Connection, trips: int) -> None:
+    result = recorder.record([heard(fill) for n in range(trips) for fill in round_trip(2 * n)])
+    assert len(result.trades) == trips
+    assert trades_of_bot(writer, BOT) == result.trades[::-1]
+    assert all(each.is_equal for each in rebuild_books(writer, MAIN))
 
 
 # Months

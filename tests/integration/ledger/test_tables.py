@@ -162,6 +162,23 @@ def test_an_intent_is_settled_once(login: Login) -> None:
     assert unsettled_intents(bot, BOT) == []
 
 
+def test_an_intent_that_is_sent_after_all_is_open_again(login: Login) -> None:
+    bot = login("bot")
+    save_intent(bot, AN_INTENT)
+    # given a bot that died before it sent, and whose next life found that the exchange does not know the order
+    set_intent_outcome(bot, AN_INTENT.order_link_id, IntentOutcome.REFUSED, text="the exchange does not know it")
+    # when it decides the same again
+    assert not save_intent(bot, AN_INTENT)
+    # then what comes of it is noted
+    assert [each.intent for each in unsettled_intents(bot, BOT)] == [AN_INTENT]
+    set_intent_outcome(bot, AN_INTENT.order_link_id, IntentOutcome.ACCEPTED, order_id=OrderId("o-1"))
+    # and an order that was accepted is not opened again
+    assert not save_intent(bot, AN_INTENT)
+    stored = load_intent(bot, AN_INTENT.order_link_id)
+    assert stored is not None
+    assert (stored.outcome, stored.text) == (IntentOutcome.ACCEPTED, "")
+
+
 def test_a_lease_has_one_holder_until_it_ends(login: Login) -> None:
     bot = login("bot")
     assert take_lease(bot, "bot:a", "first", 30)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alpha.ledger.coverage import CoverageKind, Interval, proven_end, proven_intervals
+from alpha.ledger.coverage import CoverageKind, Interval, proven_end, proven_intervals, unproven_stretches
 
 PROVEN, UNPROVEN, UNREACHABLE, HEARD = (
     CoverageKind.PROVEN,
@@ -68,6 +68,17 @@ def test_recovery_steps_over_what_the_exchange_keeps_no_more() -> None:
     assert proven_intervals(statements) == [(at(0), at(10)), (at(50), at(60))]
 
 
+def test_what_has_to_be_read_is_what_lies_between_and_after_the_proven_stretches() -> None:
+    assert unproven_stretches([], at(60)) == []
+    assert unproven_stretches(said((PROVEN, 0, 10)), at(60)) == [(at(10), at(60))]
+    assert unproven_stretches(said((PROVEN, 0, 60)), at(60)) == [(at(60), at(60))]
+    doubted = said((PROVEN, 0, 50), (UNPROVEN, 10, 12), (UNPROVEN, 30, 31))
+    assert unproven_stretches(doubted, at(60)) == [(at(10), at(12)), (at(30), at(31)), (at(50), at(60))]
+    beyond = said((PROVEN, 0, 10), (UNREACHABLE, 10, 50))
+    assert unproven_stretches(beyond, at(60)) == [(at(50), at(60))]
+    assert unproven_stretches(said((PROVEN, 5, 30), (UNPROVEN, 0, 40)), at(60)) == [(at(5), at(60))]
+
+
 minutes = st.integers(min_value=0, max_value=30)
 statements = st.lists(
     st.tuples(st.sampled_from([PROVEN, UNPROVEN]), minutes, minutes).map(
@@ -88,3 +99,19 @@ def test_a_moment_is_proven_when_the_last_word_about_it_says_so(
         words = [kind for kind, start, end in given_statements if start <= minute and end > minute]
         expected = bool(words) and words[-1] is PROVEN
         assert any(start <= moment <= end for start, end in stretches) == expected
+
+
+@given(statements)
+def test_from_the_first_contact_on_everything_is_either_proven_or_to_be_read(
+    given_statements: list[tuple[CoverageKind, int, int]],
+) -> None:
+    everything = said(*given_statements)
+    first = min((each.start for each in everything if each.kind is PROVEN), default=None)
+    to_read = unproven_stretches(everything, at(30))
+    assert (first is None) == (to_read == [])
+    for minute in range(30):
+        moment = at(minute) + timedelta(seconds=30)
+        if first is None or moment < first:
+            continue
+        proven = any(start <= moment <= end for start, end in proven_intervals(everything))
+        assert proven != any(start <= moment <= end for start, end in to_read)

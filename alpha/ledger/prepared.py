@@ -1,0 +1,55 @@
+"""Statements that PostgreSQL reads and plans once per connection instead of at every execution.
+
+For direct connections only: PgBouncer in transaction mode gives every transaction another session.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Iterable, Sequence
+
+from psycopg2 import extensions
+
+from alpha.ledger.connection import Cursor, LedgerRefused
+
+
+class PreparedStatement:
+    """A statement under a name of its own, prepared on a connection the first time it is executed there.
+
+    `text` is what follows the name in PREPARE: `(text[]) AS SELECT ...`. A prepared statement belongs to the session
+    and stays when the transaction that made it is rolled back.
+    """
+
+    def __init__(self, name: str, text: str) -> None:
+        self._prepare = f"PREPARE {name} {text}"
+        self._execute = f"EXECUTE {name}"
+        self._held_by: weakref.WeakSet[extensions.connection] = weakref.WeakSet()
+
+    def execute(self, cursor: Cursor, parameters: Sequence[object]) -> None:
+        cursor.execute(self.call(cursor, len(parameters)), parameters)
+
+    def call(self, cursor: Cursor, parameters: int) -> str:
+        """What executes it, with places for that many parameters."""
+        connection = cursor.connection
+        if connection not in self._held_by:
+            cursor.execute(self._prepare)
+            self._held_by.add(connection)
+        return f"{self._execute} ({', '.join(['%s'] * parameters)})"
+
+
+def execute_in_turn(cursor: Cursor, *calls: tuple[PreparedStatement, Sequence[object]]) -> None:
+    """Executes statements one after the other in one round trip; the rows are those of the last. Each sees what was
+    committed before it began, so the second sees what was committed while the first waited for a lock."""
+    text = "; ".join([statement.call(cursor, len(parameters)) for statement, parameters in calls])
+    cursor.execute(text, [parameter for _, parameters in calls for parameter in parameters])
+
+
+def text_array(elements: Iterable[str]) -> str:
+    """The literal of a text[]: one parameter, however many elements. Raises LedgerRefused for what is no text there."""
+    texts = list(elements)
+    joined = '","'.join(texts)
+    if "\0" in joined:
+        raise LedgerRefused("PostgreSQL keeps no NUL character in a text")
+    if "\\" in joined or joined.count('"') != 2 * (len(texts) - 1):
+        joined = '","'.join(text.replace("\\", "\\\\").replace('"', '\\"') for text in texts)
+    return f'{{"{joined}"}}' if texts else "{}"

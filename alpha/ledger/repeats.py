@@ -1,0 +1,148 @@
+"""Executions that are told again, by the stream, by REST or by both: the same is nothing, other content is drift."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from alpha.domain.fill import Fill
+from alpha.domain.ids import AccountName, BotId, ExecId, Symbol
+from alpha.ledger.connection import Cursor
+from alpha.ledger.drift import DriftKind, Finding
+from alpha.ledger.fill_rows import FILL_COLUMNS, HeardFill, fill_of_row
+from alpha.ledger.heads import LOCK_HEADS, LockedHeads, locked_heads
+from alpha.ledger.prepared import PreparedStatement, execute_in_turn, text_array
+
+Identity = tuple[AccountName, str, Symbol, ExecId]
+"""Account, category, symbol and execution id: what an execution is told by. Its time is not part of it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conflict:
+    """A second report of a recorded execution that says something else: field -> (recorded, reported)."""
+
+    account: AccountName
+    symbol: Symbol
+    exec_id: ExecId
+    bot: BotId | None
+    differences: Mapping[str, tuple[str, str]]
+
+    def finding(self) -> Finding:
+        return Finding(
+            kind=DriftKind.FILL_TIME if "exec_time" in self.differences else DriftKind.FILL_CONTENT,
+            account=self.account,
+            bot=self.bot,
+            symbol=self.symbol,
+            subject=self.exec_id,
+            detail={
+                name: {"recorded": recorded, "reported": reported}
+                for name, (recorded, reported) in self.differences.items()
+            },
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """An execution that the ledger has, and whose it is there."""
+
+    fill: Fill
+    bot: BotId | None
+
+
+def distinct(batch: Sequence[HeardFill]) -> tuple[dict[Identity, HeardFill], list[HeardFill]]:
+    """The first report of each execution, in execution order, and the other reports."""
+    first: dict[Identity, HeardFill] = {}
+    repeats = []
+    for heard in batch:
+        if first.setdefault(_identity(heard.fill), heard) is not heard:
+            repeats.append(heard)
+    return dict(sorted(first.items(), key=lambda item: item[1].fill.execution_order)), repeats
+
+
+# One row per account with its head, and on each the numbers (from 1) of the executions given that the ledger has.
+# LATERAL with LIMIT is a probe of the unique index per id; a join would let the planner read whole partitions when it
+# has no statistics of them yet. Behind a sub-select it does not see how many ids there are: one plan then serves all
+# batches, where it would otherwise plan small ones anew each time, which takes longer than the probes.
+_LOOK = PreparedStatement(
+    "look",
+    """
+    (text[], text[], text[], text[], text[]) AS
+    SELECT h.account, h.epoch, h.books_version, h.fills, clock_timestamp(), (
+        SELECT array_agg(k.number)
+        FROM unnest((SELECT $2), (SELECT $3), (SELECT $4), (SELECT $5))
+            WITH ORDINALITY AS k (account, category, symbol, exec_id, number)
+        CROSS JOIN LATERAL (
+            SELECT FROM trading.fills AS f
+            WHERE f.exec_id = k.exec_id AND f.symbol = k.symbol AND f.account = k.account AND f.category = k.category
+            LIMIT 1
+        ) AS f
+    )
+    FROM trading.account_head AS h
+    WHERE h.account = ANY ($1)
+    """,
+)
+_KNOWN = PreparedStatement(
+    "known_fills",
+    f"""
+    (text[], text[], text[], text[]) AS
+    SELECT {", ".join("f." + name for name in FILL_COLUMNS)}, f.bot
+    FROM unnest((SELECT $1), (SELECT $2), (SELECT $3), (SELECT $4)) AS k (account, category, symbol, exec_id)
+    CROSS JOIN LATERAL (
+        SELECT * FROM trading.fills AS f
+        WHERE f.exec_id = k.exec_id AND f.symbol = k.symbol AND f.account = k.account AND f.category = k.category
+        LIMIT 1
+    ) AS f
+    """,
+)
+
+
+def lock_and_look(
+    cursor: Cursor, epochs: Mapping[AccountName, int | None], identities: Sequence[Identity]
+) -> tuple[LockedHeads, dict[Identity, Known]]:
+    """Locks the heads of the accounts and answers which of the executions the ledger has then, at whatever time.
+
+    Raises Fenced as `lock_heads` does.
+    """
+    accounts = text_array(sorted(epochs))
+    columns = [text_array(column) for column in zip(*identities, strict=True)]
+    execute_in_turn(cursor, (LOCK_HEADS, (accounts,)), (_LOOK, (accounts, *columns)))
+    rows = cursor.fetchall()
+    heads = locked_heads([row[:5] for row in rows], epochs)
+    numbers = rows[0][5]
+    return heads, _known_fills(cursor, [identities[number - 1] for number in numbers]) if numbers else {}
+
+
+def _known_fills(cursor: Cursor, identities: Iterable[Identity]) -> dict[Identity, Known]:
+    _KNOWN.execute(cursor, [text_array(column) for column in zip(*identities, strict=True)])
+    known = [Known(fill_of_row(row), row[-1]) for row in cursor.fetchall()]
+    return {_identity(each.fill): each for each in known}
+
+
+def conflicts_among(
+    first: Mapping[Identity, HeardFill], known: Mapping[Identity, Known], repeats: Sequence[HeardFill]
+) -> list[Conflict]:
+    """The reports that say something else than the ledger does, or than the batch's own first report."""
+    if not known and not repeats:
+        return []
+    reports = [first[identity] for identity in first if identity in known]
+    found = []
+    for heard in (*reports, *repeats):
+        identity = _identity(heard.fill)
+        recorded = known.get(identity) or Known(first[identity].fill, first[identity].attribution.bot)
+        differences = recorded.fill.differences(heard.fill)
+        if differences:
+            fill = recorded.fill
+            found.append(
+                Conflict(
+                    account=fill.account,
+                    symbol=fill.symbol,
+                    exec_id=fill.exec_id,
+                    bot=recorded.bot,
+                    differences=differences,
+                )
+            )
+    return found
+
+
+def _identity(fill: Fill) -> Identity:
+    return (fill.account, fill.category, fill.symbol, fill.exec_id)
