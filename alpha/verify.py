@@ -25,6 +25,7 @@ from alpha.domain.clock import from_ms, to_ms
 from alpha.domain.fill import AttributionMethod, Fill
 from alpha.domain.ids import AccountName, ExecId, Symbol
 from alpha.domain.position import ZERO
+from alpha.exchange.budget import LocalBudget
 from alpha.exchange.errors import ExchangeError, ExchangeUnknown, ExchangeUnreachable
 from alpha.exchange.executions import MAX_WINDOW, MILLISECOND, walk_executions
 from alpha.exchange.parse import LINEAR
@@ -273,9 +274,13 @@ def run_verify(
     chosen = [registry.account(account)] if account is not None else list(registry.accounts.values())
     reports: list[VerifyReport] = []
     failed: dict[AccountName, ExchangeError] = {}
+    # Needs no Redis: it keeps to its share of the limits by itself.
+    budget = LocalBudget()
     with closing(connect(settings.dsn(), "alpha-verify", statement_timeout_s=60)) as ledger:
         for config in chosen:
-            client = ExchangeClient(config.name, endpoints(config, settings), credentials(config, environ))
+            client = ExchangeClient(
+                config.name, endpoints(config, settings), credentials(config, environ), budget=budget
+            )
             traded = {symbol for bot in registry.bots_on(config.name) for symbol in bot.symbols}
             with closing(client):
                 try:

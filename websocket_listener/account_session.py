@@ -15,9 +15,10 @@ import structlog
 
 from alpha.config.registry import AccountConfig
 from alpha.domain.ids import AccountName
+from alpha.exchange.account_state import WalletBalance
 from alpha.exchange.endpoints import Endpoints
 from alpha.exchange.errors import UnknownMessage
-from alpha.exchange.parse import parse_private
+from alpha.exchange.parse import PrivateMessage, parse_private
 from alpha.exchange.signing import KeyPair
 from alpha.exchange.stream import Frame, StreamClient, StreamState
 from alpha.ledger.fill_rows import FillSource
@@ -26,9 +27,11 @@ from alpha.live.wire import now
 from alpha.service.alerts import AlertWriter
 from websocket_listener import live_state
 from websocket_listener.attribution import AccountOwners
+from websocket_listener.heard_executions import HeardExecutions
 from websocket_listener.held_fills import HeldFills
 from websocket_listener.known_fills import KnownFills
 from websocket_listener.live_state import LiveState
+from websocket_listener.standby_memory import StandbyMemory
 from websocket_listener.timing import RecoveryTiming
 from websocket_listener.write_queue import Heard
 from websocket_listener.writer import Writer
@@ -37,23 +40,32 @@ log = structlog.get_logger()
 
 TOPICS = ("execution", "order", "position", "wallet")
 _FOR_EVER_S = 1e9
-_WATCH_EVERY_S = 0.25
 _NOT_LIVE_TOLD_S = 30.0
 
 
 @unique
 class AccountState(StrEnum):
-    """Where an account stands. Bots may open risk while it is `LIVE` only."""
+    """Where an account stands. Bots may open risk while it is `LIVE` only. `STANDBY` is as well as `LIVE`: another
+    process records the account, and this one hears it too."""
 
     STARTING = "starting"
     CONNECTING = "connecting"
     AUTHENTICATED = "authenticated"
     RECOVERING = "recovering"
     LIVE = "live"
+    STANDBY = "standby"
     STALE = "stale"
     CLOSED = "closed"
-    FENCED = "fenced"
     REFUSED = "refused"
+
+
+@unique
+class Role(StrEnum):
+    """What this process is to an account: its only writer, one that is ready to follow, or not known yet."""
+
+    UNDECIDED = "undecided"
+    STANDBY = "standby"
+    LEADER = "leader"
 
 
 _OF_STREAM = {
@@ -63,7 +75,8 @@ _OF_STREAM = {
     StreamState.STALE: AccountState.STALE,
     StreamState.CLOSED: AccountState.CLOSED,
 }
-FINAL = frozenset({AccountState.FENCED, AccountState.REFUSED})
+FINAL = frozenset({AccountState.REFUSED})
+WELL = frozenset({AccountState.LIVE, AccountState.STANDBY})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,30 +97,50 @@ KeepRaw = Callable[[AccountName, str, UnknownMessage], None]
 class AccountSession:
     """The stream of one account. Frames come on the event loop and are only sorted and queued there.
 
-    A connection counts as live when its generation has been recovered: `recovering(generation)` and `is_live` belong
-    to the recovery thread, the rest to the event loop.
+    Until this process has taken the account, what is heard is remembered for a while. `took` and `stand_by` are told
+    by whoever learns who holds it, `lead` and `live` belong to the recovery thread, the rest to the event loop.
     """
 
     def __init__(
-        self, config: SessionConfig, writer: Writer, live: LiveState, keep_raw: KeepRaw, alerts: AlertWriter
+        self,
+        config: SessionConfig,
+        writer: Writer,
+        live: LiveState,
+        keep_raw: KeepRaw,
+        alerts: AlertWriter,
+        *,
+        on_ready: Callable[[], None] = lambda: None,
     ) -> None:
         self.config = config
         self.name = config.account.name
         self._writer, self._live, self._keep_raw, self._alerts = writer, live, keep_raw, alerts
+        self._on_ready = on_ready
         self._lock = threading.Lock()
         self._state = AccountState.STARTING
         self.since = now()
+        self.role = Role.UNDECIDED
         self.generation = 0
-        """Counts subscribed connections; what was recovered for an earlier one says nothing about this one."""
+        """Counts subscribed connections and changes of the holder; what was recovered for an earlier one says nothing
+        about this one."""
+        self.connections = 0
         self.connected = threading.Event()
-        self.prepared = asyncio.Event()
-        """The account is taken and its books are loaded: the stream may be opened."""
+        self.taken = threading.Event()
+        """This process holds the account, under `taken_epoch`."""
+        self.taken_epoch = 0
+        self.news = threading.Event()
+        """The generation has changed since somebody last looked."""
+        self.identified = asyncio.Event()
+        """It is known whose the key is: the stream may be opened."""
         self._stop = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._stream: StreamClient | None = None
+        self._memory = StandbyMemory()
         self.held = HeldFills()
         self.known_fills = KnownFills()
+        self.heard_executions = HeardExecutions()
         self.uid: int | None = None
         self.epoch = 0
+        """The epoch that is written under; 0 while another process records the account."""
         self.last_frame_at: datetime | None = None
         self.proven_until: datetime | None = None
         self.trouble = ""
@@ -121,35 +154,105 @@ class AccountSession:
         return self._state
 
     async def run(self) -> None:
-        """Keeps the stream up until `stop`, once the account is prepared."""
+        """Keeps the stream up until `stop`, once the account is identified."""
         self._loop = asyncio.get_running_loop()
-        preparing = asyncio.create_task(self.prepared.wait())
+        identifying = asyncio.create_task(self.identified.wait())
         stopping = asyncio.create_task(self._stop.wait())
-        await asyncio.wait({preparing, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        preparing.cancel()
+        await asyncio.wait({identifying, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        identifying.cancel()
         if not self._stop.is_set():
-            client = StreamClient(
+            self._stream = client = StreamClient(
                 self.config.endpoints.private_url,
                 TOPICS,
                 self.config.credentials,
                 on_frame=self.on_frame,
                 on_state=self.on_state,
-                on_garbage=lambda error: self._keep_raw(self.name, "", error),
+                on_garbage=lambda error: self._unreadable("", error),
             )
-            watching = asyncio.create_task(self._watch())
             await client.run(self._stop)
-            watching.cancel()
         stopping.cancel()
+
+    def replace_stream(self, why: str) -> None:
+        """Cut the connection off and make another. From any thread."""
+        if self._stream is not None and self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._stream.replace, why)
 
     def stop(self) -> None:
         """Close the stream. From any thread."""
         if self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._stop.set)
 
-    def prepare_done(self) -> None:
+    def open(self) -> None:
         """From the recovery thread: the stream may be opened."""
         if self._loop is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self.prepared.set)
+            self._loop.call_soon_threadsafe(self.identified.set)
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether this process could go on with the account."""
+        return self.connected.is_set() and self._state not in FINAL
+
+    def took(self, epoch: int) -> None:
+        """This process holds the account from now on; the recovery thread takes it from here."""
+        with self._lock:
+            self.generation += 1
+            self.news.set()
+            self.taken_epoch = epoch
+            self.taken.set()
+
+    def held_elsewhere(self, holder: str) -> None:
+        """Another process holds the account."""
+        with self._lock:
+            if self.role is Role.UNDECIDED:
+                self.role = Role.STANDBY
+                if self.connected.is_set():
+                    self._change(AccountState.STANDBY, f"{holder} records the account")
+
+    def lead(self, epoch: int, proven_until: datetime | None) -> bool:
+        """From the recovery thread: the books are loaded. What was heard as a standby goes the way of everything else:
+        fills wait for the gap before them, the rest goes to the live state. False when the account is lost already."""
+        with self._lock:
+            if not epoch or epoch != self.taken_epoch:
+                return False
+            self.proven_until, self.adopting = proven_until, proven_until is None
+            self.known_fills.forget_all()
+            remembered = self._memory.recall()
+            self._hold()
+            # What was heard before the first contact is in the position that is about to be adopted.
+            if not self.adopting:
+                self.heard_executions.note(heard.fill for heard in remembered.fills)
+                self.held.offer(remembered.fills)
+                self._live.put(
+                    live_state.Heard(
+                        account=self.name,
+                        orders=remembered.orders,
+                        positions=remembered.positions,
+                        wallet=remembered.wallet,
+                    )
+                )
+            # Last: from now on frames go past the memory.
+            self.role, self.epoch = Role.LEADER, epoch
+            if self.connected.is_set():
+                self._change(AccountState.RECOVERING, "")
+            return True
+
+    def stand_by(self, why: str) -> bool:
+        """Another process records the account, or may. What waits here is let go: whoever holds it next recovers it.
+        Answers whether the account was ours until now."""
+        with self._lock:
+            was_ours = self.taken.is_set()
+            self.taken.clear()
+            self.generation += 1
+            self.news.set()
+            self.taken_epoch = self.epoch = 0
+            self.role = Role.UNDECIDED
+            self.adopting = False
+            let_go = len(self.held.release())
+            if self.connected.is_set():
+                self._change(AccountState.RECOVERING, why)
+        if was_ours:
+            log.warning("account_given_up", account=self.name, reason=why, held_fills=let_go)
+        return was_ours
 
     def on_frame(self, frame: Frame) -> None:
         received_at = now()
@@ -158,37 +261,41 @@ class AccountSession:
         try:
             message = parse_private(frame, self.name)
         except UnknownMessage as error:
-            self._keep_raw(self.name, topic, error)
+            self._unreadable(topic, error)
             return
         for unreadable in message.unreadable:
-            self._keep_raw(self.name, topic, unreadable)
-        if message.fills:
-            heard = [
-                Heard(fill=fill, source=FillSource.STREAM, received_at=received_at, frame_at=message.created_at)
-                for fill in message.fills
-            ]
-            if not self.held.offer(heard) and not self.adopting:
-                self._writer.record(heard, droppable=True)
-        if message.orders or message.positions or message.wallets:
+            self._unreadable(topic, unreadable)
+        heard = [
+            Heard(fill=fill, source=FillSource.STREAM, received_at=received_at, frame_at=message.created_at)
+            for fill in message.fills
+        ]
+        wallet = message.wallets[-1] if message.wallets else None
+        if not self.epoch and self._remember(heard, message, wallet):
+            return
+        self.heard_executions.note(message.fills)
+        if heard and not self.held.offer(heard) and not self.adopting:
+            self._writer.record(heard, droppable=True)
+        if message.orders or message.positions or wallet is not None:
             self._live.put(
-                live_state.Heard(
-                    account=self.name,
-                    orders=message.orders,
-                    positions=message.positions,
-                    wallet=message.wallets[-1] if message.wallets else None,
-                )
+                live_state.Heard(account=self.name, orders=message.orders, positions=message.positions, wallet=wallet)
             )
 
     def on_state(self, state: StreamState, reason: str) -> None:
-        if state is StreamState.SUBSCRIBED:
-            with self._lock:
-                self.generation += 1
-            # Before anything else: what comes from now on waits for the gap before it.
-            self.held.hold(_FOR_EVER_S if self.adopting else self.config.timing.hold_s)
-            self.connected.set()
-        else:
+        if state is not StreamState.SUBSCRIBED:
             self.connected.clear()
-        self.change(_OF_STREAM[state], reason)
+            self.heard_executions.broke_off()
+            self.change(_OF_STREAM[state], reason)
+            return
+        with self._lock:
+            self.generation += 1
+            self.news.set()
+            self.connections += 1
+            if self.epoch:
+                # Before anything else: what comes from now on waits for the gap before it.
+                self._hold()
+            self.connected.set()
+            self._change(AccountState.STANDBY if self.role is Role.STANDBY else AccountState.RECOVERING, reason)
+        self._on_ready()
 
     def change(self, state: AccountState, reason: str = "") -> None:
         with self._lock:
@@ -206,7 +313,7 @@ class AccountSession:
     def live(self, generation: int) -> bool:
         """The connection of this generation has been recovered. False when it is not the current one any more."""
         with self._lock:
-            if not self.connected.is_set() or generation != self.generation or self._state in FINAL:
+            if not self.connected.is_set() or not self.epoch or generation != self.generation or self._state in FINAL:
                 return False
             # Under the lock still: a break that is told meanwhile comes after this and stands.
             self._change(AccountState.LIVE, "")
@@ -240,29 +347,48 @@ class AccountSession:
             "since": self.since,
             "environment": self.config.endpoints.environment,
             "uid": self.uid,
+            "role": self.role.value,
             "epoch": self.epoch,
-            "connections": self.generation,
+            "connections": self.connections,
             "last_frame_at": self.last_frame_at,
             "proven_until": self.proven_until,
             "trouble": self.trouble,
         }
 
-    async def _watch(self) -> None:
-        """Fills that waited long enough are let go on, and a person hears of a stream that does not come back."""
-        while True:
-            await asyncio.sleep(_WATCH_EVERY_S)
-            if self.held.overdue():
-                log.warning("held_fills_released", account=self.name, why="the gap before them is not recovered yet")
-                self.release()
-            self._watch_live()
+    def _unreadable(self, topic: str, error: UnknownMessage) -> None:
+        # A standby would store a second copy; what its holder does not get to, recovery meets again over REST.
+        if self.role is not Role.STANDBY:
+            self._keep_raw(self.name, topic, error)
+
+    def _remember(self, fills: list[Heard], message: PrivateMessage, wallet: WalletBalance | None) -> bool:
+        """False when the account has become ours meanwhile."""
+        with self._lock:
+            if not self.epoch:
+                self._memory.heard(fills=fills, orders=message.orders, positions=message.positions, wallet=wallet)
+                return True
+        return False
+
+    def _hold(self) -> None:
+        self.held.hold(_FOR_EVER_S if self.adopting else self.config.timing.hold_s)
+
+    def look_after(self) -> None:
+        """Every now and then: fills that waited long enough are let go on, and a person hears of a stream that does
+        not come back."""
+        if self.held.overdue():
+            log.warning("held_fills_released", account=self.name, why="the gap before them is not recovered yet")
+            self.release()
+        self._watch_live()
 
     def _watch_live(self) -> None:
-        if self._state is AccountState.LIVE:
+        if self._state in WELL:
             self._not_live_since_s = None
             if self._not_live_told:
                 self._not_live_told = False
                 self._alerts.alert(
-                    "account_live", f"account {self.name} is live again", severity="info", account=self.name
+                    "account_live",
+                    f"account {self.name} is {self._state.value} again",
+                    severity="info",
+                    account=self.name,
                 )
             return
         if self._not_live_since_s is None:

@@ -5,28 +5,33 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable, Mapping
+from concurrent.futures import Future
 from datetime import datetime
-from typing import Any
 
 import orjson
 import structlog
 
-from alpha.domain.ids import AccountName, BotId
+from alpha.domain.ids import AccountName
 from alpha.exchange.errors import UnknownMessage
-from alpha.ledger.connection import Connection
-from alpha.ledger.drift import DriftKind, Finding, add_drift, open_drift, resolve_drift
+from alpha.ledger.connection import Connection, Fenced
+from alpha.ledger.drift import Finding, add_changed_drift, open_drift, resolve_drift
 from alpha.ledger.raw_events import add_raw_event
 from alpha.live.wire import now
 from alpha.service.alerts import AlertWriter
 from websocket_listener.latency import LatencyWindow
 from websocket_listener.live_positions import Disagreement
 from websocket_listener.metrics import ListenerMetrics
+from websocket_listener.position_drift import finding_of
+from websocket_listener.raw_reading import REFUSED_FILL, refused_fill_text
+from websocket_listener.raw_replay import RawReplay
 from websocket_listener.writer import Committed, Refused, Writer
 
 log = structlog.get_logger()
 _BACKLOG_WARNED_ABOVE = 10
 _BACKLOG_WARNED_EVERY_S = 10.0
+_REPLAY_EVERY_S = 1.0
+_RAW_WAITING_MAX = 1_000
 _SERVICE = "listener"
 
 
@@ -47,6 +52,10 @@ class Seen:
                 self._keys.popitem(last=False)
             return True
 
+    def forget(self, key: Hashable) -> None:
+        with self._lock:
+            self._keys.pop(key, None)
+
 
 class Bookkeeping:
     """Called on the threads of writer, live state and event loop; never blocks: what goes to the ledger is handed to
@@ -55,17 +64,30 @@ class Bookkeeping:
     def __init__(self, alerts: AlertWriter, metrics: ListenerMetrics) -> None:
         self._alerts, self._metrics = alerts, metrics
         self._writer: Writer | None = None
+        self._replay: RawReplay | None = None
+        self._raw_waiting = 0
+        self._raw_lock = threading.Lock()
         self._seen = Seen()
         self._backlog_warned_at_s = 0.0
+        self._replay_due_s = 0.0
         self.fill_to_commit = LatencyWindow()
 
     def use(self, writer: Writer) -> None:
         """The writer that stores what is kept aside."""
-        self._writer = writer
+        self._writer, self._replay = writer, RawReplay(writer, self._alerts)
+
+    def take_turn(self, connection: Connection, epochs: Mapping[AccountName, int]) -> None:
+        """Now and then on the writer's thread, while PostgreSQL answers: what was kept raw is read again where it is
+        time. `epochs` are the accounts this process holds."""
+        if self._replay is not None and time.monotonic() >= self._replay_due_s:
+            self._replay_due_s = time.monotonic() + _REPLAY_EVERY_S
+            self._replay.take_turn(connection, epochs)
 
     def committed(self, committed: Committed) -> None:
         """Count a batch, and say what in it a person should know."""
         result = committed.result
+        if self._replay is not None:
+            self._replay.committed(result.recorded)
         for recorded in result.recorded:
             fill, attribution = recorded.fill, recorded.attribution
             self._metrics.fills.labels(fill.account, recorded.source.value, attribution.method.value).inc()
@@ -102,54 +124,71 @@ class Bookkeeping:
         """A fill that the ledger does not take is kept raw, once."""
         fill = refused.heard.fill
         if self._seen.first(("refused", fill.account, fill.exec_id)):
-            self.keep_raw(fill.account, "execution", UnknownMessage(refused.reason, repr(fill)))
+            self.keep_raw(fill.account, REFUSED_FILL, UnknownMessage(refused.reason, refused_fill_text(fill)))
 
     def keep_raw(self, account: AccountName, topic: str, error: UnknownMessage) -> None:
         """Store a message that could not be read, verbatim, once, and say so."""
         raw = _verbatim(error.raw)
         self._metrics.raw_events.labels(account).inc()
-        if not self._seen.first(("raw", account, topic, raw)) or self._writer is None:
+        seen = ("raw", account, topic, raw)
+        if self._writer is None or not self._seen.first(seen):
             return
         received_at = now()
-
-        def store(connection: Connection) -> Any:
-            return add_raw_event(
-                connection, account=account, topic=topic, reason=error.reason, raw=raw, received_at=received_at
-            )
-
-        self._writer.run(store)
         log.error("message_unreadable", account=account, topic=topic, reason=error.reason)
         if self._seen.first(("raw_alert", account, topic, error.reason)):
             self._alerts.alert(
                 "message_unreadable",
-                f"a message of topic {topic or 'none'} cannot be read ({error.reason}); it is in trading.raw_events",
+                f"a message of topic {topic or 'none'} cannot be read ({error.reason}); it is in trading.raw_events: "
+                "update, and it is read again",
                 severity="error",
                 account=account,
             )
+        with self._raw_lock:
+            room = self._raw_waiting < _RAW_WAITING_MAX
+            self._raw_waiting += room
+        if not room:
+            # The ledger is away and the exchange talks gibberish: the log keeps it, and recovery asks for what it was.
+            log.error("raw_event_in_log_only", account=account, topic=topic, raw=raw)
+            return
+
+        def store(connection: Connection) -> int:
+            return add_raw_event(
+                connection, account=account, topic=topic, reason=error.reason, raw=raw, received_at=received_at
+            )
+
+        def stored(done: Future[int]) -> None:
+            with self._raw_lock:
+                self._raw_waiting -= 1
+            error = None if done.cancelled() else done.exception()
+            if isinstance(error, Fenced):
+                # Whoever holds the account hears it too. Told again once the account is ours, it is stored.
+                self._seen.forget(seen)
+            elif done.cancelled() or error is not None:
+                why = "the process ends" if error is None else str(error)
+                log.error("raw_event_in_log_only", account=account, topic=topic, raw=raw, why=why)
+
+        self._writer.run(store, account=account).add_done_callback(stored)
 
     def drifted(self, account: AccountName, difference: Disagreement, began: bool) -> None:
-        """The fold of our fills and the exchange disagree about a position, or agree (again)."""
-        subject = f"{difference.symbol}:{difference.position_idx}"
-        bot = difference.bots[0] if len(difference.bots) == 1 else None
+        """The fold of our fills and the exchange disagree about a position, by another quantity than before, or agree
+        (again)."""
+        finding = finding_of(account, difference)
         if not began:
-            self._write(lambda connection: self._agree_again(connection, account, subject, bot))
+            self._write(account, lambda connection: self._agree_again(connection, finding))
             return
-        finding = Finding(
-            kind=DriftKind.POSITION,
-            account=account,
-            bot=bot,
-            symbol=difference.symbol,
-            subject=subject,
-            detail={"exchange": str(difference.exchange_quantity), "fills": str(difference.fold_quantity)},
-        )
-        self._write(lambda connection: add_drift(connection, [finding]))
+        self._write(account, lambda connection: self._differ(connection, finding))
+
+    def _differ(self, connection: Connection, finding: Finding) -> None:
+        if not add_changed_drift(connection, finding, by=_SERVICE):
+            return
+        whose = f"new entries of {finding.bot}" if finding.bot else f"every new entry on {finding.account}"
         self._alerts.alert(
             "position_drift",
-            f"{subject}: the exchange holds {difference.exchange_quantity}, our fills make {difference.fold_quantity}; "
-            "run alpha verify",
+            f"{finding.subject}: the exchange holds {finding.detail['exchange']}, our fills make "
+            f"{finding.detail['fills']}; {whose} must wait. Run alpha verify, then alpha drift resolve or accept",
             severity="error",
-            account=account,
-            bot=bot,
+            account=finding.account,
+            bot=finding.bot,
         )
 
     def backlog(self, fills: int, *, dropped: int) -> None:
@@ -164,26 +203,32 @@ class Bookkeeping:
         self.fill_to_commit.add(milliseconds)
         self._metrics.fill_to_commit.observe(milliseconds)
 
-    def _agree_again(self, connection: Connection, account: AccountName, subject: str, bot: BotId | None) -> None:
-        if _resolve_positions(connection, account, subject):
+    def _agree_again(self, connection: Connection, finding: Finding) -> None:
+        if _resolve(connection, finding):
             self._alerts.alert(
                 "position_agrees",
-                f"{subject}: ledger and exchange agree again",
+                f"{finding.subject}: ledger and exchange agree again",
                 severity="info",
-                account=account,
-                bot=bot,
+                account=finding.account,
+                bot=finding.bot,
             )
 
-    def _write(self, work: Any) -> None:
-        if self._writer is not None:
-            self._writer.run(work)
+    def _write(self, account: AccountName, work: Callable[[Connection], None]) -> None:
+        if self._writer is None:
+            return
+
+        def look(done: Future[None]) -> None:
+            if not done.cancelled() and (error := done.exception()) is not None:
+                log.error("drift_not_written", account=account, error=str(error))
+
+        self._writer.run(work, account=account).add_done_callback(look)
 
 
-def _resolve_positions(connection: Connection, account: AccountName, subject: str) -> int:
+def _resolve(connection: Connection, over: Finding) -> int:
     numbers = [
         drift.number
-        for drift in open_drift(connection, account)
-        if drift.finding.kind is DriftKind.POSITION and drift.finding.subject == subject
+        for drift in open_drift(connection, over.account)
+        if drift.finding.kind is over.kind and drift.finding.subject == over.subject
     ]
     return resolve_drift(connection, numbers, by=_SERVICE, resolution="ledger and exchange agree again")
 

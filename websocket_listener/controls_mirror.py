@@ -6,7 +6,7 @@ import redis
 import structlog
 
 from alpha.ledger.connection import Connection, Dsn, LedgerError, connect
-from alpha.ledger.controls import load_controls
+from alpha.ledger.controls import load_controls_version
 from alpha.live.connection import LIVE_ERRORS
 from alpha.live.controls import write_controls
 from alpha.live.wire import now
@@ -41,7 +41,9 @@ class ControlsMirror:
                 if connection is None or connection.closed:
                     connection = connect(self._dsn, "alpha-listener-controls", statement_timeout_s=2)
                 read_at = now()
-                write_controls(self._state, load_controls(connection), at=read_at)
+                version, controls = load_controls_version(connection)
+                # An older one is not taken: another listener mirrors them too, and has read them since.
+                write_controls(self._state, controls, version=version, at=read_at)
                 self._failing = False
             except (LedgerError, *LIVE_ERRORS) as error:
                 if not self._failing:

@@ -20,6 +20,7 @@ from alpha.config.registry import Registry
 from alpha.config.settings import Settings
 from alpha.domain.bar import Bar
 from alpha.domain.ids import AccountName, Symbol
+from alpha.exchange.budget import Budget
 from alpha.exchange.endpoints import Endpoints
 from alpha.exchange.errors import ExchangeError, UnknownMessage
 from alpha.exchange.parse import PublicMessage, interval_to_wire, parse_public
@@ -29,6 +30,7 @@ from alpha.exchange.ticker import Ticker
 from alpha.live import market
 from alpha.live.connection import LIVE_ERRORS, STATE_DB, open_redis
 from alpha.live.health import FeedHealth, write_feed_health
+from alpha.live.rate_budget import SharedBudget
 from alpha.live.wire import now
 from alpha.service.health import HealthServer
 from alpha.service.shutdown import StopSignal
@@ -44,7 +46,12 @@ _TICK_S = 0.2
 def main(settings: Settings, registry: Registry) -> None:
     """Runs the feed until SIGTERM or SIGINT. Raises ConfigError when it must not start."""
     stop = StopSignal().install()
-    feed = Feed(public_endpoints(settings, registry), registry.symbols, open_redis(settings.redis(), STATE_DB))
+    feed = Feed(
+        public_endpoints(settings, registry),
+        registry.symbols,
+        open_redis(settings.redis(), STATE_DB),
+        SharedBudget(settings.redis()),
+    )
     health = HealthServer(settings.feed_port, feed.status).start()
     log.info("feed_started", url=feed.endpoints.public_url, symbols=list(registry.symbols), health_port=health.port)
     try:
@@ -86,11 +93,11 @@ class Feed:
     over REST before it is written, so that the streams in Redis have no gap. A bar is written once.
     """
 
-    def __init__(self, where: Endpoints, symbols: Iterable[Symbol], state: redis.Redis) -> None:
+    def __init__(self, where: Endpoints, symbols: Iterable[Symbol], state: redis.Redis, budget: Budget) -> None:
         self.endpoints = where
         self._symbols = tuple(symbols)
         self._redis = state
-        self._client = ExchangeClient(AccountName("market"), where)
+        self._client = ExchangeClient(AccountName("market"), where, budget=budget)
         self._heard: queue.SimpleQueue[PublicMessage | _Subscribed | None] = queue.SimpleQueue()
         self._tickers: dict[Symbol, Ticker] = {}
         self._unwritten_tickers: set[Symbol] = set()

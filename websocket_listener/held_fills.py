@@ -26,6 +26,9 @@ class HeldFills:
 
     def offer(self, fills: Sequence[Heard]) -> bool:
         """Whether the fills were taken to wait; they were not when nobody holds or too many wait already."""
+        if self._until is None:
+            # Nearly always; without the lock, which each frame would take.
+            return False
         with self._lock:
             if self._until is None or len(self._fills) + len(fills) > self._max_fills:
                 return False

@@ -5,42 +5,37 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass, field, replace
-from datetime import datetime
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import redis
 import structlog
 
-from alpha.domain.ids import AccountName, BotId, OrderId, Symbol
+from alpha.domain.errors import AlphaError
+from alpha.domain.ids import AccountName, BotId, OrderId
 from alpha.domain.order import Order
 from alpha.domain.trade_book import TradeBook
 from alpha.exchange.account_state import ExchangePosition, WalletBalance
+from alpha.ledger.drift import EntryBlocks
 from alpha.ledger.fill_rows import RecordedFill
-from alpha.live import bus, order_stream
-from alpha.live import positions as live_rows
 from alpha.live.connection import LIVE_ERRORS
-from alpha.live.health import ListenerHealth, write_listener_health
-from alpha.live.order_stream import order_to_json
-from alpha.live.positions import LivePosition
-from alpha.live.wallet import LiveWallet, write_wallet
+from alpha.live.health import ListenerHealth
 from alpha.live.wire import now
+from websocket_listener.account_live import AccountLive
 from websocket_listener.attribution import AccountOwners
 from websocket_listener.latency import LatencyWindow
-from websocket_listener.live_positions import Disagreement, LivePositions, Row
+from websocket_listener.live_output import Confirmation, LiveOutput
+from websocket_listener.live_positions import Disagreement, Row
 from websocket_listener.metrics import ListenerMetrics
-from websocket_listener.order_board import OrderBoard
-from websocket_listener.publisher import Publisher
+from websocket_listener.position_drift import accepted_differences
 from websocket_listener.writer import Committed
 
 log = structlog.get_logger()
 _T = TypeVar("_T")
 _TICK_S = 0.25
 _CONFIRM_S = 1.0
-_ORDERS_KEPT_WHILE_AWAY = 10_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,25 +48,8 @@ class Heard:
     wallet: WalletBalance | None = None
 
 
-@dataclass(slots=True)
-class AccountLive:
-    """What is live of one account."""
-
-    owners: AccountOwners
-    positions: LivePositions
-    board: OrderBoard
-    wallet: LiveWallet | None = None
-
-
-@dataclass(slots=True)
-class _Unwritten:
-    """What Redis has not been told yet."""
-
-    positions: dict[tuple[BotId, Symbol, int], LivePosition] = field(default_factory=dict)
-    orders: deque[tuple[BotId | None, Order]] = field(default_factory=lambda: deque(maxlen=_ORDERS_KEPT_WHILE_AWAY))
-    wallets: dict[AccountName, LiveWallet] = field(default_factory=dict)
-    open_orders: set[AccountName] = field(default_factory=set)
-    committed: deque[Committed] = field(default_factory=lambda: deque(maxlen=1_000))
+class NotHeld(AlphaError):
+    """The account is not held by this process (any more): another listener writes its live state."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,13 +64,18 @@ class LiveHooks:
     on_positions: Callable[[list[ExchangePosition]], None]
     on_drift: Callable[[AccountName, Disagreement, bool], None]
     """A drift began (True) or is over (False)."""
+    on_fenced: Callable[[AccountName], None] = lambda _: None
+    """Redis refused our epoch of an account, which is dropped: another listener has taken it."""
+    holds: Callable[[AccountName], bool] = lambda _: True
+    """Whether the account is ours as far as can be known: the lease was renewed lately, or the ledger is away and
+    nobody could have taken it. Asked before an emptied database is claimed."""
 
 
 class LiveState:
     """Owns everything live. Others hand in events and never wait for Redis.
 
     While Redis is away the state is kept here and written as a whole on its return; the fills' streams are then filled
-    from the ledger by the reconciler.
+    from the ledger by the reconciler. What is kept is bounded: the state itself, and what `BotLive` says.
     """
 
     def __init__(
@@ -105,17 +88,20 @@ class LiveState:
         *,
         settle_s: float,
     ) -> None:
-        self._by_bot, self._state, self._bus = by_bot, state, bus_client
         self._hooks, self._metrics, self._settle_s = hooks, metrics, settle_s
-        self._publisher = Publisher(by_bot, bus_client)
+        self._output = LiveOutput(by_bot, state, bus_client, may_create=hooks.holds)
         self._accounts: dict[AccountName, AccountLive] = {}
         self._events: queue.SimpleQueue[Heard | Committed | Callable[[], None] | None] = queue.SimpleQueue()
-        self._unwritten = _Unwritten()
-        self._next_confirm = 0.0
+        self._adopted = False
+        self._blocks: EntryBlocks | None = None
+        self._epochs: dict[BotId, int] = {}
+        self._next_confirm_s = 0.0
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="live-state", daemon=True)
         self.available = False
         """Whether Redis took what was last written."""
+        self.trouble = ""
+        """What it said instead, "" while it is available."""
         self.fill_to_redis = LatencyWindow()
 
     def start(self) -> None:
@@ -129,13 +115,28 @@ class LiveState:
     def add_account(
         self, owners: AccountOwners, epoch: int, books: Iterable[TradeBook], orders: Iterable[Order] = ()
     ) -> None:
-        """`orders` are those the ledger has as open: the first refresh finds out which of them have ended since."""
-        live = AccountLive(owners, LivePositions(owners, epoch=epoch), OrderBoard(owners))
+        """The account is ours under this epoch, also again under a higher one. `orders` are those the ledger has as
+        open: the first refresh finds out which of them have ended since."""
+        live = AccountLive(owners, epoch)
         live.board.heard(orders)
         known = list(books)
         self.call(lambda: self._adopt(live, known))
 
+    def drop_account(self, account: AccountName) -> None:
+        """The account is another listener's: nothing is written for it any more once this has had its turn."""
+        self.call(lambda: self._drop(account))
+
+    def epoch_met(self, account: AccountName) -> int:
+        """The highest epoch that Redis held when it refused ours; 0 when it never did. The account has to be taken
+        above it: where no other listener is, the ledger is an older one than that which Redis was written from."""
+        return self._output.epochs_met.get(account, 0)
+
+    def epochs(self) -> Mapping[BotId, int]:
+        """The bots whose databases are ours to write now, with the epoch. From any thread."""
+        return self._epochs
+
     def put(self, event: Heard | Committed) -> None:
+        """What belongs to an account that is not ours is let go."""
         self._events.put(event)
 
     def call(self, work: Callable[[], _T]) -> Future[_T]:
@@ -153,12 +154,12 @@ class LiveState:
 
     def what_is_open(self, account: AccountName) -> tuple[dict[Row, int], list[Order]]:
         """Rows and open orders as known now; to be asked before the exchange is."""
-        live = self._accounts[account]
+        live = self._held(account)
         return live.positions.seqs(), live.board.open_orders()
 
     def folded(self, account: AccountName, books: Iterable[TradeBook]) -> None:
         """Books that came to be outside of a commit of fills. On the live thread."""
-        self._changed(self._accounts[account].positions.folded(books))
+        self._held(account).positions.folded(books)
 
     def refreshed(
         self,
@@ -169,39 +170,52 @@ class LiveState:
     ) -> None:
         """The exchange's answer about all positions (see `LivePositions.asked`), and which orders are open no
         longer. On the live thread."""
-        live = self._accounts[account]
-        self._changed(live.positions.asked(positions, known_before))
+        live = self._held(account)
+        live.positions.asked(positions, known_before, time.monotonic())
         self._hooks.on_positions(list(positions))
         live.board.ended(ended)
-        self._unwritten.open_orders.add(account)
+        for bot in live.bots.values():
+            bot.open_orders = True
 
     def differs_for_s(self, account: AccountName) -> float:
         """How long fold and exchange have disagreed about some position of the account. On the live thread."""
-        return self._accounts[account].positions.differs_for_s(time.monotonic())
+        return self._held(account).positions.differs_for_s(time.monotonic())
 
-    def blocked(self, bots: frozenset[BotId]) -> None:
-        """Bots that a disagreement in the ledger forbids to open risk. On the live thread."""
+    def blocked(self, blocks: EntryBlocks) -> None:
+        """What disagreements in the ledger forbid. On the live thread."""
+        self._blocks = blocks
         for live in self._accounts.values():
-            self._changed(live.positions.block(bots))
+            self._block(live)
 
     def _run(self) -> None:
-        while not self._stopping:
+        while not (self._stopping and self._events.empty()):
             for event in self._next_events():
                 try:
                     self._take(event)
                 except Exception:
                     log.exception("live_event_failed")
-            try:
-                self._flush()
-                self._tick()
-            except LIVE_ERRORS as error:
-                if self.available:
-                    log.warning("redis_unavailable", reason=str(error))
-                self.available = False
+                if self._adopted:
+                    # What an earlier holder has left in Redis is to be known before anything is heard or asked.
+                    self._write_if_possible()
+            if not self._write_if_possible():
                 # Events go on being taken; Redis is asked again a tick later.
-                self._wait_while_away()
-            except Exception:
-                log.exception("live_state_failed")
+                time.sleep(_TICK_S / 2)
+        self._output.close()
+
+    def _write_if_possible(self) -> bool:
+        self._adopted = False
+        try:
+            self._write()
+        except LIVE_ERRORS as error:
+            if self.available:
+                log.warning("redis_unavailable", reason=str(error))
+            self.available, self.trouble = False, f"Redis: {error}"
+            self._note_epochs()
+            return False
+        except Exception:
+            log.exception("live_state_failed")
+            return False
+        return True
 
     def _next_events(self) -> list[Heard | Committed | Callable[[], None]]:
         """Everything that waits, or nothing after a tick."""
@@ -215,9 +229,6 @@ class LiveState:
         except queue.Empty:
             return events
 
-    def _wait_while_away(self) -> None:
-        time.sleep(_TICK_S / 2)
-
     def _take(self, event: Heard | Committed | Callable[[], None]) -> None:
         if isinstance(event, Heard):
             self._take_heard(event)
@@ -228,139 +239,101 @@ class LiveState:
 
     def _adopt(self, live: AccountLive, books: list[TradeBook]) -> None:
         live.positions.folded(books)
+        self._block(live)
         self._accounts[live.owners.account] = live
+        self._adopted = True
+
+    def _drop(self, account: AccountName) -> None:
+        self._accounts.pop(account, None)
+        self._note_epochs()
+
+    def _held(self, account: AccountName) -> AccountLive:
+        live = self._accounts.get(account)
+        if live is None:
+            raise NotHeld(f"the live state of account {account} is not ours to write")
+        return live
+
+    def _block(self, live: AccountLive) -> None:
+        if self._blocks is not None:
+            live.positions.block(self._blocks.bots, accepted_differences(self._blocks, live.owners.account))
 
     def _take_heard(self, heard: Heard) -> None:
-        live = self._accounts[heard.account]
+        live = self._accounts.get(heard.account)
+        if live is None:
+            return
         if heard.orders:
             changed = live.board.heard(heard.orders)
-            self._unwritten.orders.extend((bot, order) for order, bot in changed)
+            for order, bot in changed:
+                live.reported(order, bot)
             self._hooks.on_orders(changed)
         if heard.positions:
-            self._changed(live.positions.heard(heard.positions))
+            live.positions.heard(heard.positions)
             self._hooks.on_positions(list(heard.positions))
         if heard.wallet is not None:
-            live.wallet = _live_wallet(heard.wallet, now())
-            self._unwritten.wallets[heard.account] = live.wallet
+            live.heard_wallet(heard.wallet, now())
 
     def _take_committed(self, committed: Committed) -> None:
-        self._unwritten.committed.append(committed)
+        for recorded in committed.result.recorded:
+            live = self._accounts.get(recorded.fill.account)
+            if live is not None:
+                live.committed(recorded)
         by_account: dict[AccountName, list[TradeBook]] = {}
         for key, book in committed.result.books.items():
             by_account.setdefault(key.account, []).append(book)
         for account, books in by_account.items():
-            self._changed(self._accounts[account].positions.folded(books))
+            live = self._accounts.get(account)
+            if live is not None:
+                live.positions.folded(books)
 
-    def _changed(self, rows: Iterable[LivePosition]) -> None:
-        for row in rows:
-            self._unwritten.positions[(row.bot, row.symbol, row.position_idx)] = row
-
-    def _flush(self) -> None:
-        """Write what is unwritten. What was written is forgotten only afterwards; writing it again does no harm."""
-        unwritten = self._unwritten
-        if unwritten.positions:
-            self._write_positions(unwritten.positions.values())
-            unwritten.positions.clear()
-        if unwritten.committed:
-            self._publish([recorded for one in unwritten.committed for recorded in one.result.recorded])
-            unwritten.committed.clear()
-        if unwritten.orders:
-            self._publish_orders(unwritten.orders)
-            unwritten.orders.clear()
-        for account in list(unwritten.open_orders):
-            self._rewrite_open_orders(self._accounts[account])
-            unwritten.open_orders.discard(account)
-        for account in list(unwritten.wallets):
-            write_wallet(self._state, unwritten.wallets[account])
-            del unwritten.wallets[account]
-
-    def _write_positions(self, rows: Iterable[LivePosition]) -> None:
-        by_bot: dict[BotId, list[LivePosition]] = {}
-        for row in rows:
-            by_bot.setdefault(row.bot, []).append(row)
-        for bot, mine in by_bot.items():
-            live_rows.write(self._by_bot[bot], mine)
-
-    def _publish(self, fills: list[RecordedFill]) -> None:
-        if self._publisher.publish(fills):
+    def _write(self) -> None:
+        """Write what waits, and every second how everything is."""
+        at_s = time.monotonic()
+        confirmation = None
+        if at_s >= self._next_confirm_s:
+            self._next_confirm_s = at_s + _CONFIRM_S
+            confirmation = self._confirmation(at_s)
+        written = self._output.write(self._accounts, at_s, confirmation)
+        for account in written.fenced:
+            self._accounts.pop(account, None)
+            self._hooks.on_fenced(account)
+        if written.hole or written.fenced:
+            self._note_epochs()
+        if not self.available:
+            log.info("redis_available")
+        self.available, self.trouble = True, ""
+        if written.hole:
             self._hooks.on_hole()
+        self._observe(written.published)
+
+    def _confirmation(self, at_s: float) -> Confirmation:
+        healths = []
+        for account, live in self._accounts.items():
+            health = self._hooks.health(account)
+            self._judge(account, live, at_s)
+            healths.append(replace(health, epoch=live.epoch, drifted=bool(live.positions.drifted)))
+        is_live = frozenset(health.account for health in healths if health.state == "live")
+        return Confirmation(at=now(), healths=tuple(healths), live=is_live)
+
+    def _judge(self, account: AccountName, live: AccountLive, at_s: float) -> None:
+        if not self._hooks.settled(account):
+            live.positions.unsettle()
+            return
+        began, ended = live.positions.judge(at_s, self._settle_s)
+        for difference in began:
+            self._hooks.on_drift(account, difference, True)
+        for difference in ended:
+            self._hooks.on_drift(account, difference, False)
+
+    def _note_epochs(self) -> None:
+        """A new mapping each time: other threads read it."""
+        self._epochs = {
+            bot.bot: live.epoch for live in self._accounts.values() for bot in live.bots.values() if bot.claimed
+        }
+
+    def _observe(self, fills: list[RecordedFill]) -> None:
         published_at = now()
         for recorded in fills:
             if recorded.frame_at is not None:
                 milliseconds = (published_at - recorded.frame_at).total_seconds() * 1000
                 self.fill_to_redis.add(milliseconds)
                 self._metrics.fill_to_redis.observe(milliseconds)
-
-    def _publish_orders(self, orders: Iterable[tuple[BotId | None, Order]]) -> None:
-        by_bot: dict[BotId, list[Order]] = {}
-        told = []
-        for bot, order in orders:
-            told.append(order_to_json(order))
-            if bot is not None:
-                by_bot.setdefault(bot, []).append(order)
-        for bot, mine in by_bot.items():
-            order_stream.publish(self._by_bot[bot], bot, mine)
-        bus.publish(self._bus, bus.ORDERS, told)
-
-    def _tick(self) -> None:
-        if time.monotonic() < self._next_confirm:
-            return
-        self._next_confirm = time.monotonic() + _CONFIRM_S
-        for account, live in self._accounts.items():
-            health = self._hooks.health(account)
-            self._judge(account, live)
-            if health.state == "live":
-                self._confirm(live)
-            write_listener_health(self._state, replace(health, drifted=bool(live.positions.drifted)))
-        if not self.available:
-            # Whatever was missed while Redis was away: everything is written again.
-            self._rewrite_all()
-            self._hooks.on_hole()
-            log.info("redis_available")
-        self.available = True
-
-    def _judge(self, account: AccountName, live: AccountLive) -> None:
-        if not self._hooks.settled(account):
-            live.positions.unsettle()
-            return
-        began, ended = live.positions.judge(time.monotonic(), self._settle_s)
-        for difference in began:
-            self._hooks.on_drift(account, difference, True)
-        for difference in ended:
-            self._hooks.on_drift(account, difference, False)
-
-    def _confirm(self, live: AccountLive) -> None:
-        """Say that the positions are still so; when rows are not there (a flush) everything is written again."""
-        by_bot: dict[BotId, list[LivePosition]] = {}
-        for row in live.positions.rows():
-            by_bot.setdefault(row.bot, []).append(row)
-        missing = []
-        for bot, rows in by_bot.items():
-            missing += live_rows.confirm(self._by_bot[bot], rows, at=now())
-        if missing:
-            self._write_positions(missing)
-            self._rewrite_open_orders(live)
-            if live.wallet is not None:
-                write_wallet(self._state, live.wallet)
-            self._hooks.on_hole()
-
-    def _rewrite_all(self) -> None:
-        for live in self._accounts.values():
-            self._write_positions(live.positions.rows())
-            self._rewrite_open_orders(live)
-            if live.wallet is not None:
-                write_wallet(self._state, live.wallet)
-
-    def _rewrite_open_orders(self, live: AccountLive) -> None:
-        for bot in live.owners.bots:
-            order_stream.replace_open_orders(self._by_bot[bot.id], bot.id, live.board.open_of(bot.id))
-
-
-def _live_wallet(wallet: WalletBalance, at: datetime) -> LiveWallet:
-    return LiveWallet(
-        account=wallet.account,
-        equity=wallet.equity,
-        balance=wallet.balance,
-        available=wallet.available,
-        updated_at=at,
-    )

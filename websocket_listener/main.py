@@ -18,20 +18,25 @@ from alpha.config.errors import ConfigError
 from alpha.config.modes import Mode, check_uid
 from alpha.config.registry import AccountConfig, Registry
 from alpha.config.settings import Settings, environment
-from alpha.domain.ids import AccountName, BotId
+from alpha.domain.fill import Fill
+from alpha.domain.ids import AccountName
 from alpha.exchange.errors import ExchangeAuthError, ExchangeError
 from alpha.exchange.rest import ExchangeClient
 from alpha.ledger.connection import Connection
-from alpha.ledger.heads import renew_account
+from alpha.ledger.drift import EntryBlocks
+from alpha.ledger.fill_rows import FillSource
 from alpha.ledger.registry import AccountKind, RegisteredAccount, RegisteredBot, sync_registry
 from alpha.live.connection import BUS_DB, STATE_DB, open_redis
+from alpha.live.rate_budget import SharedBudget
 from alpha.service.alerts import AlertWriter
+from alpha.service.degraded import DegradedModes
 from alpha.service.health import HealthServer
 from alpha.service.shutdown import StopSignal
-from websocket_listener.account_session import AccountSession, AccountState, SessionConfig
+from websocket_listener.account_session import AccountSession, AccountState, Role, SessionConfig
 from websocket_listener.attribution import AccountOwners
 from websocket_listener.bookkeeping import Bookkeeping
 from websocket_listener.controls_mirror import ControlsMirror
+from websocket_listener.leadership import Leadership, LeadershipHooks
 from websocket_listener.live_state import LiveHooks, LiveState
 from websocket_listener.metrics import ListenerMetrics
 from websocket_listener.reconcile import Reconciler
@@ -42,6 +47,7 @@ from websocket_listener.writer import Committed, Writer
 
 log = structlog.get_logger()
 _WAIT_FOR_LEDGER_S = 5.0
+_WATCHED_EVERY_S = 0.25
 
 
 def main(settings: Settings, registry: Registry) -> None:
@@ -61,8 +67,10 @@ class Listener:
     """Builds the parts, wires them, and holds them together.
 
     Event loop: one stream per account, frames are sorted and queued. Writer thread: everything into PostgreSQL. Live
-    thread: everything into Redis. Per account a recovery thread that asks over REST. Two small threads follow
-    PostgreSQL: the mirror of the controls and the reconciler of the bots' streams.
+    thread: everything into Redis. Per account a recovery thread that asks over REST. Three small threads follow
+    PostgreSQL: leadership, the mirror of the controls and the reconciler of the bots' streams.
+
+    Several listeners may run: each account is recorded by one of them, the others stand by and follow within seconds.
     """
 
     def __init__(self, settings: Settings, registry: Registry, environ: Mapping[str, str]) -> None:
@@ -85,7 +93,8 @@ class Listener:
         self._holder = f"{socket.gethostname()}:{os.getpid()}"
         self._uids: dict[int, AccountName] = {}
         self._uids_lock = threading.Lock()
-        self._clients = {config.account.name: _client(config) for config in configs}
+        self._budget = SharedBudget(redis_address)
+        self._clients = {config.account.name: _client(config, self._budget) for config in configs}
         self._redis = {bot.id: open_redis(redis_address, bot.redis_db) for bot in registry.bots.values()}
         state, bus = open_redis(redis_address, STATE_DB), open_redis(redis_address, BUS_DB)
 
@@ -97,10 +106,23 @@ class Listener:
             on_committed=self._committed,
             on_refused=self._books.refused,
             on_fenced=self._fenced,
-            on_turn=self._renew,
+            on_turn=self._books.take_turn,
             on_lost=self._ledger_lost,
         )
         self._books.use(self._writer)
+        self._leadership = Leadership(
+            dsn,
+            self._holder,
+            LeadershipHooks(
+                ready=lambda: [name for name, session in self._sessions.items() if session.is_ready],
+                writer_busy_for_s=lambda: self._writer.busy_for_s,
+                on_taken=self._taken,
+                on_held_elsewhere=lambda account, holder: self._sessions[account].held_elsewhere(holder),
+                on_lost=self._lost,
+                on_yielded=self._yielded,
+                epoch_met=lambda account: self._live.epoch_met(account),
+            ),
+        )
         hooks = LiveHooks(
             health=lambda account: self._sessions[account].health(),
             settled=self._settled,
@@ -108,17 +130,35 @@ class Listener:
             on_orders=self._writer.save_orders,
             on_positions=self._writer.save_positions,
             on_drift=self._books.drifted,
+            on_fenced=self._fenced,
+            holds=self._leadership.holds,
         )
         settle_s = max(config.timing.settle_s for config in configs)
         self._live = LiveState(self._redis, state, bus, hooks, metrics, settle_s=settle_s)
-        self._reconciler = Reconciler(dsn, self._redis, on_blocked=self._blocked)
+        self._reconciler = Reconciler(dsn, self._redis, self._live.epochs, on_blocked=self._blocked)
         self._mirror = ControlsMirror(dsn, state)
         self._sessions = {
-            config.account.name: AccountSession(config, self._writer, self._live, self._books.keep_raw, self._alerts)
+            config.account.name: AccountSession(
+                config,
+                self._writer,
+                self._live,
+                self._books.keep_raw,
+                self._alerts,
+                on_ready=self._leadership.hurry,
+            )
             for config in configs
         }
         self._recoveries = [self._recovery(session) for session in self._sessions.values()]
-        status = Status(self._sessions, self._writer, self._live, self._books.fill_to_commit, metrics)
+        self._degraded = DegradedModes("listener", self._troubles, self._alerts, redis_address)
+        status = Status(
+            self._sessions,
+            self._leadership,
+            self._writer,
+            self._live,
+            self._books.fill_to_commit,
+            metrics,
+            self._degraded,
+        )
         self._health = HealthServer(settings.listener_port, status, metrics.registry)
 
     def start(self) -> None:
@@ -130,25 +170,31 @@ class Listener:
             self._writer.run(self._sync_registry).result(_WAIT_FOR_LEDGER_S)
         except TimeoutError:
             log.warning("started_without_ledger", hint="fills wait for PostgreSQL and are recorded on its return")
+        self._leadership.start()
         self._reconciler.start()
         self._mirror.start()
         self._health.start()
+        self._degraded.start()
         log.info("listener_started", health_port=self._health.port, accounts=list(self._sessions))
 
     async def run(self, stop: StopSignal) -> None:
         """The streams of all accounts, until told to stop."""
         streams = [asyncio.create_task(session.run()) for session in self._sessions.values()]
+        watching = asyncio.create_task(self._watch())
         await asyncio.sleep(0)
         for recovery in self._recoveries:
             recovery.start()
         await stop.wait_async()
         log.info("listener_stopping")
+        self._leadership.take_no_more()
+        watching.cancel()
         for session in self._sessions.values():
             session.stop()
         await asyncio.gather(*streams)
 
     def stop(self) -> None:
-        """Ends in the order of the data: no more reading, then the ledger, then Redis."""
+        """Ends in the order of the data: no more reading, then the ledger, then Redis. The leases are released once
+        everything is in the ledger, so that a standby finds it there."""
         for recovery in self._recoveries:
             recovery.stop()
         for recovery in self._recoveries:
@@ -158,13 +204,16 @@ class Listener:
         left = self._writer.stop()
         if left:
             log.warning("fills_left_for_recovery", count=left)
+        self._leadership.stop()
         self._live.stop()
         self._mirror.stop()
         self._reconciler.stop()
         self._health.stop()
+        self._degraded.stop()
         self._alerts.close()
         for client in self._clients.values():
             client.close()
+        self._budget.close()
         log.info("listener_stopped")
 
     def _session_config(self, account: AccountConfig, environ: Mapping[str, str]) -> SessionConfig:
@@ -247,25 +296,57 @@ class Listener:
 
     def _committed(self, committed: Committed) -> None:
         self._live.put(committed)
+        fills: dict[AccountName, list[Fill]] = {}
         for recorded in committed.result.recorded:
-            self._sessions[recorded.fill.account].known_fills.committed((recorded.fill,))
+            # What recovery brings is not asked for again before it is proven, unless something is wrong with it.
+            if recorded.source is FillSource.STREAM:
+                fills.setdefault(recorded.fill.account, []).append(recorded.fill)
+        for account, mine in fills.items():
+            self._sessions[account].known_fills.committed(mine)
         self._books.committed(committed)
 
-    def _fenced(self, account: AccountName) -> None:
+    def _taken(self, account: AccountName, epoch: int) -> None:
         session = self._sessions[account]
-        session.change(AccountState.FENCED, "another listener has taken this account")
-        session.stop()
-        self._alerts.alert(
-            "account_fenced",
-            f"another listener has taken account {account}; this one has stopped writing for it",
-            severity="critical",
-            account=account,
-        )
+        if session.role is Role.STANDBY:
+            self._alerts.alert(
+                "account_taken_over",
+                f"account {account} was taken over: its listener stopped, or was cut off, and this one goes on",
+                account=account,
+                epoch=epoch,
+            )
+        session.took(epoch)
 
-    def _renew(self, connection: Connection, epochs: Mapping[AccountName, int]) -> None:
-        self._books.backlog(self._writer.backlog, dropped=self._writer.dropped)
-        for account, epoch in epochs.items():
-            renew_account(connection, account, epoch)
+    def _fenced(self, account: AccountName) -> None:
+        """Told by whoever tried to write: the ledger, or Redis."""
+        self._leadership.give_up(account)
+        self._lost(account)
+
+    def _lost(self, account: AccountName) -> None:
+        if self._drop(account, "another listener has taken this account"):
+            self._alerts.alert(
+                "account_fenced",
+                f"another listener has taken account {account}; this one stands by, and what it had not written the "
+                "other recovers",
+                severity="error",
+                account=account,
+            )
+
+    def _yielded(self, account: AccountName) -> None:
+        # Nothing to alert: when no listener hears the account, each of them says so.
+        self._drop(account, "its stream stays away; whoever hears it may take it")
+
+    def _drop(self, account: AccountName, why: str) -> bool:
+        """Write for the account no more; whether it was ours until now."""
+        self._writer.drop_account(account)
+        self._live.drop_account(account)
+        return self._sessions[account].stand_by(why)
+
+    async def _watch(self) -> None:
+        while True:
+            await asyncio.sleep(_WATCHED_EVERY_S)
+            self._books.backlog(self._writer.backlog, dropped=self._writer.dropped)
+            for session in self._sessions.values():
+                session.look_after()
 
     def _ledger_lost(self) -> None:
         for session in self._sessions.values():
@@ -275,9 +356,17 @@ class Listener:
         is_live = self._sessions[account].state is AccountState.LIVE
         return is_live and self._writer.available and self._writer.backlog == 0
 
-    def _blocked(self, bots: frozenset[BotId]) -> None:
-        self._live.call(lambda: self._live.blocked(bots))
+    def _troubles(self) -> dict[str, str]:
+        """What each part says of itself, "" where it is well."""
+        accounts = {
+            f"account {name}": "" if session.state is AccountState.STANDBY else session.trouble
+            for name, session in self._sessions.items()
+        }
+        return {"ledger": self._writer.trouble, "redis": self._live.trouble, **accounts}
+
+    def _blocked(self, blocks: EntryBlocks) -> None:
+        self._live.call(lambda: self._live.blocked(blocks))
 
 
-def _client(config: SessionConfig) -> ExchangeClient:
-    return ExchangeClient(config.account.name, config.endpoints, config.credentials)
+def _client(config: SessionConfig, budget: SharedBudget) -> ExchangeClient:
+    return ExchangeClient(config.account.name, config.endpoints, config.credentials, budget=budget)

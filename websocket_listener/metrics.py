@@ -29,6 +29,12 @@ class ListenerMetrics:
         self.live = Gauge(
             "listener_account_live", "1 while the account's stream is live", ["account"], registry=self.registry
         )
+        self.leader = Gauge(
+            "listener_account_leader",
+            "1 while this process records the account, 0 while another one does",
+            ["account"],
+            registry=self.registry,
+        )
         self.backlog = Gauge("listener_backlog_fills", "Fills not committed yet", registry=self.registry)
         self.dropped = Gauge(
             "listener_dropped_fills", "Fills let go at the queue's bound, to be recovered", registry=self.registry

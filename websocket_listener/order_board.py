@@ -43,6 +43,11 @@ class OrderBoard:
     def open_of(self, bot: BotId) -> list[Order]:
         return [order for order in self._open.values() if self.bot_of(order) == bot]
 
+    def latest_of(self, bot: BotId, count: int) -> list[Order]:
+        """The newest reports of the bot's orders, ended ones included, oldest first."""
+        known = [order for order in (*self._terminal.values(), *self._open.values()) if self.bot_of(order) == bot]
+        return sorted(known, key=lambda order: order.updated_at)[-count:]
+
     def ended(self, order_ids: Iterable[OrderId]) -> None:
         """Orders that the exchange does not list as open any more. How they ended is known where it was told."""
         for order_id in order_ids:

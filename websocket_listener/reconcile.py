@@ -4,33 +4,46 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import redis
 import structlog
 
 from alpha.domain.ids import BotId
+from alpha.ledger.bot_state import stored_states
 from alpha.ledger.connection import Connection, Dsn, LedgerError, connect
-from alpha.ledger.drift import blocked_bots
-from alpha.ledger.reading import bot_heads, fills_after
-from alpha.live import fill_stream
+from alpha.ledger.drift import EntryBlocks, entry_blocks
+from alpha.ledger.reading import bot_heads
+from alpha.live.bot_database import NotTheWriter
+from alpha.live.bot_keys import fills_key
+from alpha.live.bot_state import restore_state, state_key
 from alpha.live.connection import LIVE_ERRORS
+from alpha.live.databases import Command, CommandRefused, Databases, database_of
+from alpha.live.refill import refill
 
 log = structlog.get_logger()
 _EVERY_S = 1.0
-_PAGE = 500
 
 
 class Reconciler:
     """Compares the last id of each bot's stream with the ledger every second, and at once when told of a hole. Tells
     also which bots a disagreement forbids to open risk.
 
-    A thread and a connection of its own: reading the ledger must not hold up live positions while PostgreSQL is away.
+    Only databases that are ours to write (`epochs`) are looked at. A thread and a connection of its own: reading the
+    ledger must not hold up live positions while PostgreSQL is away.
     """
 
     def __init__(
-        self, dsn: Dsn, by_bot: Mapping[BotId, redis.Redis], *, on_blocked: Callable[[frozenset[BotId]], None]
+        self,
+        dsn: Dsn,
+        by_bot: Mapping[BotId, redis.Redis],
+        epochs: Callable[[], Mapping[BotId, int]],
+        *,
+        on_blocked: Callable[[EntryBlocks], None],
     ) -> None:
-        self._dsn, self._by_bot, self._on_blocked = dsn, by_bot, on_blocked
+        self._dsn, self._by_bot, self._epochs, self._on_blocked = dsn, by_bot, epochs, on_blocked
+        self._databases: Databases | None = None
+        self._heads: Mapping[BotId, int] = {}
         self._wake = threading.Event()
         self._stopping = False
         self._connection: Connection | None = None
@@ -49,40 +62,71 @@ class Reconciler:
         """Compare now."""
         self._wake.set()
 
-    def compare(self, connection: Connection) -> int:
-        """One comparison of all bots; answers how many fills were put where they were missing."""
-        # Streams first: what is in one was committed before, so it cannot end after the head that is read next.
-        lasts = {bot: fill_stream.last_seq(client, bot) for bot, client in self._by_bot.items()}
-        heads = bot_heads(connection)
-        return sum(self._fill(connection, bot, last, heads.get(bot, 0)) for bot, last in lasts.items())
+    def compare(self, connection: Connection, *, after_loss: bool = False) -> int:
+        """One comparison of all bots; answers how many fills were put where they were missing.
 
-    def _fill(self, connection: Connection, bot: BotId, last: int, head: int) -> int:
-        client = self._by_bot[bot]
-        if last > head:
-            log.warning("stream_of_another_ledger_dropped", bot=bot, last=last, head=head)
-            fill_stream.forget(client, bot)
-            last = 0
-        began_at = last
-        # Only the newest are kept in a stream; a bot that needs older ones reads the ledger.
-        base = max(0, head - fill_stream.KEPT) if last < head - fill_stream.KEPT else 0
-        last = max(last, base)
-        while last < head and not self._stopping:
-            page = fills_after(connection, bot, last, limit=_PAGE)
-            if not page:
-                break
-            last = fill_stream.publish(client, bot, page, base=base)
-        if last > began_at:
-            log.info("stream_filled", bot=bot, after=began_at, last=last)
-        return max(0, last - began_at)
+        `after_loss`: something is known to be missing, as after a flush, and what bots keep of themselves there is
+        looked at too. Otherwise a stream counts as short only when it ends before where the ledger ended at the
+        comparison before: what was committed since is about to be published by the live state.
+        """
+        epochs = {bot: epoch for bot, epoch in self._epochs().items() if bot in self._by_bot}
+        if not epochs:
+            return 0
+        # Streams first: what is in one was committed before, so it cannot end after the head that is read next.
+        lasts = self._lasts(epochs)
+        heads_before, self._heads = self._heads, bot_heads(connection)
+        filled = 0
+        for bot, last in lasts.items():
+            head = self._heads.get(bot, 0)
+            if not after_loss and heads_before.get(bot, 0) <= last <= head:
+                continue
+            try:
+                filled += refill(
+                    connection,
+                    self._by_bot[bot],
+                    bot,
+                    epoch=epochs[bot],
+                    last=last,
+                    head=head,
+                    stop=lambda: self._stopping,
+                )
+            except NotTheWriter as refused:
+                # The live state finds out by itself, and says so when the database is to be compared again.
+                log.info("stream_not_filled", bot=bot, reason=str(refused))
+        if after_loss:
+            self._restore_states(connection, epochs)
+        return filled
+
+    def _lasts(self, bots: Mapping[BotId, int]) -> dict[BotId, int]:
+        """The last number in each stream that can be read; 0 where there is none."""
+        newest = self._ask(bots, lambda bot: ("XREVRANGE", fills_key(bot), "+", "-", "COUNT", 1))
+        return {bot: int(str(entries[0][0]).split("-")[0]) if entries else 0 for bot, entries in newest.items()}
+
+    def _restore_states(self, connection: Connection, epochs: Mapping[BotId, int]) -> None:
+        there = self._ask(epochs, lambda bot: ("EXISTS", state_key(bot)))
+        lost = [bot for bot, exists in there.items() if not exists]
+        for bot, stored in stored_states(connection, lost).items():
+            restore_state(self._by_bot[bot], bot, {"cursor": stored.cursor, **stored.state}, epoch=epochs[bot])
+
+    def _ask(self, bots: Mapping[BotId, int], command: Callable[[BotId], Command]) -> dict[BotId, Any]:
+        """The same command of each bot's database, without those that it was refused by."""
+        if self._databases is None:
+            self._databases = Databases(next(iter(self._by_bot.values())))
+        if not self._databases.is_connected:
+            self._databases.connect()
+        answers = self._databases.ask([(database_of(self._by_bot[bot]), command(bot)) for bot in bots])
+        answered = zip(bots, answers, strict=True)
+        return {bot: answer for bot, answer in answered if not isinstance(answer, CommandRefused)}
 
     def _run(self) -> None:
         while not self._stopping:
+            after_loss = self._wake.is_set()
             self._wake.clear()
             try:
                 if self._connection is None or self._connection.closed:
                     self._connection = connect(self._dsn, "alpha-listener-reconcile")
-                self._on_blocked(blocked_bots(self._connection))
-                self.compare(self._connection)
+                self._on_blocked(entry_blocks(self._connection))
+                self.compare(self._connection, after_loss=after_loss or self._failing)
                 self._failing = False
             except (LedgerError, *LIVE_ERRORS) as error:
                 if not self._failing:
@@ -95,3 +139,5 @@ class Reconciler:
             self._wake.wait(_EVERY_S)
         if self._connection is not None:
             self._connection.close()
+        if self._databases is not None:
+            self._databases.close()

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import CancelledError, Future, wait
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TypeVar
 
@@ -15,28 +15,41 @@ import structlog
 from alpha.config.errors import ConfigError
 from alpha.domain.errors import AlphaError, InvariantViolated
 from alpha.domain.fill import Fill
-from alpha.domain.ids import ExecId, Symbol
+from alpha.domain.ids import AccountName, ExecId
+from alpha.domain.order import Order
+from alpha.domain.position import ZERO
 from alpha.domain.trade import BookKey
+from alpha.domain.trade_book import TradeBook
 from alpha.exchange.account_state import WalletBalance
 from alpha.exchange.backoff import Backoff
-from alpha.exchange.errors import ExchangeAuthError, UnknownMessage
-from alpha.exchange.executions import walk_executions
+from alpha.exchange.errors import ExchangeAuthError, ExchangeRateLimited
+from alpha.exchange.executions import ExecutionWindow, walk_windows
 from alpha.exchange.rest import ExchangeClient
 from alpha.ledger.books import books_of_account
 from alpha.ledger.connection import Connection, transaction
-from alpha.ledger.coverage import CoverageKind, add_interval, proven_until
+from alpha.ledger.coverage import (
+    CoverageKind,
+    Interval,
+    add_interval,
+    intervals,
+    is_doubted_after,
+    proven_end,
+    proven_until,
+    unproven_stretches,
+)
 from alpha.ledger.equity import add_equity_snapshot
 from alpha.ledger.fill_rows import FillSource
-from alpha.ledger.heads import take_account
 from alpha.ledger.opening_positions import OpeningPosition, adopt_positions
 from alpha.ledger.orders import open_orders
-from alpha.ledger.reading import exec_ids_at_any_time, exec_ids_between
+from alpha.ledger.reading import exec_ids_at_any_time, exec_ids_between, filled_by_order
 from alpha.live.wire import now
 from alpha.service.alerts import AlertWriter
 from websocket_listener import live_state
 from websocket_listener.account_session import FINAL, AccountSession, AccountState, KeepRaw
 from websocket_listener.account_snapshot import ask_everything, ask_positions
+from websocket_listener.heard_executions import ExecKey
 from websocket_listener.live_state import LiveState
+from websocket_listener.past import Reading, Stretch, fingerprint, reading_of, unread
 from websocket_listener.write_queue import Heard
 from websocket_listener.writer import Writer
 
@@ -47,9 +60,16 @@ REACH = timedelta(days=730)
 _ALERT_AFTER = 3
 _PATIENCE_S = 0.5
 _EQUITY_EVERY_S = 60.0
+_LONGEST_WAIT_S = 600.0
+# Threads that read a long gap; what they cost on a short one is nothing, as they are made when they are needed.
+_READERS = 4
+# A look at the newest orders of a window: the ones whose executions may be late.
+_ORDERS_ASKED = 500
+_DOUBTS_TOLD = 5
+_UNREADABLE = "executions cannot be read or stored; they are in trading.raw_events"
+# Bybit allows 500 connections in five minutes, and a stream that loses single messages gets no better by haste.
+_REPLACED_EVERY_S = 20.0
 _T = TypeVar("_T")
-_ExecKey = tuple[Symbol, ExecId]
-_Identity = tuple[Symbol, ExecId, datetime]
 
 
 class NothingProven(AlphaError):
@@ -60,22 +80,16 @@ class MarketSetBack(AlphaError):
     """The exchange's market clock is before what its ledger is proven up to."""
 
 
-@dataclass(frozen=True, slots=True)
-class Look:
-    """A first reading of [proven, until): what was there, and when (monotonic) it was read to its last page."""
-
-    since: datetime
-    until: datetime
-    found: frozenset[_Identity]
-    read_at_s: float
-
-
 class Recovery:
     """The thread of one account that asks the exchange.
 
     After every (re)connect: read what is not proven, record it, release the live fills that waited, ask for positions
     and open orders; then the account is live. While live, look again every few seconds: whatever was missed is
-    recorded, and what two looks, the exchange's lag apart, agree on is proven.
+    recorded, and what two looks, the exchange's lag apart, agree on is proven - unless the stream, the exchange's word
+    on orders or positions, or the ledger itself says that something is missing in both.
+
+    Only what is not proven is read, wherever it lies in the past. It is read window by window, so that memory stays
+    flat however much there is, and each window is recorded, and later proven, by itself.
     """
 
     def __init__(
@@ -99,10 +113,14 @@ class Recovery:
         self._recovered = 0
         self._failures = 0
         self._alerted = ""
-        self._last_look: Look | None = None
+        self._readings: list[Reading] = []
+        """What was read once and is not proven, oldest first."""
         self._next_equity_s = 0.0
         self._heard_from: datetime | None = None
+        """Market time from which the present connection is known to have been live; None while it is not."""
         self._heard_until: datetime | None = None
+        self._live_since_s = 0.0
+        self._next_replacement_s = 0.0
         self._thread = threading.Thread(target=self._run, name=f"recovery-{self._account}", daemon=True)
 
     def start(self) -> None:
@@ -111,25 +129,34 @@ class Recovery:
     def stop(self) -> None:
         """Ask the thread to end; `join` waits for it."""
         self._stopping.set()
-        self._session.connected.set()
+        self._session.news.set()
 
     def join(self, within_s: float) -> None:
         self._thread.join(within_s)
 
     def _run(self) -> None:
-        if not self._until_done(self._prepare):
+        session = self._session
+        if not self._until_done(lambda: self._identify(session)):
             return
+        session.open()
         while not self._stopping.is_set():
-            self._session.connected.wait()
-            if self._stopping.is_set() or self._session.state in FINAL:
+            if not session.taken.wait(_PATIENCE_S):
+                continue
+            session.news.clear()
+            generation = session.generation
+            if session.taken_epoch != session.epoch:
+                self._until_done(self._prepare, while_generation=generation)
+            elif session.state in FINAL:
                 break
-            generation = self._session.generation
-            if generation != self._recovered:
+            elif not session.connected.is_set():
+                session.news.wait(_PATIENCE_S)
+            elif generation != self._recovered:
                 if self._until_done(lambda: self._recover(generation), while_generation=generation):  # noqa: B023
                     self._recovered = generation
             else:
                 self._until_done(self._look, while_generation=generation)
-                self._stopping.wait(self._timing.look_every_s)
+                # A new connection, or another holder, does not wait for the next look.
+                session.news.wait(self._timing.look_every_s)
 
     def _until_done(self, work: Callable[[], None], *, while_generation: int | None = None) -> bool:
         """Try until it is done, the connection it is for is gone, or the process ends."""
@@ -145,6 +172,9 @@ class Recovery:
                 self._trouble(str(error), urgent=True)
                 self._session.change(AccountState.REFUSED, str(error))
                 return False
+            except ExchangeRateLimited as error:
+                self._trouble(str(error), urgent=error.is_of_address)
+                self._stopping.wait(min(error.retry_after_s, _LONGEST_WAIT_S))
             except AlphaError as error:
                 self._trouble(str(error), urgent=isinstance(error, ExchangeAuthError))
             except Exception:
@@ -167,48 +197,55 @@ class Recovery:
             self._alerts.alert("recovery", text, severity="error", account=self._account)
 
     def _prepare(self) -> None:
-        """Make the account ours, before its stream is opened."""
-        session = self._session
-        self._identify(session)
-        epoch = self._ledger(lambda connection: take_account(connection, self._account, self._holder))
-        books = self._ledger(lambda connection: books_of_account(connection, self._account))
-        orders = self._ledger(lambda connection: open_orders(connection, self._account))
-        session.proven_until = self._proven_until()
-        session.adopting = session.proven_until is None
-        session.epoch = epoch
+        """Begin to record an account that was taken: with its books and orders as the holder before left them."""
+        session, epoch = self._session, self._session.taken_epoch
+
+        def load(connection: Connection) -> tuple[list[TradeBook], list[Order], datetime | None]:
+            books = books_of_account(connection, self._account)
+            orders = [order for order, _ in open_orders(connection, self._account)]
+            return books, orders, proven_until(connection, self._account)
+
+        # Nobody else can write for the account since it was taken: what is read now is the last word.
+        books, orders, proven = self._wait_for(self._writer.run(load))
         self._writer.add_account(session.config.owners, epoch, books)
-        self._live.add_account(session.config.owners, epoch, books, [order for order, _ in orders])
-        session.prepare_done()
+        self._live.add_account(session.config.owners, epoch, books, orders)
+        self._readings.clear()
+        self._heard_from = None
+        if not session.lead(epoch, proven):
+            self._writer.drop_account(self._account)
+            self._live.drop_account(self._account)
+            return
         log.info(
             "account_taken",
             account=self._account,
             epoch=epoch,
-            proven_until=session.proven_until,
+            proven_until=proven,
             environment=session.config.endpoints.environment,
         )
 
     def _recover(self, generation: int) -> None:
         session = self._session
         began_s = time.monotonic()
-        self._heard_from = None
+        self._note_heard_until_break()
         if session.adopting:
             self._adopt()
-        look, recorded = self._read_unproven()
+        until, recorded = self._read_unproven()
         session.release()
         self._refresh()
         if session.live(generation):
-            self._heard_from = look.until
+            self._heard_from, self._live_since_s = until, time.monotonic()
         log.info(
             "account_recovered",
             account=self._account,
-            since=look.since,
-            until=look.until,
+            since=session.proven_until,
+            until=until,
             executions=recorded,
             seconds=round(time.monotonic() - began_s, 3),
         )
 
     def _look(self) -> None:
-        if self._wait_for(self._live.call(lambda: self._live.differs_for_s(self._account))) > self._timing.settle_s / 2:
+        generation = self._session.generation
+        if self._differs_for_s() > self._timing.settle_s / 2:
             # A frame of the position stream may have been lost as well as a fill: before it is called drift, ask.
             self._refresh()
         if time.monotonic() >= self._next_equity_s:
@@ -216,61 +253,115 @@ class Recovery:
             wallet = self._client.wallet()
             self._live.put(live_state.Heard(account=self._account, wallet=wallet))
             self._note_equity(wallet, self._client.market_time())
-        before = self._last_look
-        if before is not None and time.monotonic() - before.read_at_s < self._timing.lag_s:
-            self._stopping.wait(self._timing.lag_s)
-        look, _ = self._read_unproven()
-        self._note_heard()
-        if before is None or look.since < before.since or before.until <= look.since:
-            return
-        first = {identity for identity in before.found if identity[2] >= look.since}
-        again = {identity for identity in look.found if identity[2] < before.until}
-        if again != first:
-            log.info("executions_came_late", account=self._account, count=len(again ^ first))
-            return
-        self._prove(look.since, before.until, {(symbol, exec_id) for symbol, exec_id, _ in again})
+        if self._readings:
+            self._stopping.wait(max(0.0, self._readings[-1].read_at_s + self._timing.lag_s - time.monotonic()))
+        until, _ = self._read_unproven()
+        if self._session.connected.is_set() and generation == self._session.generation:
+            # The end was fixed before the reading, and the connection has lasted until after it.
+            self._note_heard(until)
 
-    def _read_unproven(self) -> tuple[Look, int]:
-        """Read from the end of the last proven interval to now and record it. The end is fixed before the reading, so
-        what happens meanwhile belongs to the next look."""
-        since = self._proven_until()
+    def _read_unproven(self) -> tuple[datetime, int]:
+        """Read everything that is not proven up to now, and record it: a second time what was read once already, which
+        may prove it. The end is fixed before the reading, so what happens meanwhile belongs to the next look. Answers
+        that end, and how many executions were read for the first time."""
+        said = self._ledger(lambda connection: intervals(connection, self._account))
         until = self._client.market_time()
-        if since is None:
+        stretches = self._stretches(said, until)
+        last_statement = max(interval.number for interval in said)
+        self._readings = [each for each in self._readings if any(each.lies_in(stretch) for stretch in stretches)]
+        known = tuple(self._readings)
+        for reading in known:
+            if time.monotonic() - reading.read_at_s >= self._timing.lag_s:
+                self._look_again(reading, last_statement)
+        count = 0
+        for stretch in stretches:
+            for part in unread(stretch, [each for each in known if each.lies_in(stretch)]):
+                count += self._read(part, stretch, until)
+        self._readings.sort(key=lambda reading: reading.start)
+        self._say_how_it_stands()
+        return until, count
+
+    def _stretches(self, said: Sequence[Interval], until: datetime) -> list[Stretch]:
+        """What has to be read. From the ledger each time: another service may have doubted an interval meanwhile."""
+        edge = proven_end(said)
+        if edge is None:
             raise NothingProven(f"account {self._account} has no proven interval to recover from")
-        self._note_edge(since)
-        if until < since:
+        self._note_edge(edge)
+        newest = max(interval.end for interval in said if interval.kind is CoverageKind.PROVEN)
+        if until < newest:
             raise MarketSetBack(
                 f"the market clock of {self._account} is {until.isoformat()} but its ledger is proven to "
-                f"{since.isoformat()}: the exchange has lost its past, so use another database for it"
+                f"{newest.isoformat()}: the exchange has lost its past, so use another database for it"
             )
-        if until - since > REACH:
-            since = self._skip_unreachable(since, until - REACH)
-        found: set[_Identity] = set()
-        unreadable: list[UnknownMessage] = []
-        refused: list[ExecId] = []
-        count = 0
-        for fills in walk_executions(self._client, since, until, on_unreadable=unreadable.append):
-            refused += self._record(fills)
-            found.update((fill.symbol, fill.exec_id, fill.exec_time) for fill in fills if fill.exec_time < until)
-            count += len(fills)
-        for error in unreadable:
-            self._keep_raw(self._account, "execution", error)
-        self._heard_until = until
-        look = Look(since, until, frozenset(found), time.monotonic())
-        # A row that cannot be read or stored leaves a hole, and an interval with a hole is never proven.
-        complete = not unreadable and not refused
-        self._last_look = look if complete else None
-        if complete:
-            self._session.trouble = self._alerted = ""
-        else:
-            self._trouble(
-                f"{len(unreadable) + len(refused)} executions since {since.isoformat()} cannot be read or stored; "
-                "they are in trading.raw_events",
-                urgent=True,
-            )
-        return look, count
+        oldest = until - REACH
+        stretches = unproven_stretches(said, until)
+        for start, end in stretches:
+            if start < oldest:
+                self._say_unreachable(start, min(end, oldest))
+        return [(max(start, oldest), end) for start, end in stretches if end >= oldest]
 
-    def _record(self, fills: list[Fill]) -> list[ExecId]:
+    def _read(self, part: Stretch, stretch: Stretch, until: datetime) -> int:
+        """Read for the first time; answers how many executions there were."""
+        count = 0
+        for window in walk_windows(self._client, *part, readers=_READERS):
+            read_at_s = time.monotonic()
+            whole = self._take(window)
+            reading = reading_of(window, stretch, until, read_at_s, whole=whole)
+            if reading.start < reading.limit:
+                self._readings.append(reading)
+            count += len(window.fills)
+        return count
+
+    def _look_again(self, reading: Reading, last_statement: int) -> None:
+        """The second reading of a window, and the proof when nothing speaks against it."""
+        read_at_s = time.monotonic()
+        windows = list(walk_windows(self._client, reading.start, reading.end))
+        told = [fill for window in windows for fill in reading.counted(window.fills)]
+        found = fingerprint(told)
+        if reading.read_at_s > self._live_since_s:
+            self._check_stream(told)
+        if found == reading.found and reading.whole and not any(window.unreadable for window in windows):
+            doubt = self._prove(reading, {(fill.symbol, fill.exec_id) for fill in told}, last_statement)
+            self._record([fill for window in windows for fill in window.fills if fill.exec_time >= reading.limit])
+        else:
+            doubt = "the exchange's list still changes"
+        self._readings.remove(reading)
+        if not doubt:
+            return
+        holed = [window for window in windows if not self._take(window)]
+        if holed:
+            doubt = _UNREADABLE
+        log.info("not_proven", account=self._account, since=reading.start, until=reading.limit, reason=doubt)
+        self._readings.append(
+            replace(reading, found=found, read_at_s=read_at_s, whole=not holed, doubts=reading.doubts + 1, doubt=doubt)
+        )
+
+    def _take(self, window: ExecutionWindow) -> bool:
+        """Record what a window brought; whether all of it could be read and stored."""
+        for error in window.unreadable:
+            self._keep_raw(self._account, "execution", error)
+        refused = self._record(window.fills)
+        return not window.unreadable and not refused
+
+    def _check_stream(self, counted: Iterable[Fill]) -> None:
+        """Executions of a time when the stream said to be live, which REST has shown for as long as it lags itself and
+        the stream has not told: it has lost its subscriptions, whatever it answers to pings."""
+        since = self._heard_from
+        if since is None:
+            return
+        untold = [
+            fill.exec_id
+            for fill in counted
+            if fill.exec_time > since
+            and fill.exec_type.moves_position
+            and self._session.heard_executions.lacks((fill.symbol, fill.exec_id))
+        ]
+        if untold and time.monotonic() >= self._next_replacement_s:
+            self._next_replacement_s = time.monotonic() + _REPLACED_EVERY_S
+            log.warning("stream_deaf", account=self._account, executions=len(untold), first=untold[0])
+            self._session.replace_stream(f"{len(untold)} executions were on REST and not on the stream")
+
+    def _record(self, fills: Sequence[Fill]) -> list[ExecId]:
         """Hand the fills that are not known to be in the ledger to the writer, and wait until they are there; answers
         those it refused."""
         lacking = self._session.known_fills.lacking(fills)
@@ -284,6 +375,9 @@ class Recovery:
         while not submission.done.wait(_PATIENCE_S):
             if self._stopping.is_set():
                 raise CancelledError
+        if submission.fenced:
+            # Whoever holds the account now recovers it.
+            raise CancelledError
         return submission.refused
 
     def _note_edge(self, since: datetime) -> None:
@@ -292,39 +386,66 @@ class Recovery:
         if known is not None and since < known:
             log.warning("proven_edge_moved_back", account=self._account, since=since, before=known)
             self._session.known_fills.forget_all()
-            self._session.proven_until = since
+        self._session.proven_until = since
 
-    def _prove(self, since: datetime, until: datetime, told: set[_ExecKey]) -> None:
-        """The interval is proven when the ledger holds what the exchange told of it. What it turns out to lack is
-        recorded by the next look."""
+    def _prove(self, reading: Reading, told: set[ExecKey], last_statement: int) -> str:
+        """The interval is proven when nothing else knows of an execution that the exchange did not tell twice, and the
+        ledger holds exactly what it told. Answers what speaks against it, "" when it is proven."""
+        if unseen := self._session.heard_executions.untold_by(told, reading.start, reading.limit):
+            return f"{len(unseen)} executions heard on the stream are not in the exchange's list"
+        if 0 < self._differs_for_s() < 2 * self._timing.settle_s:
+            # A difference that lasts is drift, which has a row of its own and holds nothing else up.
+            return "the exchange's positions are not those of the fills"
+        newest = self._client.order_history(reading.start, reading.end, most=_ORDERS_ASKED)
+        if newest:
+            # Orders that came and went while nobody listened are told here for the first time.
+            self._live.put(live_state.Heard(account=self._account, orders=tuple(newest)))
+        ended = [order for order in newest if order.filled_quantity > 0 and order.updated_at < reading.limit]
 
-        def prove(connection: Connection) -> set[_ExecKey]:
+        def prove(connection: Connection) -> tuple[str, set[ExecKey]]:
             with transaction(connection):
-                lacking = told - exec_ids_between(connection, self._account, since, until)
+                held = exec_ids_between(connection, self._account, reading.start, reading.limit)
                 # A fill that was told with two times is there once, under the first of them, and is drift.
+                lacking = told - held
                 lacking -= exec_ids_at_any_time(connection, self._account, lacking)
-                if not lacking:
-                    add_interval(connection, self._account, CoverageKind.PROVEN, since, until)
-                return lacking
+                if lacking:
+                    return f"{len(lacking)} fills are gone from the ledger", lacking
+                if untold := held - told:
+                    return f"{len(untold)} fills of the ledger are not in the exchange's list", set()
+                if late := _not_all_filled(connection, self._account, ended):
+                    return f"{late} orders were filled by more than the exchange's list says", set()
+                if is_doubted_after(connection, self._account, last_statement, reading.start, reading.proves_to):
+                    return "doubted while it was read", set()
+                add_interval(connection, self._account, CoverageKind.PROVEN, reading.start, reading.proves_to)
+                return "", set()
 
-        lacking = self._ledger(prove)
-        if lacking:
-            log.error("fills_gone_from_ledger", account=self._account, since=since, until=until, count=len(lacking))
+        doubt, lacking = self._ledger(prove)
+        if doubt:
             self._session.known_fills.forget(lacking)
+            return doubt
+        if self._session.proven_until is not None and reading.start <= self._session.proven_until:
+            self._session.proven_until = max(self._session.proven_until, reading.proves_to)
+        self._session.known_fills.forget_before(reading.limit)
+        self._session.heard_executions.forget_between(reading.start, reading.limit)
+        return ""
+
+    def _say_how_it_stands(self) -> None:
+        """What lasts is told to a person; what passes within a few looks is not."""
+        lasting = [each for each in self._readings if not each.whole or each.doubts >= _DOUBTS_TOLD]
+        if not lasting:
+            self._session.trouble = self._alerted = ""
             return
-        self._session.proven_until = until
-        self._session.known_fills.forget_before(until)
+        worst = max(lasting, key=lambda each: (not each.whole, each.doubts))
+        self._trouble(f"not proven since {worst.start.isoformat()}: {worst.doubt or _UNREADABLE}", urgent=True)
 
-    def _proven_until(self) -> datetime | None:
-        """Asked of the ledger each time: another service may have put an interval in doubt meanwhile."""
-        return self._ledger(lambda connection: proven_until(connection, self._account))
+    def _differs_for_s(self) -> float:
+        return self._wait_for(self._live.call(lambda: self._live.differs_for_s(self._account)))
 
-    def _skip_unreachable(self, since: datetime, until: datetime) -> datetime:
+    def _say_unreachable(self, since: datetime, until: datetime) -> None:
         """The exchange keeps no executions so old: what is not proven of them stays so."""
         log.error("history_unreachable", account=self._account, since=since, until=until)
         self._trouble(f"executions from {since} to {until} are older than the exchange keeps", urgent=True)
         self._ledger(lambda connection: add_interval(connection, self._account, CoverageKind.UNREACHABLE, since, until))
-        return until
 
     def _adopt(self) -> None:
         """First contact: what is held now was held before us. Fills of the stream wait until that is stored."""
@@ -374,8 +495,9 @@ class Recovery:
         self._ledger(lambda connection: add_equity_snapshot(connection, wallet, at=at, source="listener"))
 
     def _ledger(self, work: Callable[[Connection], _T]) -> _T:
-        """Work on the writer's connection, after the fills handed in before it; waits while PostgreSQL is away."""
-        return self._wait_for(self._writer.run(work))
+        """Work on the writer's connection, after the fills handed in before it; waits while PostgreSQL is away. Raises
+        Fenced, with nothing done, when another process has taken the account."""
+        return self._wait_for(self._writer.run(work, account=self._account))
 
     def _wait_for(self, result: Future[_T]) -> _T:
         """Raises CancelledError when the process ends meanwhile."""
@@ -385,14 +507,32 @@ class Recovery:
                 return result.result()
         raise CancelledError
 
-    def _note_heard(self) -> None:
-        """The stream has been live since `heard_from`, in market time; the interval grows with every look."""
-        since, until = self._heard_from, self._heard_until
-        if since is None or until is None or until <= since:
+    def _note_heard_until_break(self) -> None:
+        """The connection before this one was heard at least until the last execution it brought."""
+        newest = self._session.heard_executions.until_break
+        if newest is not None and self._heard_until is not None and newest > self._heard_until:
+            self._note_heard(newest)
+        self._heard_from = self._heard_until = None
+
+    def _note_heard(self, until: datetime) -> None:
+        """The stream has been live since `_heard_from`, in market time; the interval grows with every look."""
+        since = self._heard_from
+        if since is None or until <= since:
             return
+        self._heard_until = until
         # Not waited for: it says nothing about completeness.
         self._writer.run(
             lambda connection: add_interval(
                 connection, self._account, CoverageKind.HEARD, since, until, detail=self._holder
-            )
+            ),
+            account=self._account,
         )
+
+
+def _not_all_filled(connection: Connection, account: AccountName, orders: Sequence[Order]) -> int:
+    """How many of the orders, which have ended, were filled by more than the ledger's fills of them."""
+    if not orders:
+        return 0
+    since = min(order.created_at for order in orders)
+    held = filled_by_order(connection, account, [order.order_id for order in orders], since)
+    return sum(1 for order in orders if held.get(order.order_id, ZERO) < order.filled_quantity)

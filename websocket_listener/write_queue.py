@@ -6,12 +6,13 @@ import math
 import threading
 import time
 from collections import OrderedDict, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from alpha.domain.errors import AlphaError
 from alpha.domain.fill import Fill
 from alpha.domain.ids import AccountName, BotId, ExecId, OrderId, Symbol
 from alpha.domain.order import Order
@@ -22,7 +23,9 @@ from alpha.ledger.positions import age
 
 # Orders and positions wait a little, since nobody decides on them from PostgreSQL: the fill that comes right after an
 # order's report is not held up by it, and of several reports only the last is written.
-_STATES_WAIT_S = 0.1
+_STATES_WAIT_S = 0.2
+_STATES_GIVE_WAY_S = 1.0
+_ORDERS_AT_ONCE = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,22 +38,57 @@ class Heard:
     frame_at: datetime | None = None
 
 
-@dataclass(slots=True)
 class Submission:
-    """Fills handed in together. `done` is set when each of them is in the ledger or was refused by it."""
+    """Fills handed in together, each of them to end in the ledger, `refused` by it, or let go because its account is
+    `fenced`."""
 
-    fills: Sequence[Heard]
-    done: threading.Event = field(default_factory=threading.Event)
-    refused: list[ExecId] = field(default_factory=list)
+    __slots__ = ("_done", "_settled", "fenced", "fills", "refused")
+
+    # One for all: an event for each submission would cost more than everything else that is done with it, and nearly
+    # nobody waits for one.
+    _waiting = threading.Lock()
+
+    def __init__(self, fills: Sequence[Heard]) -> None:
+        self.fills = fills
+        self.refused: list[ExecId] = []
+        self.fenced: frozenset[AccountName] = frozenset()
+        self._settled = False
+        self._done: threading.Event | None = None
+
+    @property
+    def done(self) -> threading.Event:
+        """Set when all of it has ended."""
+        with self._waiting:
+            if self._done is None:
+                self._done = threading.Event()
+                if self._settled:
+                    self._done.set()
+            return self._done
+
+    @classmethod
+    def settle(cls, submissions: Iterable[Submission]) -> None:
+        """These have ended."""
+        with cls._waiting:
+            for submission in submissions:
+                submission._settled = True
+                if submission._done is not None:
+                    submission._done.set()
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
     """Work of another kind that has to happen after the fills handed in before it. It may be repeated when the
-    connection is lost, so a repeat must change nothing."""
+    connection is lost, so a repeat must change nothing. With an account it is done only while the account's epoch is
+    the one that was held when the work was handed in."""
 
     work: Callable[[Connection], Any]
     result: Future[Any]
+    account: AccountName | None = None
+    epoch: int | None = None
+
+
+class QueueFull(AlphaError):
+    """Too much work waits for PostgreSQL: this piece was let go."""
 
 
 @dataclass(slots=True)
@@ -70,12 +108,16 @@ class Batch:
 class WriteQueue:
     """Fills and jobs in the order they came; of each order and position only the latest report.
 
-    Bounded in fills: above `max_fills` the stream's fills are let go on purpose. Nothing is lost by that: the account's
-    proven edge does not pass them, and recovery reads them again. So memory stays flat while PostgreSQL is away.
+    Bounded: above `max_fills` the stream's fills are let go on purpose. Nothing is lost by that: the account's proven
+    edge does not pass them, and recovery reads them again. Above `max_jobs` work is refused, and of orders the oldest
+    are forgotten. So memory stays flat while PostgreSQL is away.
     """
 
-    def __init__(self, *, max_fills: int = 100_000, max_batch: int = 2_000, max_states: int = 20_000) -> None:
+    def __init__(
+        self, *, max_fills: int = 100_000, max_batch: int = 2_000, max_states: int = 20_000, max_jobs: int = 1_000
+    ) -> None:
         self._max_fills, self._max_batch, self._max_states = max_fills, max_batch, max_states
+        self._max_jobs, self._jobs = max_jobs, 0
         self._changed = threading.Condition()
         self._waiting: deque[Submission | Job] = deque()
         self._fills = 0
@@ -97,7 +139,11 @@ class WriteQueue:
             return submission
 
     def put_job(self, job: Job) -> None:
+        """Raises QueueFull when the bound is reached."""
         with self._changed:
+            if self._jobs >= self._max_jobs:
+                raise QueueFull(f"{self._jobs} pieces of work wait for PostgreSQL already")
+            self._jobs += 1
             self._waiting.append(job)
             self._changed.notify()
 
@@ -134,30 +180,26 @@ class WriteQueue:
                 if isinstance(first, Job):
                     if not batch.submissions:
                         self._waiting.popleft()
+                        self._jobs -= 1
                         batch.job = first
                     break
                 self._waiting.popleft()
                 batch.submissions.append(first)
                 taken += len(first.fills)
-            if time.monotonic() >= self._states_due_s:
-                batch.orders, batch.positions = list(self._orders.values()), list(self._positions.values())
-                self._states_due_s = math.inf
-                self._orders.clear()
-                self._positions.clear()
+            self._take_states(batch)
             return batch
 
     def settle(self, batch: Batch) -> None:
         """The batch is done with; its fills no longer count as waiting."""
         with self._changed:
             self._fills -= len(batch.fills)
-        for submission in batch.submissions:
-            submission.done.set()
+        Submission.settle(batch.submissions)
 
     def abandon(self) -> int:
         """Let go of everything at the end of the process; answers how many fills that were."""
         with self._changed:
             waiting, self._waiting = self._waiting, deque()
-            left, self._fills = self._fills, 0
+            left, self._fills, self._jobs = self._fills, 0, 0
         for item in waiting:
             if isinstance(item, Job):
                 item.result.cancel()
@@ -168,6 +210,19 @@ class WriteQueue:
         """Fills that are not committed yet, those being written included."""
         return self._fills
 
+    def _take_states(self, batch: Batch) -> None:
+        """Not while more fills wait than one batch holds, up to a bound; and not so many at once that the fills which
+        come meanwhile would wait for long."""
+        overdue_s = time.monotonic() - self._states_due_s
+        if overdue_s < 0 or (self._waiting and overdue_s < _STATES_GIVE_WAY_S):
+            return
+        while self._orders and len(batch.orders) < _ORDERS_AT_ONCE:
+            batch.orders.append(self._orders.popitem(last=False)[1])
+        batch.positions = list(self._positions.values())
+        self._positions.clear()
+        if not self._orders:
+            self._states_due_s = math.inf
+
     def _states_wait(self) -> None:
         if (self._orders or self._positions) and self._states_due_s == math.inf:
             self._states_due_s = time.monotonic() + _STATES_WAIT_S
@@ -176,3 +231,8 @@ class WriteQueue:
     @property
     def anything_waits(self) -> bool:
         return bool(self._waiting or self._orders or self._positions)
+
+    @property
+    def waiting(self) -> int:
+        """Everything that waits: fills, work, orders and positions."""
+        return self._fills + self._jobs + len(self._orders) + len(self._positions)

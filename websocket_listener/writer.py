@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import structlog
 
@@ -21,8 +21,9 @@ from alpha.exchange.account_state import ExchangePosition
 from alpha.exchange.backoff import Backoff
 from alpha.exchange.parse import infer_position_idx
 from alpha.ledger.books import books_of_account
-from alpha.ledger.connection import Connection, Dsn, LedgerRefused, LedgerUnavailable, connect
+from alpha.ledger.connection import Connection, Dsn, LedgerRefused, LedgerUnavailable, connect, transaction
 from alpha.ledger.fills import Fenced, FillRecorder, HeardFill, RecordResult
+from alpha.ledger.heads import lock_heads
 from alpha.ledger.orders import bot_of_order, upsert_orders
 from alpha.ledger.positions import upsert_positions
 from websocket_listener.attribution import AccountOwners, attribute
@@ -31,7 +32,9 @@ from websocket_listener.write_queue import Batch, Heard, Job, Submission, WriteQ
 
 log = structlog.get_logger()
 _T = TypeVar("_T")
+_U = TypeVar("_U")
 _IDLE_S = 0.3
+_TURN_S = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,8 +60,11 @@ class Writer:
     already, so a commit whose answer was lost does no harm. A fenced account is taken out and the others go on; so is a
     single fill that the ledger refuses.
 
+    Everything that is written for an account is written under the epoch it was taken with, and nothing once another
+    process has raised it: fills, orders, positions, and work handed in for an account.
+
     `on_committed`, `on_refused` and `on_fenced` are called on the writer's thread and must not block. `on_turn` is
-    called there about every 300 ms, while PostgreSQL answers, with the accounts and epochs that are written for;
+    called there about every second, while PostgreSQL answers, with the accounts and epochs that are written for;
     `on_lost` when a connection is lost, before anything is written on the next one: that may lead to an older ledger.
     """
 
@@ -79,7 +85,9 @@ class Writer:
         self._next_turn_s = 0.0
         self._queue = queue or WriteQueue()
         self._owners: dict[AccountName, AccountOwners] = {}
+        # Other threads change the first of these at any time; what one attempt at writing goes by is the second.
         self._epochs: dict[AccountName, int] = {}
+        self._attempted: dict[AccountName, int] = {}
         self._holders, self._order_owners = Holders(), OrderOwners()
         self._stopping = threading.Event()
         self._give_up_at: float | None = None
@@ -87,9 +95,12 @@ class Writer:
         self._recorder: FillRecorder | None = None
         self._backoff = Backoff(first_s=0.05, cap_s=1.0)
         self._losses = 0
+        self._busy_since_s: float | None = None
         self._thread = threading.Thread(target=self._run, name="ledger-writer", daemon=True)
         self.available = False
         """Whether PostgreSQL took the last thing that was asked of it."""
+        self.trouble = ""
+        """What it said instead, "" while it is available."""
 
     def start(self) -> None:
         self._thread.start()
@@ -107,14 +118,26 @@ class Writer:
         self._epochs[owners.account] = epoch
         self._holders.folded(books)
 
+    def drop_account(self, account: AccountName) -> None:
+        """Another process writes for the account from now on: what waits of it is let go."""
+        self._epochs.pop(account, None)
+
     def record(self, fills: Sequence[Heard], *, droppable: bool = False) -> Submission | None:
         """Hand in fills. None when the queue is full and they were let go (never when not `droppable`)."""
         return self._queue.put_fills(fills, droppable=droppable)
 
-    def run(self, work: Callable[[Connection], _T]) -> Future[_T]:
-        """Work that happens after the fills handed in before it; see `Job`."""
+    def run(self, work: Callable[[Connection], _T], *, account: AccountName | None = None) -> Future[_T]:
+        """Work that happens after the fills handed in before it; see `Job`. For an account it is done in a transaction
+        that holds the account's head. The future carries Fenced when somebody else holds it, and QueueFull when too
+        much waits already."""
         result: Future[_T] = Future()
-        self._queue.put_job(Job(work, result))
+        epoch = None if account is None else self._epochs.get(account)
+        try:
+            if account is not None and epoch is None:
+                raise Fenced((account,))
+            self._queue.put_job(Job(work, result, account, epoch))
+        except AlphaError as error:
+            result.set_exception(error)
         return result
 
     def save_orders(self, orders: Sequence[tuple[Order, BotId | None]]) -> None:
@@ -130,6 +153,17 @@ class Writer:
     def backlog(self) -> int:
         """Fills that are not committed yet."""
         return self._queue.backlog
+
+    @property
+    def waiting(self) -> int:
+        """Everything that waits: fills, work, orders and positions."""
+        return self._queue.waiting
+
+    @property
+    def busy_for_s(self) -> float:
+        """How long it has been at one and the same piece of work, its repetitions included; 0 when idle."""
+        since_s = self._busy_since_s
+        return 0.0 if since_s is None else time.monotonic() - since_s
 
     @property
     def dropped(self) -> int:
@@ -162,23 +196,38 @@ class Writer:
         if batch.job is not None:
             self._do(batch.job)
         if batch.orders or batch.positions:
-            self._save_states(batch)
+            self._save_states(batch.orders, batch.positions)
         if time.monotonic() >= self._next_turn_s:
-            self._next_turn_s = time.monotonic() + _IDLE_S
+            self._next_turn_s = time.monotonic() + _TURN_S
             self._take_turn()
 
     def _take_turn(self) -> None:
-        try:
-            self._persist(lambda connection: self._on_turn(connection, dict(self._epochs)))
-        except Fenced as error:
-            self._give_up(error.accounts)
+        """Also for its own sake: a connection that died while nothing was written is found before the next fill."""
 
-    def _give_up(self, accounts: Iterable[AccountName]) -> None:
+        def turn(connection: Connection) -> None:
+            with transaction(connection) as cursor:
+                cursor.execute("SELECT 1")
+            self._on_turn(connection, dict(self._epochs))
+
+        self._persist(turn)
+
+    def _attempt(self) -> None:
+        self._attempted.clear()
+        self._attempted.update(dict(self._epochs))
+
+    def _give_up(self, accounts: Iterable[AccountName], epochs: Mapping[AccountName, int]) -> None:
+        """The accounts were fenced when written for under `epochs`; one that was taken again meanwhile is ours."""
         for account in accounts:
-            if self._epochs.pop(account, None) is not None:
+            if account in self._epochs and self._epochs.get(account) == epochs.get(account):
+                self._epochs.pop(account, None)
                 self._on_fenced(account)
 
     def _record(self, batch: Batch, fills: Sequence[Heard]) -> None:
+        """Of accounts that are not ours any more nothing is written: who holds them recovers it."""
+        _mark_fenced(batch, {heard.fill.account for heard in fills} - self._epochs.keys())
+        fills = [heard for heard in fills if heard.fill.account in self._epochs]
+        if not fills:
+            return
         losses = self._losses
         try:
             result = self._persist(lambda connection: self._record_once(connection, fills))
@@ -187,13 +236,8 @@ class Writer:
                 # says nothing of the books they changed.
                 result = replace(result, books=self._books_of({heard.fill.account for heard in fills}))
         except Fenced as error:
-            self._give_up(error.accounts)
-            rest = [heard for heard in fills if heard.fill.account in self._epochs]
-            for heard in fills:
-                if heard.fill.account not in self._epochs:
-                    _mark_refused(batch, heard)
-            if rest:
-                self._record(batch, rest)
+            self._give_up(error.accounts, self._attempted)
+            self._record(batch, fills)
         except (LedgerRefused, DomainError) as error:
             self._record_in_parts(batch, fills, error)
         else:
@@ -218,7 +262,8 @@ class Writer:
 
     def _record_once(self, connection: Connection, fills: Sequence[Heard]) -> RecordResult:
         if self._recorder is None:
-            self._recorder = FillRecorder(connection, self._epochs)
+            self._recorder = FillRecorder(connection, self._attempted)
+        self._attempt()
         return self._recorder.record([self._attributed(connection, heard) for heard in fills])
 
     def _attributed(self, connection: Connection, heard: Heard) -> HeardFill:
@@ -247,38 +292,70 @@ class Writer:
 
     def _do(self, job: Job) -> None:
         try:
-            result = self._persist(job.work)
+            result = self._persist(lambda connection: _under_epoch(connection, job))
         except _GivenUp:
             job.result.cancel()
             raise
+        except Fenced as error:
+            if job.account is not None and job.epoch is not None:
+                self._give_up(error.accounts, {job.account: job.epoch})
+            job.result.set_exception(error)
         except Exception as error:  # noqa: BLE001 - it is the caller's: the future carries it there
             job.result.set_exception(error)
         else:
             job.result.set_result(result)
 
-    def _save_states(self, batch: Batch) -> None:
+    def _save_states(self, orders: Sequence[tuple[Order, BotId | None]], positions: Sequence[ExchangePosition]) -> None:
+        """Of accounts that are not ours any more nothing is written. Reports that are refused must not keep the others
+        out: halves, until one is alone."""
+        orders = [each for each in orders if each[0].account in self._epochs]
+        positions = [each for each in positions if each.account in self._epochs]
+        if not orders and not positions:
+            return
         try:
-            if batch.orders:
-                self._persist(lambda connection: upsert_orders(connection, batch.orders))
-            if batch.positions:
-                self._persist(lambda connection: upsert_positions(connection, batch.positions))
-        except LedgerRefused as error:
-            log.error("states_refused", reason=str(error), orders=len(batch.orders), positions=len(batch.positions))
+            self._persist(lambda connection: self._save_states_once(connection, orders, positions))
+        except Fenced as error:
+            self._give_up(error.accounts, self._attempted)
+            self._save_states(orders, positions)
+        except (LedgerRefused, DomainError, ValueError) as error:  # ValueError: the driver's, for text with a NUL
+            if len(orders) + len(positions) == 1:
+                log.error("state_refused", reason=str(error), orders=orders, positions=positions)
+                return
+            for some_orders, some_positions in _split(orders, positions):
+                self._save_states(some_orders, some_positions)
+
+    def _save_states_once(
+        self,
+        connection: Connection,
+        orders: Sequence[tuple[Order, BotId | None]],
+        positions: Sequence[ExchangePosition],
+    ) -> None:
+        accounts = {order.account for order, _ in orders} | {position.account for position in positions}
+        self._attempt()
+        with transaction(connection) as cursor:
+            # Not worth a wait for the disk: what a crash of the server forgets, the next refresh tells again.
+            cursor.execute("SET LOCAL synchronous_commit = off")
+            lock_heads(cursor, {account: self._attempted.get(account) for account in accounts})
+            upsert_orders(connection, orders)
+            upsert_positions(connection, positions)
 
     def _persist(self, work: Callable[[Connection], _T]) -> _T:
         """Do the work on the connection, again and again while PostgreSQL is away. Raises what the work raises else."""
-        while True:
-            try:
-                connection = self._connected()
-                done = work(connection)
-            except LedgerUnavailable as error:
-                self._lost(error)
-            else:
-                if not self.available:
-                    log.info("ledger_available")
-                self.available = True
-                self._backoff.reset()
-                return done
+        self._busy_since_s = time.monotonic()
+        try:
+            while True:
+                try:
+                    done = work(self._connected())
+                except LedgerUnavailable as error:
+                    self._lost(error)
+                else:
+                    if not self.available:
+                        log.info("ledger_available")
+                    self.available, self.trouble = True, ""
+                    self._backoff.reset()
+                    return done
+        finally:
+            self._busy_since_s = None
 
     def _connected(self) -> Connection:
         if self._connection is None or self._connection.closed:
@@ -289,7 +366,7 @@ class Writer:
     def _lost(self, error: LedgerUnavailable) -> None:
         if self.available or self._backoff.attempts == 0:
             log.warning("ledger_unavailable", reason=str(error), backlog=self.backlog)
-        self.available = False
+        self.available, self.trouble = False, str(error)
         self._losses += 1
         self._on_lost()
         if self._connection is not None:
@@ -302,6 +379,28 @@ class Writer:
 
 class _GivenUp(Exception):
     """The process ends and PostgreSQL is not there."""
+
+
+def _under_epoch(connection: Connection, job: Job) -> Any:
+    if job.account is None:
+        return job.work(connection)
+    with transaction(connection) as cursor:
+        lock_heads(cursor, {job.account: job.epoch})
+        return job.work(connection)
+
+
+def _split(orders: Sequence[_T], positions: Sequence[_U]) -> list[tuple[Sequence[_T], Sequence[_U]]]:
+    if orders and positions:
+        return [(orders, ()), ((), positions)]
+    a, b = len(orders) // 2, len(positions) // 2
+    return [(orders[:a], positions[:b]), (orders[a:], positions[b:])]
+
+
+def _mark_fenced(batch: Batch, accounts: set[AccountName]) -> None:
+    if not accounts:
+        return
+    for submission in batch.submissions:
+        submission.fenced |= accounts & {heard.fill.account for heard in submission.fills}
 
 
 def _mark_refused(batch: Batch, heard: Heard) -> None:

@@ -11,6 +11,9 @@ from typing import Any
 
 from alpha.domain.errors import AlphaError, Unreachable
 
+RATE_LIMIT_CODE = 10006
+_ADDRESS_LIMIT_STATUS = 403
+
 
 class ExchangeError(AlphaError):
     """Root of the errors of an exchange. `operation` names the call, for example `POST /v5/order/create`."""
@@ -54,6 +57,11 @@ class ExchangeRateLimited(ExchangeRefused):
     def __init__(self, message: str, *, operation: str, code: int, text: str, retry_after_s: float) -> None:
         super().__init__(message, operation=operation, code=code, text=text)
         self.retry_after_s = retry_after_s
+
+    @property
+    def is_of_address(self) -> bool:
+        """Everything this machine sends is refused, not one path only."""
+        return self.code == _ADDRESS_LIMIT_STATUS
 
 
 class ExchangeUnknown(ExchangeError, Unreachable):

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
+from functools import lru_cache
 from typing import Any, TypeVar
 
 from alpha.domain.bar import Bar
@@ -169,7 +170,6 @@ def parse_fill(item: Item, account: AccountName, category: str | None = None) ->
     try:
         of_category = _category(item, category)
         symbol = Symbol(_text(item, "symbol"))
-        price, quantity = _number(item, "execPrice"), _number(item, "execQty")
         return Fill(
             account=account,
             category=of_category,
@@ -177,10 +177,10 @@ def parse_fill(item: Item, account: AccountName, category: str | None = None) ->
             exec_id=ExecId(_text(item, "execId")),
             exec_time=_time(item, "execTime"),
             seq=_integer(item, "seq"),
-            exec_type=ExecType(_text(item, "execType")),
-            side=Side(_text(item, "side")),
-            price=price,
-            quantity=quantity,
+            exec_type=_exec_type(item),
+            side=_side(item),
+            price=_number(item, "execPrice"),
+            quantity=_number(item, "execQty"),
             notional=_number(item, "execValue"),
             fee=_number(item, "execFee"),
             fee_rate=_amount(item, "feeRate"),
@@ -400,6 +400,7 @@ def parse_fee_rates(item: Item) -> tuple[Symbol, FeeRates]:
         raise _unknown("fee rate", error, item) from error
 
 
+@lru_cache(maxsize=4096)
 def settle_coin(category: str, symbol: Symbol) -> str:
     """The coin a contract settles in, which is also the coin of its fees: executions of linear contracts often leave
     `feeCurrency` empty.
@@ -487,24 +488,28 @@ def _unset(value: str) -> str:
 
 def _decimal(value: Any) -> Decimal:
     # A float has already lost digits by the time it is here. Bybit sends text, and whole numbers for a few fields.
-    if isinstance(value, bool) or not isinstance(value, str | int):
-        raise ValueError(f"{value!r} is no number as text")
-    number = Decimal(value)
-    if not number.is_finite():
-        raise ValueError(f"{value!r} is no finite number")
-    return number
+    if isinstance(value, str) or (isinstance(value, int) and not isinstance(value, bool)):
+        number = Decimal(value)
+        if number.is_finite():
+            return number
+    raise ValueError(f"{value!r} is no finite number as text")
 
 
 def _number(item: Item, name: str) -> Decimal:
+    value = item[name]
     try:
-        return _decimal(item[name])
+        # As _decimal, without another call: most fields of most messages are numbers.
+        if isinstance(value, str) and (number := Decimal(value)).is_finite():
+            return number
+        return _decimal(value)
     except (ValueError, InvalidOperation):
-        raise ValueError(f"{name} is {item[name]!r}") from None
+        raise ValueError(f"{name} is {value!r}") from None
 
 
 def _amount(item: Item, name: str) -> Decimal:
     """A number that is 0 where it is empty or not mentioned."""
-    return ZERO if item.get(name) in (None, "") else _number(item, name)
+    value = item.get(name)
+    return ZERO if value is None or value == "" or value == "0" else _number(item, name)
 
 
 def _price(item: Item, name: str) -> Decimal | None:
@@ -512,11 +517,26 @@ def _price(item: Item, name: str) -> Decimal | None:
     return _amount(item, name) or None
 
 
+# Looked up before they are asked for by name, which takes ten times as long and is only needed to say what is wrong.
+_SIDES = {side.value: side for side in Side}
+_EXEC_TYPES = {exec_type.value: exec_type for exec_type in ExecType}
+
+
+def _side(item: Item) -> Side:
+    name = _text(item, "side")
+    return _SIDES.get(name) or Side(name)
+
+
+def _exec_type(item: Item) -> ExecType:
+    name = _text(item, "execType")
+    return _EXEC_TYPES.get(name) or ExecType(name)
+
+
 def _integer(item: Item, name: str) -> int:
     value = item[name]
-    if isinstance(value, bool) or not isinstance(value, str | int):
-        raise ValueError(f"{name} is {value!r}")
-    return int(value)
+    if isinstance(value, str) or (isinstance(value, int) and not isinstance(value, bool)):
+        return int(value)
+    raise ValueError(f"{name} is {value!r}")
 
 
 def _flag(item: Item, name: str) -> bool:

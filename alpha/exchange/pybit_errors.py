@@ -16,7 +16,9 @@ from pybit.exceptions import FailedRequestError, InvalidRequestError
 from urllib3.exceptions import ConnectTimeoutError, MaxRetryError, NewConnectionError, ProxyError, SSLError
 
 from alpha.domain.ids import AccountName
+from alpha.exchange.endpoints import PAPER
 from alpha.exchange.errors import (
+    RATE_LIMIT_CODE,
     ExchangeAuthError,
     ExchangeError,
     ExchangeRateLimited,
@@ -47,6 +49,8 @@ _AUTH_HINTS = {
     33004: "the key has expired",
 }
 _IP_LIMIT_WAIT_S = 600.0
+# A paper exchange refuses until its window of 5 s has passed.
+_PAPER_IP_LIMIT_WAIT_S = 5.0
 _DEFAULT_LIMIT_WAIT_S = 1.0
 _TEXT_MAX = 200
 
@@ -66,13 +70,14 @@ def exchange_error(
     if isinstance(error, FailedRequestError):
         code, text = int(error.status_code), _short(error.message)
         if code == 403:
+            wait_s = _PAPER_IP_LIMIT_WAIT_S if environment == PAPER else _IP_LIMIT_WAIT_S
             return ExchangeRateLimited(
                 f"{where}: the exchange answers {operation} with HTTP 403: this address has sent too much, or is in a "
-                f"country it does not serve; wait 10 minutes",
+                f"country it does not serve; nothing is sent for {wait_s:.0f} s",
                 operation=operation,
                 code=code,
                 text=text,
-                retry_after_s=_IP_LIMIT_WAIT_S,
+                retry_after_s=wait_s,
             )
         if code in (400, 401, 404, 405):
             return _answered(code, text, None, operation=operation, account=account, environment=environment)
@@ -132,7 +137,7 @@ def _answered(
             account=account,
             environment=environment,
         )
-    if code == 10006:
+    if code == RATE_LIMIT_CODE:
         return ExchangeRateLimited(
             f"{where}: too many requests to {operation} ({code} {text})",
             operation=operation,

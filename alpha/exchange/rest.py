@@ -7,7 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
+from urllib.parse import urlsplit
 
+import orjson
+import requests
 from pybit.unified_trading import HTTP
 
 from alpha.domain.bar import Bar
@@ -16,8 +19,10 @@ from alpha.domain.ids import AccountName, OrderId, Symbol
 from alpha.domain.instrument import Instrument
 from alpha.domain.order import Order
 from alpha.exchange.account_state import ExchangePosition, FeeRates, WalletBalance
+from alpha.exchange.budget import Budget, Call, Purpose
 from alpha.exchange.endpoints import Endpoints, is_loopback
 from alpha.exchange.errors import (
+    RATE_LIMIT_CODE,
     ExchangeError,
     ExchangeRateLimited,
     ExchangeRefused,
@@ -44,6 +49,7 @@ from alpha.exchange.signing import KeyPair
 from alpha.exchange.ticker import Ticker
 
 MARKET_TIME_HEADER = "X-Alpha-Market-Time"
+LIMIT_HEADER = "X-Bapi-Limit"
 
 _CONNECT_TIMEOUT_S = 3.05
 _ANSWER_TIMEOUT_S = 5.0
@@ -51,6 +57,8 @@ _ANSWER_TIMEOUT_S = 5.0
 _READ_ATTEMPTS = 3
 _READ_BUDGET_S = 8.0
 _READ_PAUSE_S = 0.2
+# How long a call waits for room in the budget before it is given up. What can wait may wait longer.
+_ROOM_WITHIN_S = {Purpose.EXIT: 5.0, Purpose.ORDINARY: 5.0, Purpose.BACKGROUND: 20.0}
 _EXECUTION_PAGE = 100
 _ORDER_PAGE = 50
 _POSITION_PAGE = 200
@@ -77,6 +85,10 @@ class ExchangeClient:
     times within about 8 s for reasons that pass; whatever changes something is sent exactly once, and after
     ExchangeUnknown the caller asks by order link id. An answer that cannot be read raises UnknownMessage.
 
+    With a `budget` every call waits until there is room for its purpose within the exchange's limits, for a few seconds
+    at most: then it raises ExchangeRateLimited without having sent anything. What the exchange says of its limits is
+    told to the budget.
+
     Without credentials only market data works. Category is linear and the settle coin USDT throughout.
     """
 
@@ -86,13 +98,18 @@ class ExchangeClient:
         endpoints: Endpoints,
         credentials: KeyPair | None = None,
         *,
+        budget: Budget | None = None,
         answer_timeout_s: float = _ANSWER_TIMEOUT_S,
         recv_window_ms: int = 5000,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.account = account
         self.endpoints = endpoints
-        self._sleep = sleep
+        self._credentials, self._budget, self._sleep = credentials, budget, sleep
+        self._answer_timeout_s, self._recv_window_ms = answer_timeout_s, recv_window_ms
+        # A paper exchange has limits only when it says so: there is nothing to keep to while its answers tell of none.
+        self._is_limited = not endpoints.is_paper
+        self._host = urlsplit(endpoints.rest_url).netloc
         self._http = HTTP(
             api_key=credentials.key if credentials else None,
             api_secret=credentials.secret if credentials else None,
@@ -110,6 +127,7 @@ class ExchangeClient:
             logging_level=logging.WARNING,
         )
         self._http.endpoint = endpoints.rest_url.rstrip("/")
+        self._http.client.hooks["response"].append(_read_by_orjson)
         # pybit adds a handler of its own to its logger where the root has none yet; ours are the only ones.
         self._http.logger.handlers.clear()
         if is_loopback(endpoints.rest_url):
@@ -117,6 +135,20 @@ class ExchangeClient:
 
     def __repr__(self) -> str:
         return f"ExchangeClient({self.account}, {self.endpoints.environment}, {self.endpoints.rest_url})"
+
+    def twin(self) -> ExchangeClient:
+        """A client of the same account with connections of its own, for another thread."""
+        other = ExchangeClient(
+            self.account,
+            self.endpoints,
+            self._credentials,
+            budget=self._budget,
+            answer_timeout_s=self._answer_timeout_s,
+            recv_window_ms=self._recv_window_ms,
+            sleep=self._sleep,
+        )
+        other._is_limited = self._is_limited
+        return other
 
     def close(self) -> None:
         self._http.client.close()
@@ -203,6 +235,7 @@ class ExchangeClient:
         answer = self._change(
             "POST /v5/order/create",
             self._http.place_order,
+            purpose=Purpose.EXIT if order.reduce_only or order.close_on_trigger else Purpose.ORDINARY,
             category=LINEAR,
             symbol=order.symbol,
             side=order.side.value,
@@ -227,6 +260,7 @@ class ExchangeClient:
         answer = self._change(
             "POST /v5/order/cancel",
             self._http.cancel_order,
+            purpose=Purpose.EXIT,
             category=LINEAR,
             symbol=symbol,
             orderId=order_id,
@@ -236,7 +270,13 @@ class ExchangeClient:
 
     def cancel_all(self, symbol: Symbol) -> list[OrderId]:
         """Cancels every order of the symbol, whoever placed it, stops of the position included."""
-        answer = self._change("POST /v5/order/cancel-all", self._http.cancel_all_orders, category=LINEAR, symbol=symbol)
+        answer = self._change(
+            "POST /v5/order/cancel-all",
+            self._http.cancel_all_orders,
+            purpose=Purpose.EXIT,
+            category=LINEAR,
+            symbol=symbol,
+        )
         return [OrderId(_word(row, "orderId")) for row in _rows(answer)]
 
     def order(self, symbol: Symbol, order_link_id: str) -> Order | None:
@@ -269,21 +309,40 @@ class ExchangeClient:
             for row in page
         ]
 
-    def order_history(self, start: datetime, end: datetime) -> list[Order]:
-        """Closed orders last changed within the window of at most 7 days (market clock)."""
-        return [
-            parse_order(row, self.account, LINEAR)
-            for page in self._pages(
-                "GET /v5/order/history",
-                self._http.get_order_history,
-                category=LINEAR,
-                settleCoin=SETTLE_COIN,
-                startTime=to_ms(start),
-                endTime=to_ms(end),
-                limit=_ORDER_PAGE,
+    def order_by_id(self, symbol: Symbol, order_id: OrderId) -> Order | None:
+        """The order's latest state, however old; None when the exchange knows none any more. Bybit forgets what ended
+        without a fill after a day (7 days on demo trading)."""
+        for operation, call in (
+            ("GET /v5/order/realtime", self._http.get_open_orders),
+            ("GET /v5/order/history", self._http.get_order_history),
+        ):
+            answer = self._read(
+                operation, call, purpose=Purpose.BACKGROUND, category=LINEAR, symbol=symbol, orderId=order_id
             )
-            for row in page
-        ]
+            for row in _rows(answer):
+                order = parse_order(row, self.account, LINEAR)
+                if order.order_id == order_id:
+                    return order
+        return None
+
+    def order_history(self, start: datetime, end: datetime, *, most: int | None = None) -> list[Order]:
+        """Closed orders that were created within the window of at most 7 days (market clock), newest first; of many
+        the newest `most`, rounded up to whole pages of 50."""
+        found: list[Order] = []
+        for page in self._pages(
+            "GET /v5/order/history",
+            self._http.get_order_history,
+            purpose=Purpose.BACKGROUND,
+            category=LINEAR,
+            settleCoin=SETTLE_COIN,
+            startTime=to_ms(start),
+            endTime=to_ms(end),
+            limit=_ORDER_PAGE,
+        ):
+            found += [parse_order(row, self.account, LINEAR) for row in page]
+            if most is not None and len(found) >= most:
+                break
+        return found
 
     # Executions.
 
@@ -292,6 +351,7 @@ class ExchangeClient:
         yield from self._pages(
             "GET /v5/execution/list",
             self._http.get_executions,
+            purpose=Purpose.BACKGROUND,
             category=category,
             startTime=to_ms(start),
             endTime=to_ms(end),
@@ -338,6 +398,7 @@ class ExchangeClient:
             _STOP_NOT_MODIFIED,
             "POST /v5/position/trading-stop",
             self._http.set_trading_stop,
+            purpose=Purpose.EXIT,
             category=LINEAR,
             symbol=stop.symbol,
             tpslMode="Full",
@@ -374,11 +435,13 @@ class ExchangeClient:
 
     # How calls are made.
 
-    def _pages(self, operation: str, call: Callable[..., Any], **query: Any) -> Iterator[Sequence[Item]]:
+    def _pages(
+        self, operation: str, call: Callable[..., Any], *, purpose: Purpose = Purpose.ORDINARY, **query: Any
+    ) -> Iterator[Sequence[Item]]:
         cursor: str | None = None
         seen: set[str] = set()
         while True:
-            answer = self._read(operation, call, cursor=cursor, **query)
+            answer = self._read(operation, call, purpose=purpose, cursor=cursor, **query)
             yield _rows(answer)
             cursor = answer.result.get("nextPageCursor") or None
             if cursor is None:
@@ -394,27 +457,44 @@ class ExchangeClient:
             if error.code != harmless:
                 raise
 
-    def _change(self, operation: str, call: Callable[..., Any], **query: Any) -> _Answer:
-        return self._ask(operation, call, query)
+    def _change(
+        self, operation: str, call: Callable[..., Any], *, purpose: Purpose = Purpose.ORDINARY, **query: Any
+    ) -> _Answer:
+        return self._ask(operation, call, purpose, query)
 
-    def _read(self, operation: str, call: Callable[..., Any], **query: Any) -> _Answer:
+    def _read(
+        self, operation: str, call: Callable[..., Any], *, purpose: Purpose = Purpose.ORDINARY, **query: Any
+    ) -> _Answer:
         deadline = time.monotonic() + _READ_BUDGET_S
         for attempt in range(1, _READ_ATTEMPTS + 1):
             try:
-                return self._ask(operation, call, query)
+                return self._ask(operation, call, purpose, query)
             except (ExchangeRateLimited, ExchangeUnknown, ExchangeUnreachable) as error:
-                pause_s = error.retry_after_s if isinstance(error, ExchangeRateLimited) else _READ_PAUSE_S * attempt
+                pause_s = _READ_PAUSE_S * attempt
+                if isinstance(error, ExchangeRateLimited):
+                    if error.is_of_address:
+                        raise
+                    pause_s = error.retry_after_s
                 if attempt == _READ_ATTEMPTS or time.monotonic() + pause_s >= deadline:
                     raise
                 self._sleep(pause_s)
         raise AssertionError("the last attempt returns or raises")
 
-    def _ask(self, operation: str, call: Callable[..., Any], query: Mapping[str, Any]) -> _Answer:
+    def _ask(self, operation: str, call: Callable[..., Any], purpose: Purpose, query: Mapping[str, Any]) -> _Answer:
+        counted = self._call(operation, purpose)
+        self._wait_for_room(counted)
         try:
             # pybit changes the mapping it is given, and its market time call takes none.
             body, _elapsed, headers = call(**{name: value for name, value in query.items() if value is not None})
         except PYBIT_ERRORS as error:
-            raise self._error(error, operation) from error
+            said = self._error(error, operation)
+            if isinstance(said, ExchangeRateLimited) and self._budget is not None:
+                self._is_limited = True
+                self._budget.pause(counted, said.retry_after_s, whole_address=said.is_of_address)
+            raise said from error
+        if (told := headers.get(LIMIT_HEADER, "")).isdigit() and self._budget is not None:
+            self._is_limited = True
+            self._budget.told(counted, int(told))
         try:
             result, server_ms = body["result"], int(body["time"])
             market_ms = int(headers.get(MARKET_TIME_HEADER, server_ms))
@@ -424,6 +504,30 @@ class ExchangeClient:
             raise UnknownMessage(f"{operation}: the result is not an object", body)
         return _Answer(result, server_ms, market_ms)
 
+    def _call(self, operation: str, purpose: Purpose) -> Call:
+        method, path = operation.split(" ", 1)
+        # The market's data belong to nobody's limit but the address's.
+        account = None if path.startswith("/v5/market/") else self.account
+        return Call(self._host, path, account, purpose, changes=method == "POST")
+
+    def _wait_for_room(self, call: Call) -> None:
+        """Waits for the budget, which counts the call. Raises ExchangeRateLimited, nothing being sent."""
+        if self._budget is None or not self._is_limited:
+            return
+        give_up_s = time.monotonic() + _ROOM_WITHIN_S[call.purpose]
+        while (wait_s := self._budget.take(call)) > 0.0:
+            if time.monotonic() + wait_s > give_up_s:
+                operation = f"{'POST' if call.changes else 'GET'} {call.path}"
+                raise ExchangeRateLimited(
+                    f"{self.account} ({self.endpoints.environment}): {operation} was not sent, there is no room for it "
+                    f"within the exchange's limits for {wait_s:.1f} s",
+                    operation=operation,
+                    code=RATE_LIMIT_CODE,
+                    text="not sent: the limits leave no room",
+                    retry_after_s=wait_s,
+                )
+            self._sleep(wait_s)
+
     def _error(self, error: Exception, operation: str) -> ExchangeError:
         return exchange_error(
             error,
@@ -432,6 +536,12 @@ class ExchangeClient:
             environment=self.endpoints.environment,
             api_key=self._http.api_key or "",
         )
+
+
+def _read_by_orjson(response: requests.Response, **_: object) -> None:
+    """A page of executions is 60 kB, and reading it is a good part of what recovery costs."""
+    # orjson's error is a json.JSONDecodeError, which pybit expects.
+    response.json = lambda **_: orjson.loads(response.content)  # type: ignore[method-assign]
 
 
 def _rows(answer: _Answer) -> Sequence[Any]:

@@ -21,6 +21,7 @@ from alpha.exchange.backoff import Backoff
 from alpha.exchange.endpoints import is_loopback
 from alpha.exchange.errors import UnknownMessage
 from alpha.exchange.signing import KeyPair, stream_signature
+from alpha.exchange.subscription_probe import SubscriptionProbe
 
 log = structlog.get_logger()
 
@@ -64,9 +65,10 @@ class StreamClient:
 
     The connection is pinged in both forms (JSON and protocol) every `ping_s`. It is replaced when nothing at all was
     heard for `silent_s`, protocol pongs not counted: a server that has forgotten its subscribers may still send those.
-    `data_silent_s`, for public streams, replaces it also when pongs come but data does not. Attempts are spaced by
-    `backoff`, which starts anew once a connection has been subscribed for `stable_after_s`; after a refusal at least
-    `refused_pause_s` pass.
+    `data_silent_s`, for public streams, replaces it also when pongs come but data does not. A private stream may be
+    quiet for good reason: topics without data for `probe_s` are subscribed to again, and the answer shows whether the
+    server still knew them (`SubscriptionProbe`; None asks nothing). Attempts are spaced by `backoff`, which starts anew
+    once a connection has been subscribed for `stable_after_s`; after a refusal at least `refused_pause_s` pass.
     """
 
     def __init__(
@@ -81,6 +83,7 @@ class StreamClient:
         ping_s: float = 5.0,
         silent_s: float = 15.0,
         data_silent_s: float | None = None,
+        probe_s: float | None = 10.0,
         ack_within_s: float = 5.0,
         stable_after_s: float = 5.0,
         refused_pause_s: float = 5.0,
@@ -91,6 +94,10 @@ class StreamClient:
         self._credentials = credentials
         self._on_frame, self._on_state, self._on_garbage = on_frame, on_state, on_garbage
         self._ping_s, self._silent_s, self._data_silent_s = ping_s, silent_s, data_silent_s
+        self._probe_s = probe_s if credentials is not None else None
+        self._probe: SubscriptionProbe | None = None
+        self._connection: ClientConnection | None = None
+        self._given_up = ""
         self._ack_within_s, self._stable_after_s, self._refused_pause_s = ack_within_s, stable_after_s, refused_pause_s
         self._backoff = backoff or Backoff(cap_s=_LOOPBACK_CAP_S if is_loopback(url) else _REMOTE_CAP_S)
         self._last_heard = self._last_data = time.monotonic()
@@ -122,6 +129,11 @@ class StreamClient:
         finally:
             stopped.cancel()
             self._change(StreamState.CLOSED, "stopped")
+
+    def replace(self, reason: str) -> None:
+        """Cut the connection off and make another: somebody knows better than the socket that it is not heard."""
+        if self._connection is not None:
+            self._give_up(self._connection, reason)
 
     async def _attempt(self) -> tuple[str, float]:
         """One connection from its beginning to its break: why it broke, and how long to wait before the next."""
@@ -160,17 +172,19 @@ class StreamClient:
         ) as connection:
             self.connections += 1
             self._last_heard = self._last_data = time.monotonic()
-            await self._begin(connection)
-            watchdog = asyncio.create_task(self._watch(connection))
+            self._connection, self._given_up = connection, ""
+            watchdog: asyncio.Task[None] | None = None
             try:
+                await self._begin(connection)
+                watchdog = asyncio.create_task(self._watch(connection))
                 await self._read_all(connection)
             except WebSocketException as error:
-                if watchdog.done() and not watchdog.cancelled() and watchdog.exception() is None:
-                    return watchdog.result()
-                return f"closed: {error}"
+                return self._given_up or f"closed: {error}"
             finally:
-                watchdog.cancel()
-                await asyncio.wait({watchdog})
+                self._connection, self._probe = None, None
+                if watchdog is not None:
+                    watchdog.cancel()
+                    await asyncio.wait({watchdog})
         raise AssertionError("reading ends with the connection, and that is told by an exception")
 
     async def _begin(self, connection: ClientConnection) -> None:
@@ -181,6 +195,10 @@ class StreamClient:
             self._change(StreamState.AUTHENTICATED, "")
         for topics in _requests(self._topics):
             await self._ask(connection, "subscribe", topics)
+        if self._probe_s is not None:
+            self._probe = SubscriptionProbe(
+                self._topics, every_s=self._probe_s, answer_within_s=self._ack_within_s, at_s=time.monotonic()
+            )
         self._change(StreamState.SUBSCRIBED, "")
 
     async def _ask(self, connection: ClientConnection, operation: str, args: Sequence[Any]) -> None:
@@ -210,25 +228,32 @@ class StreamClient:
             if frame is not None:
                 self._deliver(frame)
 
-    async def _watch(self, connection: ClientConnection) -> str:
-        """Pings; ends with the reason once the connection is not heard any more, having cut it off."""
-        while True:
+    async def _watch(self, connection: ClientConnection) -> None:
+        """Pings and asks; ends once the connection is not heard any more, having cut it off."""
+        while not (reason := self._silence()):
+            # A half-open connection takes bytes until its buffer is full: never wait on sending alone.
+            with contextlib.suppress(TimeoutError, WebSocketException):
+                async with asyncio.timeout(self._ping_s):
+                    await connection.send(_text({"req_id": "ping", "op": "ping"}))
+                    for request_id, topic in self._probe.due(time.monotonic()) if self._probe else ():
+                        await connection.send(_text({"req_id": request_id, "op": "subscribe", "args": [topic]}))
             await asyncio.sleep(self._ping_s)
-            now = time.monotonic()
-            silent_s, no_data_s = now - self._last_heard, now - self._last_data
-            if silent_s > self._silent_s:
-                reason = f"nothing heard for {silent_s:.1f} s"
-            elif self._data_silent_s is not None and no_data_s > self._data_silent_s:
-                reason = f"no data for {no_data_s:.1f} s"
-            else:
-                # A half-open connection takes bytes until its buffer is full: never wait on sending alone.
-                with contextlib.suppress(TimeoutError, WebSocketException):
-                    async with asyncio.timeout(self._ping_s):
-                        await connection.send(_text({"req_id": "ping", "op": "ping"}))
-                continue
-            # Not a closing handshake: the other side does not answer.
-            connection.transport.abort()
-            return reason
+        self._give_up(connection, reason)
+
+    def _silence(self) -> str:
+        """Why the connection has to be replaced; "" when it is heard."""
+        now = time.monotonic()
+        silent_s, no_data_s = now - self._last_heard, now - self._last_data
+        if silent_s > self._silent_s:
+            return f"nothing heard for {silent_s:.1f} s"
+        if self._data_silent_s is not None and no_data_s > self._data_silent_s:
+            return f"no data for {no_data_s:.1f} s"
+        return self._probe.overdue(now) if self._probe else ""
+
+    def _give_up(self, connection: ClientConnection, reason: str) -> None:
+        self._given_up = self._given_up or reason
+        # Not a closing handshake: the other side does not answer.
+        connection.transport.abort()
 
     def _read(self, message: bytes) -> Frame | None:
         self._last_heard = time.monotonic()
@@ -246,7 +271,12 @@ class StreamClient:
         if "topic" in frame:
             self._last_data = self._last_heard
             self.frames += 1
+            if self._probe is not None:
+                self._probe.heard(str(frame["topic"]), self._last_heard)
             self._on_frame(frame)
+        elif self._probe is not None and (wrong := self._probe.answered(frame)) is not None:
+            if wrong and self._connection is not None:
+                self._give_up(self._connection, wrong)
         elif frame.get("op") not in ("ping", "pong"):
             self._on_garbage(UnknownMessage("neither data nor an answer that was awaited", dict(frame)))
 

@@ -8,6 +8,7 @@ from typing import Any
 import redis
 
 from alpha.domain.ids import BotId
+from alpha.live.bot_keys import epoch_key
 
 
 def state_key(bot: BotId) -> str:
@@ -17,6 +18,17 @@ def state_key(bot: BotId) -> str:
 def write_state(client: redis.Redis, bot: BotId, state: dict[str, Any]) -> None:
     """In the bot's own database. The state is JSON already: money in it is a string."""
     client.set(state_key(bot), json.dumps(state, separators=(",", ":")))
+
+
+_RESTORE = """
+if tonumber(redis.call('GET', KEYS[1]) or nil) == tonumber(ARGV[1]) then redis.call('SET', KEYS[2], ARGV[2], 'NX') end
+"""
+
+
+def restore_state(client: redis.Redis, bot: BotId, state: dict[str, Any], *, epoch: int) -> None:
+    """For the listener that writes the database under `epoch`, after a flush: what the bot has written since stands."""
+    text = json.dumps(state, separators=(",", ":"))
+    client.eval(_RESTORE, 2, epoch_key(bot), state_key(bot), str(epoch), text)
 
 
 def read_state(client: redis.Redis, bot: BotId) -> dict[str, Any] | None:

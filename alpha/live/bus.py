@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import redis
 
 from alpha.live.answers import entries_after
+from alpha.live.databases import Command, execute
 
 FILLS = "bus:fills"
 ORDERS = "bus:orders"
@@ -17,13 +18,24 @@ ALERTS = "bus:alerts"
 KEPT = 10_000
 
 
+_PUBLISH = """
+for _, message in ipairs(ARGV) do
+  redis.call('XADD', KEYS[1], 'MAXLEN', '~', KEPT, '*', 'message', message)
+end
+""".replace("KEPT", str(KEPT))
+
+
 def publish(client: redis.Redis, stream: str, messages: Iterable[Mapping[str, Any] | str]) -> None:
     """Append messages (a mapping becomes one line of JSON) in one round trip. `client` is of the bus database."""
-    pipe = client.pipeline(transaction=False)
-    for message in messages:
-        text = message if isinstance(message, str) else json.dumps(message, separators=(",", ":"), default=str)
-        pipe.xadd(stream, {"message": text}, maxlen=KEPT, approximate=True)
-    pipe.execute()
+    texts = [
+        text if isinstance(text, str) else json.dumps(text, separators=(",", ":"), default=str) for text in messages
+    ]
+    execute(client, publish_command(stream, texts))
+
+
+def publish_command(stream: str, messages: Sequence[str]) -> Command:
+    """The same as a command of the bus database."""
+    return ("EVAL", _PUBLISH, 1, stream, *messages)
 
 
 def read(

@@ -13,13 +13,13 @@ from datetime import datetime, timedelta
 import redis
 
 from alpha.ledger.controls import Control, DesiredState
-from alpha.live.answers import hash_of, write_hash
+from alpha.live.answers import hash_of, run
 from alpha.live.connection import LiveStateError
 from alpha.live.wire import ms, now, parse_ms
 
 FRESH_FOR = timedelta(seconds=5)
 KEY = "controls"
-_REFRESHED_AT = "refreshed_at"
+_REFRESHED_AT, _VERSION, _WRITTEN_AT = "refreshed_at", "version", "written_at"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,19 +33,37 @@ class LiveControls:
         return (at or now()) - self.refreshed_at < FRESH_FOR
 
 
-def write_controls(client: redis.Redis, controls: Mapping[str, Control], *, at: datetime) -> None:
-    """Make the mirror exactly these rows, as read from the ledger at wall time `at`."""
-    fields = {scope: _to_json(control) for scope, control in controls.items()}
-    pipe = client.pipeline(transaction=True)
-    pipe.delete(KEY)
-    write_hash(pipe, KEY, {**fields, _REFRESHED_AT: ms(at)})
-    pipe.execute()
+_WRITE = """
+local time = redis.call('TIME')
+local at = time[1] * 1000 + math.floor(time[2] / 1000)
+local held = redis.call('HMGET', KEYS[1], 'version', 'written_at')
+local version, written_at = tonumber(held[1] or nil), tonumber(held[2] or nil)
+if version and written_at and version > tonumber(ARGV[1]) and math.abs(at - written_at) < tonumber(ARGV[2]) then
+  return 0
+end
+redis.call('DEL', KEYS[1])
+redis.call('HSET', KEYS[1], 'written_at', at, 'version', unpack(ARGV, 3))
+return 1
+"""
+"""A version that nobody has written for as long as it would be fresh says nothing any more: the ledger behind it may
+have been replaced by one that counts from the beginning."""
+
+
+def write_controls(client: redis.Redis, controls: Mapping[str, Control], *, version: int = 0, at: datetime) -> bool:
+    """Make the mirror exactly these rows, as read from the ledger at wall time `at` in the state that it numbers
+    `version`. False when the mirror is of a later one: a process that slept changes nothing."""
+    fields = {_REFRESHED_AT: ms(at)} | {scope: _to_json(control) for scope, control in controls.items()}
+    flat = [part for pair in fields.items() for part in pair]
+    fresh_ms = int(FRESH_FOR.total_seconds() * 1000)
+    return bool(run(client, _WRITE, KEY, str(version), str(fresh_ms), str(version), *flat))
 
 
 def read_controls(client: redis.Redis) -> LiveControls | None:
     """The mirror, or None when there is none (which allows nothing). Raises LiveStateError for what is not ours."""
     fields = hash_of(client, KEY)
     refreshed_at = parse_ms(fields.pop(_REFRESHED_AT, None))
+    for ours in (_VERSION, _WRITTEN_AT):
+        fields.pop(ours, None)
     if refreshed_at is None:
         return None
     return LiveControls(refreshed_at, {name: _from_json(name, text) for name, text in fields.items()})

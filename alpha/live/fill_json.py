@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
+
+import orjson
 
 from alpha.domain.errors import InvalidValue
 from alpha.domain.fill import Attribution, AttributionMethod, ExecType, Fill
@@ -19,21 +20,21 @@ from alpha.live.connection import LiveStateError
 def fill_to_json(recorded: RecordedFill) -> str:
     """One line of JSON with every field of the fill, whose it is, why, and how it came here."""
     fill, attribution = recorded.fill, recorded.attribution
-    return json.dumps(
+    return orjson.dumps(
         {
             "bot": attribution.bot,
             "bot_seq": recorded.bot_seq,
-            "reason": attribution.reason.value,
-            "method": attribution.method.value,
+            "reason": attribution.reason,
+            "method": attribution.method,
             "account": fill.account,
             "category": fill.category,
             "symbol": fill.symbol,
             "position_idx": recorded.position_idx,
             "exec_id": fill.exec_id,
-            "exec_time": fill.exec_time.isoformat(),
+            "exec_time": fill.exec_time,
             "seq": fill.seq,
-            "exec_type": fill.exec_type.value,
-            "side": fill.side.value,
+            "exec_type": fill.exec_type,
+            "side": fill.side,
             "price": str(fill.price),
             "quantity": str(fill.quantity),
             "notional": str(fill.notional),
@@ -49,19 +50,18 @@ def fill_to_json(recorded: RecordedFill) -> str:
             "create_type": fill.create_type,
             "stop_order_type": fill.stop_order_type,
             "mark_price": None if fill.mark_price is None else str(fill.mark_price),
-            "source": recorded.source.value,
-            "frame_at": None if recorded.frame_at is None else recorded.frame_at.isoformat(),
-            "received_at": recorded.received_at.isoformat(),
-            "recorded_at": recorded.recorded_at.isoformat(),
-        },
-        separators=(",", ":"),
-    )
+            "source": recorded.source,
+            "frame_at": recorded.frame_at,
+            "received_at": recorded.received_at,
+            "recorded_at": recorded.recorded_at,
+        }
+    ).decode()
 
 
 def fill_from_json(text: str) -> RecordedFill:
     """Raises LiveStateError when the text is not what `fill_to_json` writes."""
     try:
-        raw: dict[str, Any] = json.loads(text)
+        raw: dict[str, Any] = orjson.loads(text)
         return RecordedFill(
             fill=_fill(raw),
             attribution=Attribution(

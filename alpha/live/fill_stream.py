@@ -13,60 +13,51 @@ import redis
 from alpha.domain.errors import AlphaError, InvariantViolated
 from alpha.domain.ids import BotId
 from alpha.ledger.fill_rows import RecordedFill
-from alpha.live.answers import entries_after, newest_id, run
+from alpha.live.answers import entries_after, newest_id
+from alpha.live.bot_database import FILLS_KEPT, BotStep, NotTheWriter, Standing, epoch_held, take_step
+from alpha.live.bot_keys import epoch_key, fills_key
 from alpha.live.fill_json import fill_from_json, fill_to_json
 
-KEPT = 10_000
+KEPT = FILLS_KEPT
 
 
 class CursorTooOld(AlphaError):
     """The stream begins after the reader's cursor; the reader takes what it missed from the ledger."""
 
 
-def fills_key(bot: BotId) -> str:
-    return f"{bot}:fills"
-
-
-_PUBLISH = """
-local last = 0
-local newest = redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 1)
-if newest[1] then last = tonumber(string.match(newest[1][1], '^%d+')) end
-local base = tonumber(ARGV[1])
-if last < base then
-  redis.call('DEL', KEYS[1])
-  last = base
-end
-for i = 3, #ARGV, 2 do
-  local seq = tonumber(ARGV[i])
-  if seq == last + 1 then
-    redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[2], ARGV[i] .. '-0', 'fill', ARGV[i + 1])
-    last = seq
-  elseif seq > last then
-    break
-  end
-end
-return last
-"""
-
-
-def publish(client: redis.Redis, bot: BotId, fills: Sequence[RecordedFill], *, base: int = 0) -> int:
+def publish(client: redis.Redis, bot: BotId, fills: Sequence[RecordedFill], *, epoch: int, base: int = 0) -> int:
     """Append the bot's fills that come next, in one atomic step; what is there already is left alone.
 
     Answers the last bot_seq in the stream: when it is below that of the last fill given, the stream has a hole before
     them and the caller gives the fills after the answer, from the ledger. `base` lets a stream that ends before it
-    begin anew at `base + 1`; only a caller that has just read the ledger's head may say so.
+    begin anew at `base + 1`; only a caller that has just read the ledger's head may say so. Raises NotTheWriter when
+    the database is not written under `epoch`.
     """
-    arguments: list[str] = [str(base), str(KEPT)]
+    entries = []
     for recorded in fills:
         if recorded.bot_seq is None or recorded.attribution.bot != bot:
             raise InvariantViolated(f"fill {recorded.fill.exec_id} has no place in the stream of {bot}")
-        arguments += [str(recorded.bot_seq), fill_to_json(recorded)]
-    return run(client, _PUBLISH, fills_key(bot), *arguments)
+        entries.append((recorded.bot_seq, fill_to_json(recorded)))
+    answer = take_step(client, BotStep(bot=bot, epoch=epoch, fills=entries, base=base))
+    if answer.standing is not Standing.WRITTEN:
+        raise NotTheWriter(bot, epoch, answer.held)
+    return answer.last_seq
 
 
-def forget(client: redis.Redis, bot: BotId) -> None:
-    """Drop the stream, as when it belongs to another ledger than ours."""
-    client.delete(fills_key(bot))
+_FORGET = """
+local held = tonumber(redis.call('GET', KEYS[1]) or nil)
+if held ~= tonumber(ARGV[1]) then return 0 end
+local newest = redis.call('XREVRANGE', KEYS[2], '+', '-', 'COUNT', 1)
+if newest[1] and newest[1][1] == ARGV[2] .. '-0' then redis.call('DEL', KEYS[2]) end
+return 1
+"""
+
+
+def forget(client: redis.Redis, bot: BotId, *, epoch: int, last: int) -> None:
+    """Drop the stream if it still ends with fill `last`, as when it belongs to another ledger than ours. Raises
+    NotTheWriter when the database is not written under `epoch`."""
+    if not client.eval(_FORGET, 2, epoch_key(bot), fills_key(bot), str(epoch), str(last)):
+        raise NotTheWriter(bot, epoch, epoch_held(client, bot))
 
 
 def last_seq(client: redis.Redis, bot: BotId) -> int:

@@ -9,6 +9,8 @@ import redis
 
 from alpha.domain.ids import AccountName, BotId
 from alpha.live.answers import hash_of, write_hash
+from alpha.live.databases import Command, execute
+from alpha.live.epoch_hash import replace_hash_command
 from alpha.live.wire import ms, now, parse_count, parse_ms
 
 ALIVE_FOR = timedelta(seconds=5)
@@ -72,20 +74,26 @@ def heartbeat_key(bot: BotId) -> str:
     return f"{bot}:heartbeat"
 
 
-def write_listener_health(client: redis.Redis, health: ListenerHealth) -> None:
-    _write(
-        client,
-        listener_key(health.account),
-        {
-            "state": health.state,
-            "since": ms(health.since),
-            "epoch": str(health.epoch),
-            "last_frame_at": ms(health.last_frame_at),
-            "proven_until": ms(health.proven_until),
-            "backlog": str(health.backlog),
-            "drifted": "1" if health.drifted else "0",
-            "updated_at": ms(health.updated_at),
-        },
+def write_listener_health(client: redis.Redis, health: ListenerHealth) -> bool:
+    """False when a listener of a newer epoch has written it: nothing is changed then."""
+    return not execute(client, listener_health_command(health))
+
+
+def listener_health_command(health: ListenerHealth) -> Command:
+    """The same as a command of the state database. It answers 0, or the newer epoch that is there."""
+    fields = {
+        "state": health.state,
+        "since": ms(health.since),
+        "epoch": str(health.epoch),
+        "last_frame_at": ms(health.last_frame_at),
+        "proven_until": ms(health.proven_until),
+        "backlog": str(health.backlog),
+        "drifted": "1" if health.drifted else "0",
+        "updated_at": ms(health.updated_at),
+    }
+    forgotten_after_ms = int(_FORGOTTEN_AFTER.total_seconds() * 1000)
+    return replace_hash_command(
+        listener_key(health.account), health.epoch, fields, forgotten_after_ms=forgotten_after_ms
     )
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+import orjson
 import redis
 
 from alpha.domain.errors import InvalidValue
@@ -15,40 +14,16 @@ from alpha.domain.ids import AccountName, BotId, OrderId, Symbol
 from alpha.domain.order import Order, OrderStatus, OrderType
 from alpha.domain.side import Side
 from alpha.live.answers import entries_after, hash_of
+from alpha.live.bot_database import Report
+from alpha.live.bot_keys import open_orders_key, orders_key
 from alpha.live.connection import LiveStateError
 
-KEPT = 2_000
 _MONEY = ("price", "average_price", "trigger_price", "take_profit", "stop_loss")
 
 
-def orders_key(bot: BotId) -> str:
-    return f"{bot}:orders"
-
-
-def open_orders_key(bot: BotId) -> str:
-    return f"{bot}:open_orders"
-
-
-def publish(client: redis.Redis, bot: BotId, orders: Iterable[Order]) -> None:
-    """Append the reports and keep the open ones current. The caller gives only reports that supersede earlier ones."""
-    pipe = client.pipeline(transaction=True)
-    for order in orders:
-        text = order_to_json(order)
-        pipe.xadd(orders_key(bot), {"order": text}, maxlen=KEPT, approximate=True)
-        if order.status.is_terminal:
-            pipe.hdel(open_orders_key(bot), order.order_id)
-        else:
-            pipe.hset(open_orders_key(bot), order.order_id, text)
-    pipe.execute()
-
-
-def replace_open_orders(client: redis.Redis, bot: BotId, orders: Iterable[Order]) -> None:
-    """Make the open orders exactly these, as after asking the exchange."""
-    pipe = client.pipeline(transaction=True)
-    pipe.delete(open_orders_key(bot))
-    for order in orders:
-        pipe.hset(open_orders_key(bot), order.order_id, order_to_json(order))
-    pipe.execute()
+def report_of(order: Order) -> Report:
+    """The order as a step of its bot's database takes it."""
+    return Report(order.order_id, order.status.is_terminal, order_to_json(order))
 
 
 def open_orders(client: redis.Redis, bot: BotId) -> list[Order]:
@@ -68,37 +43,40 @@ def read(
 
 def order_to_json(order: Order) -> str:
     """One line of JSON with every field of the order."""
-    raw: dict[str, Any] = {
+    # Times and enums are written by orjson itself, exactly as isoformat and value would; money by `str`.
+    raw = {
         "account": order.account,
         "category": order.category,
         "symbol": order.symbol,
         "order_id": order.order_id,
         "order_link_id": order.order_link_id,
-        "side": order.side.value,
-        "order_type": order.order_type.value,
+        "side": order.side,
+        "order_type": order.order_type,
         "time_in_force": order.time_in_force,
-        "status": order.status.value,
-        "quantity": str(order.quantity),
-        "filled_quantity": str(order.filled_quantity),
+        "status": order.status,
+        "quantity": order.quantity,
+        "filled_quantity": order.filled_quantity,
         "reduce_only": order.reduce_only,
         "position_idx": order.position_idx,
         "create_type": order.create_type,
         "stop_order_type": order.stop_order_type,
         "reject_reason": order.reject_reason,
         "cancel_type": order.cancel_type,
-        "created_at": order.created_at.isoformat(),
-        "updated_at": order.updated_at.isoformat(),
+        "created_at": order.created_at,
+        "updated_at": order.updated_at,
+        "price": order.price,
+        "average_price": order.average_price,
+        "trigger_price": order.trigger_price,
+        "take_profit": order.take_profit,
+        "stop_loss": order.stop_loss,
     }
-    for name in _MONEY:
-        value = getattr(order, name)
-        raw[name] = None if value is None else str(value)
-    return json.dumps(raw, separators=(",", ":"))
+    return orjson.dumps(raw, default=str).decode()
 
 
 def order_from_json(text: str) -> Order:
     """Raises LiveStateError when the text is not what `order_to_json` writes."""
     try:
-        raw: dict[str, Any] = json.loads(text)
+        raw: dict[str, Any] = orjson.loads(text)
         money = {name: None if raw[name] is None else Decimal(raw[name]) for name in _MONEY}
         return Order(
             account=AccountName(raw["account"]),

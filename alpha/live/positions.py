@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -13,6 +13,7 @@ from alpha.domain.errors import InvalidValue
 from alpha.domain.ids import BotId, Symbol
 from alpha.domain.position import Position
 from alpha.live.answers import hash_of
+from alpha.live.bot_keys import position_key
 from alpha.live.connection import LiveStateError
 from alpha.live.wire import money, ms, now, parse_money, parse_ms
 
@@ -50,64 +51,17 @@ class LivePosition:
         return (at or now()) - self.updated_at < FRESH_FOR
 
 
-def position_key(bot: BotId, symbol: Symbol, position_idx: int = 0) -> str:
-    return f"{bot}:position:{symbol}" + (f":{position_idx}" if position_idx else "")
-
-
-_WRITE = """
-local held = redis.call('HMGET', KEYS[1], 'epoch', 'seq', 'changed_at')
-if held[1] then
-  local older = {tonumber(held[1]), tonumber(held[2]), tonumber(held[3])}
-  for i = 1, 3 do
-    local new = tonumber(ARGV[i])
-    if new > older[i] then break end
-    if new < older[i] then return 0 end
-  end
-end
-redis.call('HSET', KEYS[1], unpack(ARGV, 4))
-return 1
-"""
-"""Later (epoch, seq, changed_at) replaces earlier; an equal one is the same state told again and is written."""
-
-_CONFIRM = """
-if redis.call('HGET', KEYS[1], 'epoch') ~= ARGV[1] then return 0 end
-redis.call('HSET', KEYS[1], 'updated_at', ARGV[2], 'drifted', ARGV[3])
-return 1
-"""
-
-
-def write(client: redis.Redis, positions: Iterable[LivePosition]) -> int:
-    """Write those that are not older than what is there; answers how many were. One round trip."""
-    pipe = client.pipeline(transaction=False)
-    for position in positions:
-        fields = _fields(position)
-        flat = [part for pair in fields.items() for part in pair]
-        order = [str(position.epoch), str(position.seq), ms(position.changed_at)]
-        pipe.eval(_WRITE, 1, position_key(position.bot, position.symbol, position.position_idx), *order, *flat)
-    return sum(pipe.execute())
-
-
-def confirm(client: redis.Redis, positions: Iterable[LivePosition], *, at: datetime) -> list[LivePosition]:
-    """Say at wall time `at` that the positions are still so (and whether they drifted). Answers those that are not in
-    Redis under their epoch, and so have to be written again."""
-    asked = list(positions)
-    pipe = client.pipeline(transaction=False)
-    for position in asked:
-        key = position_key(position.bot, position.symbol, position.position_idx)
-        pipe.eval(_CONFIRM, 1, key, str(position.epoch), ms(at), "1" if position.drifted else "0")
-    return [position for position, done in zip(asked, pipe.execute(), strict=True) if not done]
-
-
 def read(client: redis.Redis, bot: BotId, symbol: Symbol, position_idx: int = 0) -> LivePosition | None:
     """The position, or None when nothing is known of it. `is_fresh()` says whether it may be relied on.
 
     Raises LiveStateError when the row is not one of ours.
     """
     fields = hash_of(client, position_key(bot, symbol, position_idx))
-    return _parse(bot, symbol, position_idx, fields) if fields else None
+    return position_of(bot, symbol, position_idx, fields) if fields else None
 
 
-def _fields(position: LivePosition) -> dict[str, str]:
+def fields_of(position: LivePosition) -> dict[str, str]:
+    """How a position looks in its hash, in the order in which its fields are written there."""
     direction = position.position.direction
     return {
         "side": direction.value if direction else "",
@@ -127,7 +81,8 @@ def _fields(position: LivePosition) -> dict[str, str]:
     }
 
 
-def _parse(bot: BotId, symbol: Symbol, position_idx: int, fields: dict[str, str]) -> LivePosition:
+def position_of(bot: BotId, symbol: Symbol, position_idx: int, fields: Mapping[str, str]) -> LivePosition:
+    """The position in a hash. Raises LiveStateError when it is not one of ours."""
     try:
         size, avg_price = parse_money(fields["size"]), parse_money(fields["avg_price"])
         changed_at, updated_at = parse_ms(fields["changed_at"]), parse_ms(fields["updated_at"])

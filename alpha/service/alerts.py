@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import threading
 from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -14,7 +17,7 @@ from structlog.typing import FilteringBoundLogger
 from alpha.domain.ids import AccountName, BotId
 from alpha.ledger.alerts import Alert, Severity, add_alert
 from alpha.ledger.connection import Connection, Dsn, LedgerRefused, LedgerUnavailable, connect
-from alpha.live import bus
+from alpha.live import bus, waiting_alerts
 from alpha.live.connection import BUS_DB, LIVE_ERRORS, RedisAddress, open_redis
 
 __all__ = ["AlertWriter", "Severity"]
@@ -31,18 +34,28 @@ _LOG_METHOD = {
 }
 
 
+@dataclass(slots=True)
+class _Waiting:
+    """An alert on its way to the ledger: whether the bus was told of it, and its text in Redis where it is kept."""
+
+    alert: Alert
+    told: bool = False
+    kept_as: str = ""
+
+
 class AlertWriter:
     """Writes alerts from a thread of its own, so that nobody who alerts waits or fails.
 
-    While the database is away up to 1000 alerts wait, then the oldest give way; all of them are in the log. The bus is
-    told once and not again. Stop with `close`.
+    While the database is away the bus is told at once, and up to 1000 alerts wait, then the oldest give way; all of
+    them are in the log. What waits is kept in Redis too, so that the next process of the service writes what this one
+    could not. An alert may come twice where that is the price of its coming at all. Stop with `close`.
     """
 
     def __init__(self, dsn: Dsn, redis: RedisAddress | None, service: str) -> None:
         self._dsn = dsn
         self._redis = None if redis is None else open_redis(redis, BUS_DB)
         self._service = service
-        self._waiting: deque[Alert] = deque()
+        self._waiting: deque[_Waiting] = deque()
         self._changed = threading.Condition()
         self._closing = False
         self._writing = 0
@@ -78,7 +91,7 @@ class AlertWriter:
             if len(self._waiting) >= _KEPT:
                 self._waiting.popleft()
                 self.dropped += 1
-            self._waiting.append(alert)
+            self._waiting.append(_Waiting(alert))
             self._changed.notify_all()
 
     def flush(self, within_s: float) -> bool:
@@ -101,9 +114,10 @@ class AlertWriter:
     def _run(self) -> None:
         connection: Connection | None = None
         try:
-            while (alert := self._next()) is not None:
-                self._tell_bus(alert)
-                connection = self._write(connection, alert)
+            self._take_up()
+            while (waiting := self._next()) is not None:
+                self._tell_bus([waiting])
+                connection = self._write(connection, waiting)
                 with self._changed:
                     self._writing = 0
                     self._changed.notify_all()
@@ -111,7 +125,16 @@ class AlertWriter:
             if connection is not None:
                 connection.close()
 
-    def _next(self) -> Alert | None:
+    def _take_up(self) -> None:
+        """What an earlier process left unwritten comes first."""
+        if self._redis is None:
+            return
+        with contextlib.suppress(*LIVE_ERRORS):
+            for text in reversed(waiting_alerts.kept(self._redis, self._service)):
+                with self._changed:
+                    self._waiting.appendleft(_Waiting(_alert_of(text), told=True, kept_as=text))
+
+    def _next(self) -> _Waiting | None:
         with self._changed:
             self._changed.wait_for(lambda: self._waiting or self._closing)
             if self._closing:
@@ -119,18 +142,20 @@ class AlertWriter:
             self._writing = 1
             return self._waiting.popleft()
 
-    def _write(self, connection: Connection | None, alert: Alert) -> Connection | None:
+    def _write(self, connection: Connection | None, waiting: _Waiting) -> Connection | None:
         """Stores the alert, trying until it works or we are closed. Returns the connection to use next."""
-        pause = _RETRY_FIRST_S
+        alert, pause = waiting.alert, _RETRY_FIRST_S
         while True:
             try:
                 if connection is None or connection.closed:
                     connection = connect(self._dsn, f"{self._service}-alerts")
                 add_alert(connection, alert)
+                self._forget(waiting)
                 return connection
             except LedgerRefused as error:
                 log.error("alert_refused", kind=alert.kind, error=str(error))
                 self.dropped += 1
+                self._forget(waiting)
                 return connection
             except LedgerUnavailable as error:
                 # A lost answer to COMMIT may make a second row; an alert that comes twice is better than none.
@@ -139,28 +164,57 @@ class AlertWriter:
                 connection.close()
                 connection = None
             with self._changed:
+                behind = list(self._waiting)
+            self._tell_bus(behind)
+            self._keep([waiting, *behind])
+            with self._changed:
                 if self._changed.wait_for(lambda: self._closing, timeout=pause):
                     self.dropped += 1
                     return None
             pause = min(pause * 2, _RETRY_LAST_S)
 
-    def _tell_bus(self, alert: Alert) -> None:
-        if self._redis is None:
+    def _keep(self, waiting: Sequence[_Waiting]) -> None:
+        """In Redis, what is not there yet."""
+        texts = {id(each): _text_of(each.alert) for each in waiting if not each.kept_as}
+        if self._redis is None or not texts:
+            return
+        with contextlib.suppress(*LIVE_ERRORS):
+            waiting_alerts.keep(self._redis, self._service, list(texts.values()))
+            for each in waiting:
+                each.kept_as = each.kept_as or texts[id(each)]
+
+    def _forget(self, waiting: _Waiting) -> None:
+        if self._redis is not None and waiting.kept_as:
+            with contextlib.suppress(*LIVE_ERRORS):
+                waiting_alerts.forget(self._redis, self._service, waiting.kept_as)
+
+    def _tell_bus(self, waiting: Sequence[_Waiting]) -> None:
+        untold = [each for each in waiting if not each.told]
+        if self._redis is None or not untold:
             return
         with contextlib.suppress(*LIVE_ERRORS):  # the ledger is the truth, and the notifier reads that
-            bus.publish(
-                self._redis,
-                bus.ALERTS,
-                [
-                    {
-                        "kind": alert.kind,
-                        "text": alert.text,
-                        "severity": alert.severity,
-                        "service": alert.service,
-                        "at": alert.at.isoformat(),
-                        "account": alert.account,
-                        "bot": alert.bot,
-                        "fields": dict(alert.fields),
-                    }
-                ],
-            )
+            bus.publish(self._redis, bus.ALERTS, [_text_of(each.alert) for each in untold])
+        for each in untold:
+            each.told = True
+
+
+def _text_of(alert: Alert) -> str:
+    return json.dumps(
+        {
+            "kind": alert.kind,
+            "text": alert.text,
+            "severity": alert.severity,
+            "service": alert.service,
+            "at": alert.at.isoformat(),
+            "account": alert.account,
+            "bot": alert.bot,
+            "fields": dict(alert.fields),
+        },
+        separators=(",", ":"),
+        default=str,
+    )
+
+
+def _alert_of(text: str) -> Alert:
+    said = json.loads(text)
+    return Alert(**said | {"severity": Severity(said["severity"]), "at": datetime.fromisoformat(said["at"])})

@@ -23,6 +23,7 @@ class Executions:
         """How many rows of a page come again on the next one."""
         self.windows: list[tuple[int, int]] = []
         self._random = random.Random(1)
+        self._listed: dict[tuple[int, int], list[dict[str, Any]]] = {}
 
     def __call__(self, request: Received) -> Reply:
         start, end, limit = (int(request.query[name]) for name in ("startTime", "endTime", "limit"))
@@ -31,13 +32,14 @@ class Executions:
         if not request.query.get("cursor"):
             self.windows.append((start, end))
             # Ties are unsorted, but paging within one walk is over one order.
-            self.listed = [row for row in self.rows if start <= int(row["execTime"]) <= end]
-            self._random.shuffle(self.listed)
-            self.listed.sort(key=lambda row: -int(row["execTime"]))
+            chosen = [row for row in self.rows if start <= int(row["execTime"]) <= end]
+            self._random.shuffle(chosen)
+            self._listed[(start, end)] = sorted(chosen, key=lambda row: -int(row["execTime"]))
+        listed = self._listed[(start, end)]
         first = int(request.query.get("cursor") or 0)
-        page = self.listed[first : first + limit]
+        page = listed[first : first + limit]
         following = first + limit
-        more = str(following - self.overlap) if following < len(self.listed) else ""
+        more = str(following - self.overlap) if following < len(listed) else ""
         return ok({"category": "linear", "list": page, "nextPageCursor": more})
 
 

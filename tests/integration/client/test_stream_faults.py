@@ -74,6 +74,7 @@ async def running(
             "on_frame": heard.frames.append,
             "ping_s": 0.1,
             "silent_s": 1.0,
+            "probe_s": None,
             "ack_within_s": 1.0,
             "stable_after_s": 0.1,
             "refused_pause_s": 0.05,
@@ -190,6 +191,99 @@ async def test_a_public_socket_that_only_pongs_is_replaced(stub: StubExchange) -
     async with running(stub.endpoints.public_url, ["tickers.BTCUSDT"], public=True, data_silent_s=0.5) as (_, heard):
         await soon(lambda: heard.names.count(S) >= 2, "a second subscription")
         assert "no data for" in heard.reasons[0]
+
+
+async def test_a_private_socket_whose_subscriptions_are_remembered_stays(stub: StubExchange) -> None:
+    """Asked again and again, Bybit refuses a subscription that it has already."""
+    asked: list[list[str]] = []
+    stub.scripts = [lambda socket: remembering(socket, asked)]
+    async with running(stub.endpoints.private_url, probe_s=0.2) as (client, heard):
+        await soon(lambda: asked.count(["execution"]) >= 4, "repeated questions")
+        assert (client.connections, heard.reasons, heard.garbage) == (1, [], [])
+    assert asked[: 1 + len(TOPICS)] == [list(TOPICS), *([topic] for topic in TOPICS)]
+
+
+async def test_a_server_that_accepts_every_subscription_is_asked_again_and_kept(stub: StubExchange) -> None:
+    stub.scripts = [serve]
+    async with running(stub.endpoints.private_url, probe_s=0.1) as (client, heard):
+        await soon(lambda: S in heard.names, "a subscription")
+        await asyncio.sleep(1.0)  # the subject: several questions
+        assert (client.connections, heard.reasons, heard.garbage) == (1, [], [])
+
+
+async def test_a_deaf_socket_is_replaced(stub: StubExchange) -> None:
+    """The server answers pings, sends nothing, and has forgotten one subscription of four."""
+    forgetting: list[str] = []
+    stub.scripts = [lambda socket: remembering(socket, [], forgetting), serve]
+    async with running(stub.endpoints.private_url, probe_s=0.2) as (_, heard):
+        await soon(lambda: S in heard.names, "a subscription")
+        await asyncio.sleep(0.3)  # so that the server has shown how it answers
+        forgetting.append("execution")
+        await soon(lambda: heard.names.count(S) >= 2, "a second subscription")
+        assert "the subscription of execution had gone" in heard.reasons[0]
+
+
+async def test_a_socket_that_answers_pings_and_no_questions_any_more_is_replaced(stub: StubExchange) -> None:
+    async def script(socket: Socket) -> None:
+        answered = 0
+        async for message in messages(socket):
+            if message["op"] == "ping":
+                await socket.send_json({"op": "pong", "args": ["1"]})
+            elif answered < 2 + len(TOPICS):
+                answered += 1
+                await acknowledge(socket, message)
+
+    stub.scripts = [script, serve]
+    async with running(stub.endpoints.private_url, probe_s=0.2, ack_within_s=0.3) as (_, heard):
+        await soon(lambda: heard.names.count(S) >= 2, "a second subscription")
+        assert "was not confirmed" in heard.reasons[0]
+
+
+async def test_a_server_that_never_answers_the_question_is_not_asked_again(stub: StubExchange) -> None:
+    asked: list[list[str]] = []
+
+    async def script(socket: Socket) -> None:
+        async for message in messages(socket):
+            if message["op"] == "subscribe":
+                asked.append(message["args"])
+            if message["op"] == "ping":
+                await socket.send_json({"op": "pong", "args": ["1"]})
+            elif len(asked) <= 1:
+                await acknowledge(socket, message)
+
+    stub.scripts = [script]
+    async with running(stub.endpoints.private_url, probe_s=0.1, ack_within_s=0.2) as (client, heard):
+        await soon(lambda: len(asked) == 1 + len(TOPICS), "the questions")
+        await asyncio.sleep(0.8)  # the subject: time for more of them
+        assert (client.connections, len(asked), heard.reasons) == (1, 1 + len(TOPICS), [])
+
+
+async def test_a_connection_that_somebody_else_gives_up_is_replaced(stub: StubExchange) -> None:
+    stub.scripts = [serve]
+    async with running(stub.endpoints.private_url) as (client, heard):
+        await soon(lambda: S in heard.names, "a subscription")
+        client.replace("executions were missing")
+        await soon(lambda: heard.names.count(S) >= 2, "a second subscription")
+        assert "executions were missing" in heard.reasons[0]
+        assert client.connections == 2
+
+
+async def remembering(socket: Socket, asked: list[list[str]], forgotten: Sequence[str] = ()) -> None:
+    """Answers as Bybit does to what it has already, and forgets topics when told."""
+    known: set[str] = set()
+    async for message in messages(socket):
+        if message["op"] == "ping":
+            await socket.send_json({"op": "pong", "args": ["1"]})
+            continue
+        if message["op"] == "subscribe":
+            asked.append(message["args"])
+            known -= set(forgotten)
+            if again := known & set(message["args"]):
+                text = f"error:already subscribed,topic:{sorted(again)[0]}"
+                await acknowledge(socket, message, success=False, text=text)
+                continue
+            known |= set(message["args"])
+        await acknowledge(socket, message)
 
 
 async def test_refused_authentication_is_told_and_tried_again(stub: StubExchange) -> None:

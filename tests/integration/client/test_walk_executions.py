@@ -9,7 +9,7 @@ import pytest
 
 from alpha.domain.clock import to_ms
 from alpha.exchange.errors import ExchangeUnknown, UnknownMessage
-from alpha.exchange.executions import MAX_WINDOW, walk_executions
+from alpha.exchange.executions import MAX_WINDOW, MILLISECOND, walk_executions, walk_windows
 from alpha.exchange.rest import ExchangeClient
 from tests.integration.client.execution_list import START, WEEK_MS, Executions, rows
 from tests.integration.client.stub_exchange import Received, Reply, StubExchange, ok
@@ -97,3 +97,58 @@ def test_a_row_that_cannot_be_read_fails_the_window_or_is_handed_over(
     (window,) = walk_executions(client, START, START + timedelta(days=1), on_unreadable=kept.append)
     assert [fill.exec_id for fill in window] == ["e00000", "e00001", "e00002"]
     assert [error.raw for error in kept] == [bad]
+
+
+@pytest.mark.parametrize("readers", [0, 3])
+def test_a_dense_past_is_read_in_windows_that_fit_into_memory(
+    stub: StubExchange, client: ExchangeClient, readers: int
+) -> None:
+    # given 3,000 executions in 50 minutes of a quiet week, and room for 400 at once
+    stub.rest["/v5/execution/list"] = Executions(rows(3000))
+    until = START + timedelta(days=6)
+    found = list(walk_windows(client, START, until, readers=readers, most=400))
+    assert [fill.exec_id for window in found for fill in window.fills] == [f"e{n:05}" for n in range(3000)]
+    assert max(len(window.fills) for window in found) <= 500  # what fits, and a page
+    assert (found[0].start, found[-1].end) == (START, until)
+    for before, after in itertools.pairwise(found):
+        assert after.start == before.end + MILLISECOND
+
+
+def test_what_happened_in_one_millisecond_cannot_be_parted(stub: StubExchange, client: ExchangeClient) -> None:
+    stub.rest["/v5/execution/list"] = Executions(rows(1500, per_instant=700))
+    found = list(walk_windows(client, START, START + timedelta(days=1), most=400))
+    assert sum(len(window.fills) for window in found) == 1500
+    assert max(len(window.fills) for window in found) == 700
+
+
+def test_a_window_read_ahead_that_fails_fails_the_walk_in_its_turn(stub: StubExchange, client: ExchangeClient) -> None:
+    executions = Executions(rows(3000))
+    broken_from = to_ms(START + timedelta(seconds=2000))
+
+    def breaks(request: Received) -> Reply:
+        is_late = broken_from <= int(request.query["startTime"]) < broken_from + 500_000
+        return Reply(status=502, body=b"") if is_late else executions(request)
+
+    stub.rest["/v5/execution/list"] = breaks
+    read = []
+    with pytest.raises(ExchangeUnknown):
+        read.extend(walk_windows(client, START, START + timedelta(hours=1), readers=3, most=400))
+    # what came before it is whole
+    ids = [fill.exec_id for window in read for fill in window.fills]
+    assert ids == [f"e{n:05}" for n in range(len(ids))]
+
+
+@pytest.mark.parametrize("readers", [0, 3])
+@pytest.mark.parametrize("at", [timedelta(0), timedelta(days=2, hours=5), timedelta(days=4) - timedelta(seconds=3)])
+def test_a_burst_in_a_quiet_past_is_found_without_reading_it_many_times(
+    stub: StubExchange, client: ExchangeClient, readers: int, at: timedelta
+) -> None:
+    # given 3,000 executions within 3 s of four days
+    burst = rows(3000, spacing=timedelta(milliseconds=1))
+    for row in burst:
+        row["execTime"] = str(int(row["execTime"]) + to_ms(START + at) - to_ms(START))
+    stub.rest["/v5/execution/list"] = Executions(burst)
+    found = list(walk_windows(client, START, START + timedelta(days=4), readers=readers, most=400))
+    assert [fill.exec_id for window in found for fill in window.fills] == [f"e{n:05}" for n in range(3000)]
+    # 30 pages hold them all
+    assert len(stub.received) < 150

@@ -9,94 +9,21 @@ from decimal import Decimal
 import pytest
 import redis
 
-from alpha.domain.ids import AccountName, BotId
 from alpha.domain.order import OrderStatus
 from alpha.ledger.connection import Connection
 from alpha.ledger.drift import DriftKind, Finding, add_drift
 from alpha.ledger.heads import take_account
 from alpha.live import fill_stream, order_stream, positions
-from alpha.live.connection import BUS_DB, STATE_DB, RedisAddress, open_redis
-from alpha.live.health import ListenerHealth, read_listener_health
+from alpha.live.connection import RedisAddress
+from alpha.live.health import read_listener_health
 from alpha.live.wallet import read_wallet
 from alpha.live.wire import now
 from alpha.local.valkey import EmbeddedValkey
-from tests.integration.listener.heard import heard
+from tests.integration.listener.live_parts import Parts
 from tests.support import Database, eventually
 from tests.unit.domain.fills import BTCUSDT, MAIN
-from tests.unit.listener.accounts import ETHUSDT, ONE, TWO, a_wallet, an_order, said, shared
+from tests.unit.listener.accounts import ONE, TWO, a_wallet, an_order, said
 from websocket_listener import live_state
-from websocket_listener.live_positions import Disagreement
-from websocket_listener.live_state import LiveHooks, LiveState
-from websocket_listener.metrics import ListenerMetrics
-from websocket_listener.reconcile import Reconciler
-from websocket_listener.writer import Writer
-
-
-class Parts:
-    """Writer, live state and reconciler as the listener wires them, without a stream."""
-
-    def __init__(self, database: Database, address: RedisAddress) -> None:
-        self.drift: list[tuple[AccountName, Disagreement, bool]] = []
-        self.settled = True
-        self.by_bot = {ONE: open_redis(address, 0), TWO: open_redis(address, 3)}
-        self.state = open_redis(address, STATE_DB)
-        dsn = database.dsn("ledger_writer")
-        hooks = LiveHooks(
-            health=self._health,
-            settled=lambda _: self.settled,
-            on_hole=lambda: self.reconciler.hurry(),
-            on_orders=lambda _: None,
-            on_positions=lambda _: None,
-            on_drift=lambda account, difference, began: self.drift.append((account, difference, began)),
-        )
-        self.live = LiveState(
-            self.by_bot, self.state, open_redis(address, BUS_DB), hooks, ListenerMetrics(), settle_s=0.1
-        )
-        self.writer = Writer(dsn, on_committed=self.live.put, on_refused=lambda _: None, on_fenced=lambda _: None)
-        self.reconciler = Reconciler(dsn, self.by_bot, on_blocked=self._blocked)
-
-    def start(self, epoch: int) -> None:
-        self.writer.start()
-        self.live.start()
-        self.reconciler.start()
-        self.writer.add_account(shared(), epoch, [])
-        self.live.add_account(shared(), epoch, [])
-        self.live.call(lambda: self.live.refreshed(MAIN, (), {}, frozenset())).result(5)
-
-    def stop(self) -> None:
-        self.writer.stop(1.0)
-        self.live.stop()
-        self.reconciler.stop()
-        for client in (*self.by_bot.values(), self.state):
-            client.close()
-
-    def record(self, *numbers: int) -> None:
-        submission = self.writer.record([heard(n) for n in numbers])
-        assert submission is not None
-        assert submission.done.wait(10)
-
-    def stream(self, bot: BotId = ONE) -> list[int]:
-        return [fill.bot_seq or 0 for fill in fill_stream.read(self.by_bot[bot], bot, after=0, limit=10_000)]
-
-    def held(self, bot: BotId = ONE) -> Decimal | None:
-        found = positions.read(self.by_bot[bot], bot, BTCUSDT if bot == ONE else ETHUSDT)
-        return None if found is None or not found.is_fresh() else found.position.quantity
-
-    def _blocked(self, bots: frozenset[BotId]) -> None:
-        self.live.call(lambda: self.live.blocked(bots))
-
-    def _health(self, account: AccountName) -> ListenerHealth:
-        return ListenerHealth(
-            account=account,
-            state="live",
-            since=now(),
-            epoch=1,
-            last_frame_at=None,
-            proven_until=None,
-            backlog=0,
-            drifted=False,
-            updated_at=now(),
-        )
 
 
 @pytest.fixture
@@ -155,7 +82,8 @@ def test_while_redis_is_away_the_ledger_goes_on_and_is_published_after(
 def test_a_stream_of_another_ledger_is_dropped(parts: Parts) -> None:
     from tests.integration.listener.recorded import recorded
 
-    fill_stream.publish(parts.by_bot[ONE], ONE, [recorded(n) for n in range(1, 6)])
+    eventually(lambda: parts.live.epochs(), what="the claim")
+    fill_stream.publish(parts.by_bot[ONE], ONE, [recorded(n) for n in range(1, 6)], epoch=parts.live.epochs()[ONE])
     eventually(lambda: parts.stream() == [], what="the foreign stream gone")
     parts.record(1)
     eventually(lambda: parts.stream() == [1], what="the first fill")

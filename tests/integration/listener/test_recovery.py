@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from contextlib import closing
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from decimal import Decimal
 from types import SimpleNamespace
 from typing import Any
 
@@ -17,8 +19,11 @@ from alpha.domain.order import Order, OrderStatus
 from alpha.domain.side import Side
 from alpha.exchange.account_state import ExchangePosition, WalletBalance
 from alpha.exchange.endpoints import paper_endpoints
+from alpha.exchange.errors import ExchangeUnreachable
+from alpha.exchange.executions import ExecutionWindow, windows
 from alpha.ledger.connection import Connection, LedgerRefused, connect, transaction
-from alpha.ledger.coverage import mark_unproven, proven_until
+from alpha.ledger.coverage import CoverageKind, intervals, mark_unproven, proven_intervals, proven_until
+from alpha.ledger.heads import take_account
 from alpha.ledger.orders import open_orders, upsert_orders
 from alpha.ledger.reading import exec_ids_between
 from alpha.live.connection import RedisAddress, open_redis
@@ -26,7 +31,7 @@ from tests.support import Database, eventually
 from tests.unit.domain.fills import MAIN, START, a_fill
 from tests.unit.listener.accounts import ONE, a_wallet, alone, an_account, an_order, said
 from websocket_listener import recovery as recovery_module
-from websocket_listener.account_session import AccountSession, SessionConfig
+from websocket_listener.account_session import AccountSession, AccountState, SessionConfig
 from websocket_listener.live_state import LiveHooks, LiveState
 from websocket_listener.metrics import ListenerMetrics
 from websocket_listener.recovery import Recovery
@@ -42,15 +47,18 @@ class Exchange:
 
     at: datetime = START
     held: str = "0"
+    seq: int = 1
     executed: list[Fill] = field(default_factory=list)
     listed: list[Order] = field(default_factory=list)
     closed: list[Order] = field(default_factory=list)
+    asked: list[tuple[datetime, datetime]] = field(default_factory=list)
+    is_away: bool = False
 
     def market_time(self) -> datetime:
         return self.at
 
     def positions(self) -> list[ExchangePosition]:
-        return [said(self.held)]
+        return [said(self.held, seq=self.seq)]
 
     def positions_of(self, symbol: str) -> list[ExchangePosition]:  # noqa: ARG002
         return self.positions()
@@ -58,15 +66,24 @@ class Exchange:
     def open_orders(self) -> list[Order]:
         return list(self.listed)
 
-    def order_history(self, start: datetime, end: datetime) -> list[Order]:  # noqa: ARG002
-        return list(self.closed)
+    def order_history(self, start: datetime, end: datetime, *, most: int | None = None) -> list[Order]:  # noqa: ARG002
+        return [order for order in self.closed if start <= order.created_at <= end]
+
+    def order_by_id(self, symbol: str, order_id: str) -> Order | None:  # noqa: ARG002
+        return next((order for order in self.closed if order.order_id == order_id), None)
 
     def wallet(self) -> WalletBalance:
         return a_wallet("1000")
 
-    def walk(self, _: object, since: datetime, until: datetime, **__: object) -> Iterator[list[Fill]]:
-        """In the place of `walk_executions`."""
-        yield [fill for fill in self.executed if since <= fill.exec_time <= until]
+    def walk(self, _: object, since: datetime, until: datetime, **__: object) -> Iterator[ExecutionWindow]:
+        """In the place of `walk_windows`."""
+        self.asked.append((since, until))
+        if self.is_away:
+            raise ExchangeUnreachable("nobody is there", operation="GET /v5/execution/list")
+        yield from self.one_window(since, until)
+
+    def one_window(self, since: datetime, until: datetime) -> Iterator[ExecutionWindow]:
+        yield ExecutionWindow(since, until, tuple(fill for fill in self.executed if since <= fill.exec_time <= until))
 
 
 class Listening:
@@ -74,6 +91,8 @@ class Listening:
 
     def __init__(self, database: Database, exchange: Exchange) -> None:
         self.exchange = exchange
+        self.replaced: list[str] = []
+        self.is_settled = False
         redis = open_redis(RedisAddress("127.0.0.1", 1), 0)
         self.writer = Writer(
             database.dsn("ledger_writer"),
@@ -85,7 +104,7 @@ class Listening:
         )
         hooks = LiveHooks(
             health=lambda _: self.session.health(),
-            settled=lambda _: False,
+            settled=lambda _: self.is_settled,
             on_hole=lambda: None,
             on_orders=self.writer.save_orders,
             on_positions=lambda _: None,
@@ -114,6 +133,8 @@ class Listening:
         )
         self.writer.start()
         self.live.start()
+        with closing(connect(database.dsn("ledger_writer"), "tests")) as connection:
+            self.session.took(take_account(connection, MAIN, "tests"))
         self.recovery._prepare()
 
     def recover(self) -> None:
@@ -129,13 +150,14 @@ class Listening:
         self.live.stop()
 
     def _committed(self, committed: Committed) -> None:
+        self.live.put(committed)
         self.session.known_fills.committed(recorded.fill for recorded in committed.result.recorded)
 
 
 @pytest.fixture
 def exchange(monkeypatch: pytest.MonkeyPatch) -> Exchange:
     made = Exchange()
-    monkeypatch.setattr(recovery_module, "walk_executions", made.walk)
+    monkeypatch.setattr(recovery_module, "walk_windows", made.walk)
     return made
 
 
@@ -283,3 +305,284 @@ def test_nothing_counts_as_known_after_a_lost_connection(start: Any, database: D
         )
     connection.close()
     eventually(lambda: known.lacking(exchange.executed) == exchange.executed, what="the loss of the connection")
+
+
+def test_a_window_is_proven_only_when_the_second_reading_brings_the_same(
+    start: Any, ledger: Connection, exchange: Exchange
+) -> None:
+    listening: Listening = start()
+    listening.recover()
+    exchange.executed = executions(1)
+    listening.look(second(10))
+    exchange.executed += executions(2)  # the exchange's list lags
+    listening.look(second(20))
+    assert proven_until(ledger, MAIN) == START
+    listening.look(second(30))
+    assert recorded(ledger) == ["exec-1", "exec-2"]
+    assert (proven_until(ledger, MAIN) or START) >= second(10)
+
+
+class TestTestimony:
+    """What two readings agree on is not proven while something else knows of more."""
+
+    def test_an_execution_of_the_stream_that_rest_does_not_show(
+        self, start: Any, ledger: Connection, exchange: Exchange
+    ) -> None:
+        listening: Listening = start()
+        listening.recover()
+        # let go at the queue's bound: heard, and not in the ledger
+        listening.session.heard_executions.note(executions(5))
+        listening.look(second(10), times=3)
+        assert proven_until(ledger, MAIN) == START
+        exchange.executed = executions(5)
+        listening.look(second(20), times=2)
+        assert recorded(ledger) == ["exec-5"]
+        assert proven_until(ledger, MAIN) == second(20)
+
+    def test_a_fill_of_the_ledger_that_rest_does_not_show(
+        self, start: Any, ledger: Connection, exchange: Exchange
+    ) -> None:
+        listening: Listening = start()
+        listening.recover()
+        listening.recovery._record(executions(5))
+        listening.look(second(10), times=3)
+        assert proven_until(ledger, MAIN) == START
+        exchange.executed = executions(5)
+        listening.look(second(20), times=2)
+        assert proven_until(ledger, MAIN) == second(20)
+
+    def test_an_order_that_was_filled_by_more_than_rest_shows(
+        self, start: Any, ledger: Connection, exchange: Exchange
+    ) -> None:
+        listening: Listening = start()
+        listening.recover()
+        exchange.closed = [an_order("order-exec-5", OrderStatus.FILLED, n=6)]
+        listening.look(second(10), times=3)
+        assert proven_until(ledger, MAIN) == START
+        exchange.executed = [replace(fill, quantity=Decimal(2), order_id="order-exec-5") for fill in executions(5)]
+        listening.look(second(20), times=2)
+        assert proven_until(ledger, MAIN) == second(20)
+        # and the order, of which no frame was ever heard, is in the ledger too
+        eventually(lambda: order_status(ledger, "order-exec-5") == "Filled", what="the order")
+
+    def test_a_position_that_the_fills_do_not_make(self, start: Any, ledger: Connection, exchange: Exchange) -> None:
+        listening: Listening = start()
+        listening.recover()
+        exchange.held, exchange.seq, listening.is_settled = "1", 2, True
+        listening.recovery._refresh()
+        eventually(lambda: listening.recovery._differs_for_s() > 0.0, what="the difference")
+        listening.look(second(10), times=3)
+        assert proven_until(ledger, MAIN) == START
+        exchange.executed = executions(5)
+        listening.look(second(20))
+        eventually(lambda: listening.recovery._differs_for_s() == 0.0, what="the fold to agree")
+        listening.look(second(30), times=2)
+        assert proven_until(ledger, MAIN) == second(30)
+
+    def test_a_doubt_of_another_service_while_it_is_read(
+        self, start: Any, ledger: Connection, exchange: Exchange, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        listening: Listening = start()
+        listening.recover()
+        listening.look(second(10))
+
+        def doubted(*arguments: Any, **more: Any) -> list[Order]:  # noqa: ARG001
+            mark_unproven(ledger, MAIN, second(2), second(3), "a test doubts it")
+            return []
+
+        with monkeypatch.context() as meanwhile:
+            meanwhile.setattr(exchange, "order_history", doubted)
+            listening.look(second(20))
+        assert proven_until(ledger, MAIN) == START
+        listening.look(second(20))
+        assert proven_until(ledger, MAIN) == second(20)
+
+
+def test_only_the_stretches_in_doubt_are_read_again(start: Any, ledger: Connection, exchange: Exchange) -> None:
+    listening: Listening = start()
+    listening.recover()
+    exchange.executed = executions(1, 25, 50, 75)
+    listening.look(second(100), times=2)
+    assert proven_until(ledger, MAIN) == second(100)
+    mark_unproven(ledger, MAIN, second(20), second(30), "first doubt")
+    mark_unproven(ledger, MAIN, second(60), second(70), "second doubt")
+    exchange.executed += executions(29, 61)
+    exchange.asked.clear()
+    listening.look(second(110))
+    assert exchange.asked == [(second(20), second(30)), (second(60), second(70)), (second(100), second(110))]
+    assert recorded(ledger) == ["exec-1", "exec-25", "exec-29", "exec-50", "exec-61", "exec-75"]
+    assert proven_until(ledger, MAIN) == second(20)
+    listening.look(second(120))
+    assert proven_until(ledger, MAIN) == second(110)
+    # each of them once more, and what has happened since
+    assert len(exchange.asked) == 3 + 3 + 1
+
+
+def test_a_stretch_that_cannot_be_proven_does_not_hold_up_the_others(
+    start: Any, ledger: Connection, exchange: Exchange
+) -> None:
+    listening: Listening = start()
+    listening.recover()
+    listening.session.heard_executions.note(executions(5))  # which REST never shows
+    for n in range(1, 8):
+        listening.look(second(10 * n))
+    assert proven_until(ledger, MAIN) == START
+    assert proven_intervals(intervals(ledger, MAIN))[-1] == (second(10), second(60))
+    assert "heard on the stream" in listening.session.trouble
+    assert len(exchange.asked) < 30
+
+
+def test_a_long_past_is_recorded_and_proven_window_by_window(
+    start: Any, ledger: Connection, exchange: Exchange, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listening: Listening = start()
+    listening.recover()
+    exchange.executed = executions(*range(1, 20))
+    exchange.at = second(20)
+
+    def in_parts(_: object, since: datetime, until: datetime, **__: object) -> Iterator[ExecutionWindow]:
+        for start_of, end in windows(since, until, timedelta(seconds=4)):
+            if start_of > second(10) and exchange.is_away:
+                raise ExchangeUnreachable("gone in the middle", operation="GET /v5/execution/list")
+            yield from exchange.one_window(start_of, end)
+
+    monkeypatch.setattr(recovery_module, "walk_windows", in_parts)
+    exchange.is_away = True
+    with pytest.raises(ExchangeUnreachable):
+        listening.recovery._look()
+    # what was read before the break is there, and is not read again for the first time
+    assert len(recorded(ledger)) == 12
+    exchange.is_away = False
+    exchange.asked.clear()
+    listening.recovery._look()
+    assert len(recorded(ledger)) == 19
+    listening.recovery._look()
+    assert proven_until(ledger, MAIN) == second(20)
+
+
+def test_while_rest_is_away_nothing_is_proven_and_it_says_so(
+    start: Any, ledger: Connection, exchange: Exchange
+) -> None:
+    listening: Listening = start()
+    listening.recover()
+    listening.look(second(10), times=2)
+    exchange.is_away = True
+    exchange.at = second(20)
+    with pytest.raises(ExchangeUnreachable):
+        listening.recovery._look()
+    assert proven_until(ledger, MAIN) == second(10)
+    exchange.is_away = False
+    listening.look(second(30), times=2)
+    assert proven_until(ledger, MAIN) == second(30)
+
+
+def test_history_older_than_the_exchange_keeps_is_said_to_be_unreachable(
+    start: Any, ledger: Connection, exchange: Exchange
+) -> None:
+    listening: Listening = start()
+    listening.recover()
+    listening.look(START + timedelta(days=800), times=2)
+    said = intervals(ledger, MAIN)
+    (gone,) = [each for each in said if each.kind is CoverageKind.UNREACHABLE]
+    assert (gone.start, gone.end) == (START, START + timedelta(days=70))
+    assert proven_intervals(said)[-1] == (START + timedelta(days=70), START + timedelta(days=800))
+    assert min(since for since, _ in exchange.asked[1:]) == START + timedelta(days=70)
+
+
+class TestDeafStream:
+    """The socket answers pings, and the exchange has forgotten what it is for."""
+
+    @pytest.fixture
+    def live(self, start: Any, monkeypatch: pytest.MonkeyPatch) -> Listening:
+        listening: Listening = start()
+        monkeypatch.setattr(listening.session, "replace_stream", listening.replaced.append)
+        listening.session.connected.set()
+        listening.recovery._recover(listening.session.generation)
+        assert listening.session.state is AccountState.LIVE
+        return listening
+
+    def test_it_is_replaced_when_rest_shows_what_it_did_not_bring(self, live: Listening, exchange: Exchange) -> None:
+        exchange.executed = executions(5)
+        live.look(second(10))
+        assert live.replaced == []  # it may be on its way
+        live.look(second(20))
+        assert len(live.replaced) == 1
+        assert "not on the stream" in live.replaced[0]
+
+    def test_it_stays_when_it_was_only_slower(self, live: Listening, exchange: Exchange) -> None:
+        exchange.executed = executions(5)
+        live.look(second(10))
+        live.session.heard_executions.note(executions(5))
+        live.look(second(20), times=2)
+        assert live.replaced == []
+
+    def test_what_happened_before_it_was_live_says_nothing(
+        self, start: Any, exchange: Exchange, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        exchange.at = START
+        listening: Listening = start()
+        monkeypatch.setattr(listening.session, "replace_stream", listening.replaced.append)
+        listening.session.connected.set()
+        listening.recovery._recover(listening.session.generation)
+        exchange.executed, exchange.at = executions(5), second(10)
+        listening.recovery._recover(listening.session.generation)
+        listening.look(second(20), times=2)
+        assert listening.replaced == []
+
+
+def test_heard_reaches_from_the_recovery_to_the_last_execution_before_a_break(
+    start: Any, ledger: Connection, exchange: Exchange
+) -> None:
+    listening: Listening = start()
+    session, recovery = listening.session, listening.recovery
+    session.connected.set()
+    recovery._recover(session.generation)
+    listening.look(second(10))
+    session.heard_executions.note(executions(17))
+    session.heard_executions.broke_off()
+    # the next connection brings more before the gap is recovered
+    session.heard_executions.note(executions(40))
+    exchange.at, exchange.executed = second(50), executions(17, 40)
+    recovery._recover(session.generation)
+    listening.look(second(60))
+
+    def heard() -> list[tuple[datetime, datetime]]:
+        return [(each.start, each.end) for each in intervals(ledger, MAIN) if each.kind is CoverageKind.HEARD]
+
+    eventually(lambda: heard() == [(START, second(17)), (second(50), second(60))], what="what was heard")
+
+
+class TestOrdersThatEndedUnheard:
+    def test_one_that_is_older_than_the_history_is_asked_for_by_its_id(
+        self, start: Any, ledger: Connection, exchange: Exchange
+    ) -> None:
+        upsert_orders(ledger, [(an_order("old"), ONE)])
+        exchange.at = START + timedelta(days=20)
+        exchange.closed = [an_order("old", OrderStatus.CANCELLED, n=86_400)]
+        start().recover()
+        eventually(lambda: order_status(ledger, "old") == "Cancelled", what="its end")
+
+    def test_one_that_the_exchange_has_forgotten_is_said_to_be_unknown(
+        self, start: Any, ledger: Connection, exchange: Exchange
+    ) -> None:
+        upsert_orders(ledger, [(an_order("old"), ONE)])
+        exchange.at = START + timedelta(days=20)
+        start().recover()
+        eventually(lambda: order_status(ledger, "old") == "Unknown", what="its unknown end")
+
+    def test_of_a_young_one_nothing_is_concluded_from_a_list_that_lags(
+        self, start: Any, ledger: Connection, exchange: Exchange
+    ) -> None:
+        upsert_orders(ledger, [(an_order("young"), ONE), (an_order("old"), ONE)])
+        exchange.closed = [an_order("old", OrderStatus.CANCELLED, n=5)]
+        exchange.at = START + timedelta(hours=1)
+        start().recover()
+        eventually(lambda: order_status(ledger, "old") == "Cancelled", what="the end of the other")
+        assert order_status(ledger, "young") == "New"
+
+
+def order_status(ledger: Connection, order_id: str) -> str | None:
+    with transaction(ledger) as cursor:
+        cursor.execute("SELECT status FROM trading.orders WHERE order_id = %s", (order_id,))
+        row = cursor.fetchone()
+    return row[0] if row else None

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
 
 from alpha.domain.fill import AttributionMethod
-from alpha.domain.ids import OrderId, Symbol
-from alpha.ledger.connection import Connection, transaction
+from alpha.domain.ids import AccountName, OrderId, Symbol
+from alpha.ledger.connection import Connection, Fenced, transaction
 from alpha.ledger.coverage import CoverageKind, add_interval, proven_until
 from alpha.ledger.drift import blocked_bots
 from alpha.ledger.fill_rows import FillSource
@@ -21,9 +25,28 @@ from alpha.local.postgres import EmbeddedPostgres
 from tests.integration.listener.heard import WritingListener, heard
 from tests.support import eventually
 from tests.unit.domain.fills import MAIN, START
-from tests.unit.listener.accounts import ETHUSDT, ONE, TWO, an_order, said
+from tests.unit.listener.accounts import ETHUSDT, ONE, TWO, an_account, an_order, said, shared
+from websocket_listener.attribution import AccountOwners
+from websocket_listener.writer import Writer
 
 FOREIGN = Symbol("XRPUSDT")
+
+
+@contextmanager
+def hold_up(writer: Writer) -> Iterator[None]:
+    """What is handed in meanwhile waits behind a piece of work."""
+    begun, go_on = threading.Event(), threading.Event()
+
+    def wait(_: Connection) -> None:
+        begun.set()
+        go_on.wait(10)
+
+    writer.run(wait)
+    assert begun.wait(10)
+    try:
+        yield
+    finally:
+        go_on.set()
 
 
 def test_whatever_waits_is_one_transaction_and_numbered_per_bot(listener: WritingListener, ledger: Connection) -> None:
@@ -125,10 +148,72 @@ def test_a_fenced_account_is_given_up(listener: WritingListener, ledger: Connect
     assert submission is not None
     assert submission.done.wait(10)
     assert listener.fenced == [MAIN]
-    assert submission.refused == ["exec-2"]
+    assert (submission.fenced, submission.refused) == (frozenset({MAIN}), [])
     # the new holder writes, the old one does not
     assert [fill.fill.exec_id for fill in fills_after(ledger, ONE, 0)] == ["exec-1"]
     assert FillRecorder(ledger, {MAIN: epoch}).record([]).recorded == []
+
+
+def test_of_a_fenced_account_nothing_is_written_and_the_others_go_on(
+    listener: WritingListener, ledger: Connection
+) -> None:
+    # given two accounts, and reports and work of both that wait
+    other = AccountName("other")
+    listener.writer.add_account(AccountOwners(an_account(name=other), []), take_account(ledger, other, "tests"), [])
+    take_account(ledger, MAIN, "another listener")
+    with hold_up(listener.writer):
+        listener.writer.save_orders([(an_order("mine"), ONE), (replace(an_order("its"), account=other), None)])
+        listener.writer.save_positions([said("1"), said("2", account=other)])
+        fenced = listener.writer.record([heard(1)])
+        goes_on = listener.writer.record([heard(2, account=other)])
+        work = listener.writer.run(lambda c: add_interval(c, MAIN, CoverageKind.PROVEN, START, START), account=MAIN)
+    # then
+    assert fenced is not None
+    assert fenced.done.wait(10)
+    assert fenced.fenced == {MAIN}
+    assert goes_on is not None
+    assert goes_on.done.wait(10)
+    assert (goes_on.fenced, goes_on.refused) == (frozenset(), [])
+    assert [fill.fill.account for fill in listener.recorded] == [other]
+    with pytest.raises(Fenced):
+        work.result(10)
+    eventually(lambda: positions_of(ledger, other) and open_orders(ledger, other), what="the other's reports")
+    assert (positions_of(ledger, MAIN), open_orders(ledger, MAIN), proven_until(ledger, MAIN)) == ([], [], None)
+    assert listener.fenced == [MAIN]
+
+
+def test_work_handed_in_under_an_epoch_that_is_gone_is_not_done_under_the_next(
+    listener: WritingListener, ledger: Connection
+) -> None:
+    with hold_up(listener.writer):
+        work = listener.writer.run(lambda c: add_interval(c, MAIN, CoverageKind.PROVEN, START, START), account=MAIN)
+        listener.writer.add_account(shared(), take_account(ledger, MAIN, "tests"), [])
+    with pytest.raises(Fenced):
+        work.result(10)
+    # and the account, which is ours under the new epoch, is not given up for that
+    submission = listener.writer.record([heard(1)])
+    assert submission is not None
+    assert submission.done.wait(10)
+    assert (listener.fenced, bot_head(ledger, ONE)) == ([], 1)
+
+
+def test_what_waits_for_an_account_that_was_dropped_is_let_go(listener: WritingListener, ledger: Connection) -> None:
+    with hold_up(listener.writer):
+        submission = listener.writer.record([heard(1)])
+        listener.writer.drop_account(MAIN)
+    assert submission is not None
+    assert submission.done.wait(10)
+    assert submission.fenced == {MAIN}
+    assert listener.writer.run(lambda _: None, account=MAIN).exception(0) is not None
+    assert bot_head(ledger, ONE) == 0
+
+
+def test_a_report_that_is_refused_does_not_keep_the_others_out(listener: WritingListener, ledger: Connection) -> None:
+    bad = replace(an_order("bad"), order_link_id="a\x00b")
+    listener.writer.save_orders([(an_order("a"), ONE), (bad, ONE), (an_order("b"), ONE)])
+    listener.writer.save_positions([said("1")])
+    eventually(lambda: positions_of(ledger, MAIN), what="the position in the ledger")
+    assert {order.order_id for order, _ in open_orders(ledger, MAIN)} == {"a", "b"}
 
 
 def test_an_untagged_fill_is_its_orders_bots_as_the_ledger_knows_it(

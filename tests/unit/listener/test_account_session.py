@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from datetime import datetime
 from typing import Any
 
 from alpha.config.credentials import Credentials
@@ -11,24 +12,30 @@ from alpha.exchange.endpoints import paper_endpoints
 from alpha.exchange.stream import StreamState
 from alpha.ledger.fill_rows import FillSource
 from alpha.live.wire import now
-from tests.unit.domain.fills import a_fill
+from tests.unit.domain.fills import START, a_fill
+from tests.unit.exchange import wire
 from tests.unit.listener.accounts import alone, an_account
-from websocket_listener.account_session import AccountSession, AccountState, SessionConfig
+from websocket_listener import live_state
+from websocket_listener.account_session import AccountSession, AccountState, Role, SessionConfig
 from websocket_listener.timing import RecoveryTiming
 from websocket_listener.write_queue import Heard
 
 
 class Recording:
-    """Takes fills in place of the writer."""
+    """Takes fills in place of the writer, and everything else in place of the live state."""
 
     def __init__(self) -> None:
         self.fills: list[Heard] = []
+        self.told: list[live_state.Heard] = []
+
+    def put(self, event: live_state.Heard) -> None:
+        self.told.append(event)
 
     def record(self, fills: list[Heard], *, droppable: bool = False) -> None:  # noqa: ARG002
         self.fills += fills
 
 
-def a_session(writer: Recording) -> AccountSession:
+def a_session(writer: Recording, keep_raw: Any = None) -> AccountSession:
     config = SessionConfig(
         account=an_account(),
         endpoints=paper_endpoints("http://127.0.0.1:1"),
@@ -38,7 +45,18 @@ def a_session(writer: Recording) -> AccountSession:
     )
     nobody: Any = None
     taking: Any = writer
-    return AccountSession(config, taking, nobody, nobody, nobody)
+    return AccountSession(config, taking, taking, keep_raw, nobody)
+
+
+def leading(session: AccountSession, *, epoch: int = 1, proven_until: datetime | None = START) -> None:
+    session.took(epoch)
+    assert session.lead(epoch, proven_until)
+
+
+def hear(session: AccountSession, n: int) -> None:
+    """The n-th execution on the stream, and the position after it."""
+    session.on_frame(wire.frame("execution", wire.execution(execId=f"exec-{n}", seq=n)))
+    session.on_frame(wire.frame("position", wire.position(seq=n)))
 
 
 def heard(n: int) -> Heard:
@@ -62,6 +80,7 @@ class BreaksWhileAsked(threading.Event):
 
 def test_an_account_whose_stream_breaks_while_it_becomes_live_is_not_live() -> None:
     session = a_session(Recording())
+    leading(session)
     session.connected = breaking = BreaksWhileAsked(session)
     session.on_state(StreamState.SUBSCRIBED, "")
     session.live(session.generation)
@@ -72,6 +91,7 @@ def test_an_account_whose_stream_breaks_while_it_becomes_live_is_not_live() -> N
 def test_fills_wait_for_the_gap_before_them() -> None:
     writer = Recording()
     session = a_session(writer)
+    leading(session)
     session.on_state(StreamState.SUBSCRIBED, "")
     assert session.held.offer([heard(1)])
     session.release()
@@ -82,10 +102,89 @@ def test_fills_are_not_folded_before_the_position_they_changed_is_adopted() -> N
     # given a first start that ends before it could ask for the positions
     writer = Recording()
     session = a_session(writer)
-    session.adopting = True
+    leading(session, proven_until=None)
     session.on_state(StreamState.SUBSCRIBED, "")
     assert session.held.offer([heard(1)])
     # when
     session.release()
     # then
     assert writer.fills == []
+
+
+def test_a_standby_remembers_what_it_hears_and_goes_on_with_it_once_it_leads() -> None:
+    # given a standby that hears two fills
+    taking = Recording()
+    session = a_session(taking)
+    session.on_state(StreamState.SUBSCRIBED, "")
+    session.held_elsewhere("another:1")
+    assert (session.state, session.role) == (AccountState.STANDBY, Role.STANDBY)
+    hear(session, 1)
+    hear(session, 2)
+    assert (taking.fills, taking.told) == ([], [])
+    # when it leads
+    leading(session)
+    # then the fills wait for the gap before them, before those that come now, and of the positions the latest is told
+    hear(session, 3)
+    assert session.state is AccountState.RECOVERING
+    assert [[position.seq for position in told.positions] for told in taking.told] == [[2], [3]]
+    session.release()
+    assert [one.fill.seq for one in taking.fills] == [1, 2, 3]
+    assert session.live(session.generation)
+
+
+def test_what_a_fenced_session_had_not_written_is_let_go_and_what_comes_is_remembered() -> None:
+    taking = Recording()
+    session = a_session(taking)
+    session.on_state(StreamState.SUBSCRIBED, "")
+    leading(session)
+    hear(session, 1)
+    generation = session.generation
+    # when another takes the account
+    assert session.stand_by("another has it")
+    assert not session.stand_by("told again")
+    session.held_elsewhere("another:1")
+    hear(session, 2)
+    session.release()
+    # then
+    assert session.state is AccountState.STANDBY
+    assert taking.fills == []
+    assert not session.live(generation)
+    assert not session.lead(1, START)
+    # and when it is taken again, what it heard since goes on
+    leading(session, epoch=3)
+    session.release()
+    assert [one.fill.seq for one in taking.fills] == [2]
+
+
+def test_a_session_whose_stream_comes_back_stands_by_as_before() -> None:
+    session = a_session(Recording())
+    session.on_state(StreamState.SUBSCRIBED, "")
+    session.held_elsewhere("another:1")
+    session.on_state(StreamState.STALE, "cut off")
+    assert (session.state, session.is_ready) == (AccountState.STALE, False)
+    session.on_state(StreamState.SUBSCRIBED, "")
+    assert (session.state, session.is_ready) == (AccountState.STANDBY, True)
+
+
+def test_what_a_standby_cannot_read_is_left_to_the_holder() -> None:
+    kept: list[str] = []
+    session = a_session(Recording(), keep_raw=lambda *_: kept.append("raw"))
+    session.on_state(StreamState.SUBSCRIBED, "")
+    session.held_elsewhere("another:1")
+    session.on_frame({"topic": "dcp.future", "creationTime": 1, "data": []})
+    assert kept == []
+    leading(session)
+    session.on_frame({"topic": "dcp.future", "creationTime": 1, "data": []})
+    assert kept == ["raw"]
+
+
+def test_what_was_heard_before_the_first_contact_is_in_the_position_that_is_adopted() -> None:
+    taking = Recording()
+    session = a_session(taking)
+    session.on_state(StreamState.SUBSCRIBED, "")
+    hear(session, 1)
+    leading(session, proven_until=None)
+    hear(session, 2)
+    session.adopting = False
+    session.release()
+    assert [one.fill.seq for one in taking.fills] == [2]

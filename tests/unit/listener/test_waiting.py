@@ -74,6 +74,18 @@ def test_a_fill_right_after_an_orders_report_is_not_held_up_by_it() -> None:
     assert (len(second.fills), len(second.orders)) == (0, 1)
 
 
+def test_reports_of_orders_come_in_portions_and_give_way_to_fills() -> None:
+    queue = WriteQueue(max_batch=1)
+    queue.put_orders([(an_order(f"order-{n}"), None) for n in range(700)])
+    assert [len(queue.take(1.0).orders) for _ in range(2)] == [500, 200]
+    queue.put_orders([(an_order(), None)])
+    queue.put_fills([heard(1)], droppable=True)
+    queue.put_fills([heard(2)], droppable=True)
+    taken = [queue.take(1.0) for _ in range(3)]
+    assert [len(batch.fills) for batch in taken] == [1, 1, 0]
+    assert [len(batch.orders) for batch in taken] == [0, 0, 1]
+
+
 def test_orders_are_bounded_while_the_ledger_is_away() -> None:
     queue = WriteQueue(max_states=2)
     queue.put_orders([(an_order(name), None) for name in ("a", "b", "c")])

@@ -13,7 +13,7 @@ import pytest
 from alpha.domain.ids import AccountName, BotId
 from alpha.ledger.alerts import Alert, alerts_after
 from alpha.ledger.connection import Dsn, connect
-from alpha.live import bus
+from alpha.live import bus, waiting_alerts
 from alpha.live.connection import BUS_DB, RedisAddress, open_redis
 from alpha.local.ports import free_port
 from alpha.service.alerts import AlertWriter, Severity
@@ -109,6 +109,35 @@ def test_alerts_wait_for_the_database_and_come_in_order(database: Database, door
     assert [alert.text for alert in stored(database)] == ["0", "1", "2", "3", "4"]
     assert writer.dropped == 0
     writer.close()
+
+
+def test_while_the_database_is_away_the_bus_is_told_and_the_next_process_writes_what_waited(
+    database: Database, redis_address: RedisAddress, door: Door
+) -> None:
+    dsn = through(door, database.dsn("bot"))
+    first = AlertWriter(dsn, redis_address, "bot")
+    for number in range(3):
+        first.alert("numbered", str(number), severity="error", field=number)
+    with open_redis(redis_address, BUS_DB) as redis:
+        eventually(lambda: len(bus.read(redis, bus.ALERTS, after="0")) == 3, what="the bus to be told")
+        eventually(lambda: len(waiting_alerts.kept(redis, "bot")) == 3, what="the alerts to be kept")
+        # when the process ends before the database comes back
+        first.close(0.05)
+        door.open()
+        second = AlertWriter(dsn, redis_address, "bot")
+        second.alert("numbered", "3")
+        eventually(lambda: len(stored(database)) == 4, what="all of them")
+        # then each of them is in the ledger once, as it was, and nothing waits
+        assert [(alert.text, alert.severity) for alert in stored(database)] == [
+            ("0", Severity.ERROR),
+            ("1", Severity.ERROR),
+            ("2", Severity.ERROR),
+            ("3", Severity.WARNING),
+        ]
+        assert stored(database)[1].fields == {"field": 1}
+        eventually(lambda: waiting_alerts.kept(redis, "bot") == [], what="nothing to be kept")
+        assert len(bus.read(redis, bus.ALERTS, after="0")) == 4
+    second.close()
 
 
 def test_a_full_queue_lets_go_of_the_oldest(database: Database, door: Door, monkeypatch: pytest.MonkeyPatch) -> None:

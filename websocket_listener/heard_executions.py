@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Iterable
+from datetime import datetime
+
+from alpha.domain.fill import Fill
+from alpha.domain.ids import ExecId, Symbol
+
+ExecKey = tuple[Symbol, ExecId]
+
+
+class HeardExecutions:
+    """What the stream of one account has told, as testimony against REST, which lags and may be cut short.
+
+    An execution heard of that REST does not show keeps its interval from being proven; one that REST shows and the
+    stream never told says that the stream is deaf. Kept until proven, and bounded: what is forgotten costs this check.
+    """
+
+    def __init__(self, *, kept: int = 200_000) -> None:
+        self._kept = kept
+        self._lock = threading.Lock()
+        self._times: OrderedDict[ExecKey, datetime] = OrderedDict()
+        self._newest: datetime | None = None
+        self.until_break: datetime | None = None
+        """Market time of the latest execution heard before the connection last broke off."""
+
+    def note(self, fills: Iterable[Fill]) -> None:
+        with self._lock:
+            for fill in fills:
+                self._times[(fill.symbol, fill.exec_id)] = fill.exec_time
+                if self._newest is None or fill.exec_time > self._newest:
+                    self._newest = fill.exec_time
+            while len(self._times) > self._kept:
+                self._times.popitem(last=False)
+
+    def untold_by(self, told: set[ExecKey], since: datetime, until: datetime) -> set[ExecKey]:
+        """Executions heard with since <= exec_time < until (market clock) that are not among those REST told."""
+        with self._lock:
+            return {key for key, time in self._times.items() if since <= time < until and key not in told}
+
+    def lacks(self, key: ExecKey) -> bool:
+        with self._lock:
+            return key not in self._times
+
+    def broke_off(self) -> None:
+        """The connection is gone; what is heard from now on came by another one."""
+        self.until_break = self._newest
+
+    def forget_between(self, since: datetime, until: datetime) -> None:
+        """The interval since <= exec_time < until is proven."""
+        with self._lock:
+            for key in [key for key, time in self._times.items() if since <= time < until]:
+                del self._times[key]
