@@ -14,7 +14,7 @@ SOURCES := $(wildcard alpha backtest benchmarks database paper_exchange strategi
 	trade_sync_service websocket_listener)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-fast lint format types bench audit lock clean
+.PHONY: help install demo test test-fast lint format types bench soak audit lock clean
 
 help: ## show this
 	@echo "make demo and make test are all you need to begin."
@@ -52,8 +52,11 @@ format: $(INSTALLED) ## correct style
 types: $(INSTALLED) ## check types
 	$(BIN)/mypy $(ARGS)
 
-bench: $(INSTALLED) ## measure
+bench: $(INSTALLED) ## measure the listener against its targets (ARGS="--quick", "--write docs/performance.md")
 	$(BIN)/python -m benchmarks $(ARGS)
+
+soak: $(INSTALLED) ## break everything for ten minutes, or for as long as told: ARGS="--minutes 60"
+	$(BIN)/alpha drill --minutes 10 $(ARGS)
 
 audit: $(INSTALLED) ## look up known weaknesses of the locked packages
 	$(BIN)/pip-audit --disable-pip --require-hashes --requirement requirements.lock

@@ -25,6 +25,10 @@ if __name__ == "__main__" or Path(sys.argv[0]).name == "alpha":  # the imports b
 
 import click  # noqa: E402
 
+from alpha.commands.drift import drift  # noqa: E402
+from alpha.commands.drill import drill  # noqa: E402
+from alpha.commands.rebuild_live import rebuild_live  # noqa: E402
+from alpha.commands.replay_raw import replay_raw  # noqa: E402
 from alpha.commands.shape import (  # noqa: E402
     FAILED,
     MISCONFIGURED,
@@ -100,8 +104,9 @@ def demo(
 @click.option(
     "--seed", type=click.IntRange(min=0), default=1, show_default=True, help="Mode paper: of the synthetic market."
 )
+@click.option("--standby", is_flag=True, help="A second listener stands by and goes on when the first one cannot.")
 @one_line
-def up(bots: str | None, speed: float, candles: Path | None, seed: int) -> int:
+def up(bots: str | None, speed: float, candles: Path | None, seed: int, standby: bool) -> int:
     """Runs the platform until stopped, keeping its data in .alpha/ (or ALPHA_HOME).
 
     PostgreSQL and Valkey are embedded; the exchange is the paper exchange unless ALPHA_MODE says otherwise.
@@ -112,7 +117,13 @@ def up(bots: str | None, speed: float, candles: Path | None, seed: int) -> int:
     settings = load_settings()
     registry = load_registry(settings.alpha_bots_file)
     return run_until_stopped(
-        settings, registry, bots=chosen_bots(registry, bots), speed=speed, candles=candles, seed=seed
+        settings,
+        registry,
+        bots=chosen_bots(registry, bots),
+        speed=speed,
+        candles=candles,
+        seed=seed,
+        standby=standby,
     )
 
 
@@ -322,6 +333,11 @@ def _set_control(bot_id: str | None, why: str, state: DesiredState | None, entri
     with closing(connect(settings.dsn(), "alpha-cli")) as connection:
         set_control(connection, scope, by=who(), why=why.strip(), entries_allowed=entries, desired_state=state)
 
+
+alpha.add_command(drift)
+alpha.add_command(replay_raw)
+alpha.add_command(drill)
+alpha.add_command(rebuild_live)
 
 if __name__ == "__main__":
     main()

@@ -1,48 +1,76 @@
-"""`make bench`: starts servers of its own, measures, prints each figure beside the floor it is compared with."""
+"""`make bench`: starts servers of its own, measures, and prints every figure beside its target and the machine."""
 
 from __future__ import annotations
 
-import os
-import platform
-import shutil
-import tempfile
+import json
+import signal
+import sys
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
+import click
 from rich.console import Console
-from rich.table import Table
 
-from alpha.local.postgres import EmbeddedPostgres
-from alpha.local.valkey import EmbeddedValkey
-from benchmarks import publishing, recording
-from database.migrate import migrate
+from benchmarks import healing, many_accounts, missed, pacing, parts, throughput
+from benchmarks.figures import Section
+from benchmarks.machine import Machine, this_machine
+from benchmarks.report import Report, as_json, as_page, show
+from benchmarks.scene import BenchmarkFailed
+from benchmarks.servers import Servers
+
+Measure = Callable[[Servers, Machine, bool], Section]
+
+MEASURES: dict[str, Measure] = {
+    "throughput": lambda servers, machine, quick: throughput.measure(servers, machine, quick=quick),
+    "pacing": lambda servers, _, quick: pacing.measure(servers, quick=quick),
+    "accounts": lambda servers, _, quick: many_accounts.measure(servers, quick=quick),
+    "recovery": lambda servers, _, quick: missed.measure(servers, quick=quick),
+    "healing": lambda servers, _, quick: healing.measure(servers, quick=quick),
+    "ledger": lambda servers, *_: parts.ledger(servers),
+    "live": lambda servers, *_: parts.live(servers),
+}
 
 
-def main() -> None:
-    console = Console()
-    console.print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}")
-    home = Path(tempfile.mkdtemp(prefix="alpha-bench-"))
-    postgres, valkey = EmbeddedPostgres(home), EmbeddedValkey(home)
-    try:
-        with console.status("starting PostgreSQL and Valkey"):
-            postgres.start()
-            valkey.start()
-            migrate(postgres.dsn())
-        measures: dict[str, Callable[[], list[tuple[str, float, float]]]] = {
-            "Ledger, fsync on": lambda: recording.measure(postgres),
-            "Live state": lambda: publishing.measure(valkey),
-        }
-        for title, measure in measures.items():
-            with console.status(f"measuring: {title}"):
-                rows = measure()
-            table = Table("what", "fills/s", "x floor", title=title, title_justify="left")
-            for what, rate, ratio in rows:
-                table.add_row(what, f"{rate:,.0f}", f"{ratio:.1f}")
-            console.print(table)
-    finally:
-        valkey.stop()
-        postgres.remove()
-        shutil.rmtree(home, ignore_errors=True)
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--only", multiple=True, type=click.Choice(list(MEASURES)), help="Measure this; may be given repeatedly.")
+@click.option("--quick", is_flag=True, help="Fewer fills: minutes become seconds, and figures less steady.")
+@click.option("--json", "as_json_to", metavar="FILE", help="Write the figures as JSON; - for standard output.")
+@click.option("--write", type=click.Path(path_type=Path, dir_okay=False), help="Write the figures as a page.")
+def main(only: tuple[str, ...], quick: bool, as_json_to: str | None, write: Path | None) -> None:
+    """Measures the listener against its targets.
+
+    The exit code is 1 when something could not be measured. A missed target is told and not judged: the machine has its
+    part in it.
+    """
+    # Told to end, everything that was started is ended and removed on the way out.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    console = Console(stderr=as_json_to == "-")
+    sections: list[Section] = []
+    failed = False
+    with console.status("starting PostgreSQL and Valkey") as status, Servers() as servers:
+        machine = this_machine(servers)
+        for line in machine.lines():
+            console.print(line)
+        for name in only or MEASURES:
+            status.update(f"measuring: {name}")
+            try:
+                section = MEASURES[name](servers, machine, quick)
+            except BenchmarkFailed as error:
+                failed = True
+                console.print(f"{name} could not be measured: {error}", markup=False)
+                continue
+            show(console, section)
+            sections.append(section)
+    report = Report(at=datetime.now(UTC), machine=machine, quick=quick, sections=sections)
+    if as_json_to is not None:
+        text = json.dumps(as_json(report), indent=2)
+        sys.stdout.write(text + "\n") if as_json_to == "-" else Path(as_json_to).write_text(text + "\n")
+    if write is not None:
+        write.write_text(as_page(report))
+        console.print(f"wrote {write}")
+    console.print("every target met" if not report.missed else f"{report.missed} targets missed")
+    sys.exit(1 if failed else 0)
 
 
 if __name__ == "__main__":

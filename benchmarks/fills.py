@@ -1,16 +1,17 @@
-"""Fills to measure with: one bot that buys and sells in turn."""
+"""Fills to measure with: one bot that buys and sells in turn, so that every second fill closes a round trip."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from uuid import NAMESPACE_OID, uuid5
 
 from alpha.domain.fill import Attribution, AttributionMethod, ExecType, Fill
 from alpha.domain.ids import AccountName, BotId, ExecId, OrderId, Symbol
 from alpha.domain.reason import Reason
 from alpha.domain.side import Side
-from alpha.ledger.fills import FillSource, HeardFill
+from alpha.ledger.fills import FillSource, HeardFill, RecordedFill
 
 ACCOUNT, BOT = AccountName("bench"), BotId("bench_001")
 _START = datetime(2026, 1, 5, tzinfo=UTC)
@@ -24,7 +25,7 @@ def heard_fills(first: int, count: int) -> Iterator[HeardFill]:
             account=ACCOUNT,
             category="linear",
             symbol=Symbol("BTCUSDT"),
-            exec_id=ExecId(f"bench-{n}"),
+            exec_id=ExecId(str(uuid5(NAMESPACE_OID, f"bench-{n}"))),
             exec_time=at,
             seq=n,
             exec_type=ExecType.TRADE,
@@ -38,7 +39,7 @@ def heard_fills(first: int, count: int) -> Iterator[HeardFill]:
             is_maker=False,
             closed_quantity=Decimal(0),
             leaves_quantity=Decimal(0),
-            order_id=OrderId(f"order-{n}"),
+            order_id=OrderId(str(uuid5(NAMESPACE_OID, f"order-{n}"))),
             order_link_id="",
             order_type="Market",
             create_type="CreateByUser",
@@ -50,3 +51,17 @@ def heard_fills(first: int, count: int) -> Iterator[HeardFill]:
             source=FillSource.STREAM,
             received_at=at,
         )
+
+
+def recorded_fill(heard: HeardFill, bot_seq: int) -> RecordedFill:
+    """The fill as if it had been recorded under that number."""
+    return RecordedFill(
+        fill=heard.fill,
+        attribution=heard.attribution,
+        position_idx=heard.position_idx,
+        bot_seq=bot_seq,
+        source=heard.source,
+        frame_at=heard.frame_at,
+        received_at=heard.received_at,
+        recorded_at=heard.received_at,
+    )

@@ -158,9 +158,11 @@ class GatedBroker:
         if reason.opens_risk:
             raise InvalidValue(f"{symbol}: {reason.value} is no reason to close a position")
         held = self.position(symbol) or self._ask_position(symbol)
-        if held is None:
-            return _denied("position_unknown", f"{symbol}: nobody can say what is held")
-        if held.position.direction is None:
+        if held is None or held.position.direction is None:
+            # It was asked for: when the event is handled again after a crash there may be nothing left to close.
+            self._current.next_ordinal(symbol, reason)
+            if held is None:
+                return _denied("position_unknown", f"{symbol}: nobody can say what is held")
             return _denied("flat", f"{symbol}: there is no position to close")
         return self.market(symbol, held.position.direction.entry_side.opposite, held.position.size, reason=reason)
 
@@ -225,6 +227,9 @@ class GatedBroker:
         stop_loss: Decimal | None = None,
     ) -> Outcome:
         decision = self._current
+        # The ordinal counts what the strategy asked for, not what passed: a denial of an earlier request must not
+        # change the ids of later ones.
+        ordinal = decision.next_ordinal(symbol, reason)
         if quantity <= 0:
             return _denied("too_small", f"{symbol}: the quantity is below one step")
         instrument = self.instrument(symbol)
@@ -246,9 +251,7 @@ class GatedBroker:
         except InvalidValue as error:
             log.warning("order_invalid", symbol=symbol, error=str(error))
             return _denied("invalid", str(error))
-        # The ordinal counts what the strategy asked for, not what passed: a denial of an earlier request must not
-        # change the ids of later ones.
-        order_link_id = self._link_id(decision, intent)
+        order_link_id = self._link_id(decision, intent, ordinal)
         verdict = self._gate.check(intent)
         if isinstance(verdict, Deny):
             self.denials.denied(symbol, verdict)
@@ -313,7 +316,7 @@ class GatedBroker:
         )
         return outcome
 
-    def _link_id(self, decision: Decision, intent: Intent) -> str:
+    def _link_id(self, decision: Decision, intent: Intent, ordinal: int) -> str:
         return str(
             OrderLinkId.for_decision(
                 code=self._code,
@@ -322,7 +325,7 @@ class GatedBroker:
                 symbol=intent.symbol,
                 bar=decision.instant,
                 reason=intent.reason,
-                ordinal=decision.next_ordinal(intent.symbol, intent.reason),
+                ordinal=ordinal,
             )
         )
 

@@ -25,6 +25,8 @@ class LedgerLink:
         self._timeout_s = timeout_s
         self._connection: Connection | None = None
         self._down_until = 0.0
+        self.trouble = ""
+        """What PostgreSQL said the last time it could not do its work; "" when it could."""
 
     def run(self, work: Callable[[Connection], T]) -> T:
         """Do the work, which must bear repeating: after a broken connection it is done once more on a new one.
@@ -35,16 +37,14 @@ class LedgerLink:
             raise LedgerUnavailable(f"PostgreSQL at {self._dsn.host}:{self._dsn.port} was away a moment ago")
         was_open = self._connection is not None
         try:
-            return work(self._open())
+            return self._do(work)
         except LedgerUnavailable:
-            self.close()
             if not was_open:
                 self._down_until = time.monotonic() + _DOWN_FOR_S
                 raise
         try:
-            return work(self._open())
+            return self._do(work)
         except LedgerUnavailable:
-            self.close()
             self._down_until = time.monotonic() + _DOWN_FOR_S
             raise
 
@@ -52,6 +52,16 @@ class LedgerLink:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+
+    def _do(self, work: Callable[[Connection], T]) -> T:
+        try:
+            done = work(self._open())
+        except LedgerUnavailable as error:
+            self.close()
+            self.trouble = str(error)
+            raise
+        self.trouble = ""
+        return done
 
     def _open(self) -> Connection:
         if self._connection is None or self._connection.closed:

@@ -60,7 +60,8 @@ class LiveState:
         self._is_stopping = is_stopping
         self._ask_equity = ask_equity
         self._last_seen: dict[Symbol, LivePosition] = {}
-        self._unreadable = False
+        self.trouble = ""
+        """What Redis said the last time it could not be read; "" when it could."""
         self.disagreed: set[Symbol] = set()
         """Symbols whose position was denied for not being what the fills make; the runner looks again and clears it."""
 
@@ -132,9 +133,9 @@ class LiveState:
             return Deny("position_unknown", f"{symbol}: no position in Redis database {self._bot.redis_db}")
         if not live.is_fresh():
             return Deny("position_stale", f"{symbol}: the position in Redis was not confirmed within 5 s")
-        if live.drifted or health.drifted:
+        if live.drifted:
             return Deny(
-                "drift", f"{symbol}: ledger and exchange disagree on account {self._bot.account}; see alpha verify"
+                "drift", f"{symbol}: ledger and exchange disagree on account {self._bot.account}; see alpha drift"
             )
         by_fills = self._progress.held_in(symbol)
         if live.position.quantity != by_fills:
@@ -176,9 +177,16 @@ class LiveState:
         return self._progress.entries_since(market_time)
 
     def _read_position(self, symbol: Symbol) -> LivePosition | None:
+        """None also for one that is older than what was seen already, as after Redis was restored from a copy: for
+        exits the newer one stands, for entries the position is not known."""
         live = self._read(lambda: positions.read(self._own, self._bot.id, symbol))
-        if live is not None:
-            self._last_seen[symbol] = live
+        if live is None:
+            return None
+        seen = self._last_seen.get(symbol)
+        if seen is not None and _age(live) < _age(seen):
+            log.warning("position_older_than_seen", symbol=symbol, seq=live.seq, seen=seen.seq)
+            return None
+        self._last_seen[symbol] = live
         return live
 
     def _read(self, read: Callable[[], T | None]) -> T | None:
@@ -190,10 +198,15 @@ class LiveState:
         except LiveStateError as error:
             self._note_unreadable(str(error))
             return None
-        self._unreadable = False
+        self.trouble = ""
         return found
 
     def _note_unreadable(self, error: str) -> None:
-        if not self._unreadable:
+        if not self.trouble:
             log.warning("live_state_unreadable", error=error)
-        self._unreadable = True
+        self.trouble = f"Redis: {error}"
+
+
+def _age(position: LivePosition) -> tuple[int, int, datetime]:
+    """Of two states of a position the greater one is the newer."""
+    return position.epoch, position.seq, position.changed_at

@@ -43,7 +43,9 @@ from alpha.exchange.rest import ExchangeClient
 from alpha.ledger.bot_state import BotState, load_state
 from alpha.ledger.connection import LedgerUnavailable
 from alpha.live.connection import STATE_DB, open_redis
+from alpha.live.rate_budget import SharedBudget
 from alpha.service.alerts import AlertWriter, Severity
+from alpha.service.degraded import DegradedModes
 from alpha.service.health import HealthServer
 from alpha.service.shutdown import StopSignal
 
@@ -98,7 +100,8 @@ class _Bot:
         self._endpoints: Endpoints = endpoints(account, settings)
         keys = credentials(account, environment())
         self._api_key = keys.key
-        self._client = ExchangeClient(bot.account, self._endpoints, keys)
+        budget = SharedBudget(settings.redis())
+        self._client = ExchangeClient(bot.account, self._endpoints, keys, budget=budget)
         self._link = self._new_link("decisions")
         self._lease = Lease(self._new_link("lease"), bot.id, f"{socket.gethostname()}:{os.getpid()}")
         self._own = open_redis(settings.redis(), bot.redis_db)
@@ -106,6 +109,7 @@ class _Bot:
         self._alerts = AlertWriter(settings.dsn(), settings.redis(), f"bot-{bot.id}")
         self._metrics = BotMetrics()
         ending.callback(self._alerts.close)
+        ending.callback(budget.close)
         ending.callback(self._client.close)
         ending.callback(self._own.close)
         ending.callback(self._state.close)
@@ -165,11 +169,12 @@ class _Bot:
                 account=bot.account,
                 bot=bot.id,
             )
+        self._degraded = DegradedModes(f"bot-{bot.id}", self._troubles, self._alerts, self._settings.redis())
         self._progress = progress = Progress(checkpoint, stored.cursor)
         clock = MarketClock(is_paper=self._endpoints.is_paper)
         port = ExchangePort(client, bot.symbols)
         journal = LedgerJournal(self._link, bot.id, bot.account)
-        live = LiveState(
+        self._live = live = LiveState(
             bot=bot,
             own=self._own,
             state=self._state,
@@ -229,6 +234,8 @@ class _Bot:
         if lockstep is not None:
             self._ending.callback(lockstep.close)
         self._resume(loop, host, port, journal, unsettled, clock)
+        self._degraded.start()
+        self._ending.callback(self._degraded.stop)
         self._serve_health(loop, strategy.interval)
         self._start_readers(loop, strategy.interval)
         if lockstep is not None:
@@ -294,6 +301,7 @@ class _Bot:
         progress = self._progress
 
         def status() -> dict[str, object]:
+            degraded = self._degraded.now()
             return {
                 "ok": self._lease.is_held() and loop.idle_s < _HANGS_AFTER_S,
                 "bot": self._bot.id,
@@ -305,6 +313,7 @@ class _Bot:
                 "bar_minutes": interval / timedelta(minutes=1),
                 "orders_in_flight": len(list(progress.orders)),
                 "denials": dict(self._broker.denials.counts),
+                "degraded": degraded,
             }
 
         server = HealthServer(self._settings.bot_port, status, self._metrics.registry).start()
@@ -321,6 +330,11 @@ class _Bot:
                     self._broker.cancel(order.symbol, order.order_link_id)
         loop.save()
         loop.beat("stopped")
+
+    def _troubles(self) -> dict[str, str]:
+        """What each part says of itself, "" where it is well. Without the ledger or Redis nothing is entered, and exits
+        pass."""
+        return {"ledger": self._link.trouble, "redis": self._live.trouble}
 
     def _load_state(self) -> BotState:
         run = self._settings.alpha_run or secrets.token_hex(8)

@@ -51,6 +51,7 @@ from database.migrate import migrate
 from database.roles import ensure_login
 
 POSTGRES, VALKEY, EXCHANGE, FEED, LISTENER = "postgres", "valkey", "paper-exchange", "feed", "listener"
+STANDBY = "listener-standby"
 
 ALPHA = (sys.executable, "-m", "alpha.cli")
 """The `alpha` command of this installation."""
@@ -82,6 +83,8 @@ class PlatformOptions:
     exchange_balance_usdt: Decimal = Decimal(10_000)
     fresh: bool = False
     """Begins by deleting everything in the home."""
+    standby: bool = False
+    """Whether a second listener stands by, which goes on within two seconds when the first one is killed or stuck."""
     durable: bool = True
     """Whether a commit waits for the disk. Without it data survive every process, but not the machine."""
     hold_market: bool = False
@@ -183,7 +186,7 @@ class Platform:
             self._alerts = None
         self._close_controls()
         bots = [self.processes[bot] for bot in self.options.bots if bot in self.processes]
-        services = [self.processes[name] for name in (FEED, LISTENER) if name in self.processes]
+        services = [self.processes[name] for name in (FEED, STANDBY, LISTENER) if name in self.processes]
         exchange = [self.processes[name] for name in (EXCHANGE,) if name in self.processes]
         _stop_together(bots, _BOTS_GRACE_S)
         _stop_together(services, _SERVICES_GRACE_S)
@@ -199,7 +202,10 @@ class Platform:
         self.valkey.remove()
 
     def child(self, name: str) -> Supervised:
-        """The process of this name: postgres, valkey, paper-exchange, feed, listener or a bot's id. Raises KeyError."""
+        """The process of this name: postgres, valkey, paper-exchange, feed, listener, listener-standby or a bot's id.
+
+        Raises KeyError.
+        """
         return self.processes[name]
 
     def env(self, role: str) -> dict[str, str]:
@@ -235,12 +241,15 @@ class Platform:
         else:
             self._keys = self._keys_of_environment()
         self._say("starting feed and listener")
-        for name in (FEED, LISTENER):
+        for name in (FEED, LISTENER, *((STANDBY,) if self.options.standby else ())):
             self._ports[name] = free_port()
         self.feed_url, self.listener_url = (f"http://{LOOPBACK}:{self._ports[name]}" for name in (FEED, LISTENER))
         self._run(LISTENER, [LISTENER], self.env("listener") | {"LISTENER_PORT": str(self._ports[LISTENER])})
         self._run(FEED, [FEED], self._environment("reader", ()) | {"FEED_PORT": str(self._ports[FEED])})
         self._wait_for(LISTENER, f"{self.listener_url}/healthz")
+        if self.options.standby:
+            # After the first one is live: which of two that start at once holds the accounts would be chance.
+            self._run(STANDBY, [LISTENER], self.env("listener") | {"LISTENER_PORT": str(self._ports[STANDBY])})
         self._say("starting bots")
         self._start_bots()
         self._wait_for(FEED, f"{self.feed_url}/healthz", ok=(200, 503))  # no frame comes while the market is held

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -17,16 +17,19 @@ from rich.text import Text
 from alpha.config.registry import BotConfig, Registry
 from alpha.config.settings import Settings
 from alpha.domain.ids import AccountName, BotId
-from alpha.ledger.connection import connect
+from alpha.ledger.connection import LedgerUnavailable, connect
 from alpha.ledger.controls import PLATFORM, Control, DesiredState, account_scope, bot_scope, load_controls
 from alpha.ledger.reading import BotSummary, bot_summaries
+from alpha.ledger.standing import AccountStanding, standings
 from alpha.live import positions as live_positions
 from alpha.live.connection import LIVE_ERRORS, STATE_DB, LiveStateError, open_redis
+from alpha.live.degraded import read_degraded
 from alpha.live.health import FeedHealth, ListenerHealth, read_feed_health, read_heartbeat, read_listener_health
 from alpha.live.positions import LivePosition
 from alpha.local.attach import running_platform
 from alpha.local.errors import NotRunning, ServerUnreachable
 from alpha.local.run_file import RunFile
+from alpha.service.causes import Cause, cause_of
 
 _ZERO = Decimal(0)
 _SUPERVISED = ("postgres", "valkey", "paper-exchange", "feed", "listener")
@@ -63,6 +66,11 @@ class Status:
     feed: FeedHealth | None
     bots: Sequence[BotStatus]
     problems: Sequence[str]
+    standings: Mapping[AccountName, AccountStanding] = field(default_factory=dict)
+    """What the ledger says of each account; without any when the ledger is away, and so are the bots' figures."""
+    degraded: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
+    """What each service says that works less well than it should: part, cause, text, advice, since."""
+    ledger_known: bool = True
 
     @property
     def ok(self) -> bool:
@@ -70,22 +78,28 @@ class Status:
 
 
 def take_status(settings: Settings, registry: Registry) -> Status:
-    """Asks ledger and live state. Raises LedgerUnavailable or ServerUnreachable (Redis): nothing is known then."""
+    """Asks ledger and live state, and tells what one of them knows when the other is away. Raises ServerUnreachable
+    when neither answers: nothing is known then."""
     running = _running(settings)
-    with closing(connect(settings.pooled_dsn(), "alpha-status", pooled=settings.pooled)) as connection:
-        summaries = bot_summaries(connection)
-        controls = load_controls(connection)
+    ledger, ledger_problem = _ask_ledger(settings, registry)
     ids = running.bots if running is not None else tuple(registry.bots)
     bots = [registry.bots[BotId(bot)] for bot in ids if BotId(bot) in registry.bots]
+    accounts: dict[AccountName, ListenerHealth | None]
     try:
         with open_redis(settings.redis(), STATE_DB) as redis:
             accounts = {account: read_listener_health(redis, account) for account in registry.accounts}
             feed = read_feed_health(redis)
-        found = [_bot_status(settings, bot, summaries.get(bot.id), controls) for bot in bots]
+            degraded = read_degraded(redis)
+        found = [_bot_status(settings, bot, ledger.summaries.get(bot.id), ledger.controls) for bot in bots]
+        redis_problem = ""
     except LIVE_ERRORS as error:
-        raise ServerUnreachable(
-            f"Redis at {settings.redis_host}:{settings.redis_port} does not answer: {error}"
-        ) from error
+        redis_problem = (
+            f"Redis at {settings.redis_host}:{settings.redis_port} does not answer: {error}. "
+            f"{cause_of(error, Cause.REDIS_AWAY).advice}"
+        )
+        if ledger_problem:
+            raise ServerUnreachable(f"{ledger_problem} {redis_problem}") from error
+        accounts, feed, found, degraded = {}, None, [], {}
     pids = {} if running is None else {name: running.pids.get(name) for name in _expected(running)}
     at = datetime.now(UTC)
     return Status(
@@ -95,8 +109,38 @@ def take_status(settings: Settings, registry: Registry) -> Status:
         accounts=accounts,
         feed=feed,
         bots=found,
-        problems=problems_of(accounts, feed, found, pids, at),
+        problems=[
+            *(problem for problem in (ledger_problem, redis_problem) if problem),
+            *degraded_problems(degraded),
+            *problems_of(accounts, feed, found, pids, at, live_known=not redis_problem),
+            *ledger_problems(ledger.standings),
+        ],
+        standings=ledger.standings,
+        degraded=degraded,
+        ledger_known=not ledger_problem,
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Ledger:
+    """What the ledger knows; nothing while it is away."""
+
+    summaries: Mapping[BotId, BotSummary] = field(default_factory=dict)
+    controls: Mapping[str, Control] = field(default_factory=dict)
+    standings: Mapping[AccountName, AccountStanding] = field(default_factory=dict)
+
+
+def _ask_ledger(settings: Settings, registry: Registry) -> tuple[_Ledger, str]:
+    """What it knows, and what is wrong with it."""
+    try:
+        with closing(connect(settings.pooled_dsn(), "alpha-status", pooled=settings.pooled)) as connection:
+            return _Ledger(
+                summaries=bot_summaries(connection),
+                controls=load_controls(connection),
+                standings=standings(connection, registry.accounts),
+            ), ""
+    except LedgerUnavailable as error:
+        return _Ledger(), f"{error}. {cause_of(error, Cause.LEDGER_AWAY).advice}"
 
 
 def print_status(status: Status, *, as_json: bool) -> None:
@@ -137,6 +181,18 @@ def to_json(status: Status) -> dict[str, Any]:
             }
             for name, health in status.accounts.items()
         },
+        "standings": {
+            name: {
+                "unproven": [[start.isoformat(), end.isoformat()] for start, end in standing.unproven],
+                "unreachable": [[start.isoformat(), end.isoformat()] for start, end in standing.unreachable],
+                "raw_waiting": standing.raw_waiting,
+                "drift_blocking": standing.drift_blocking,
+                "drift_accepted": standing.drift_accepted,
+            }
+            for name, standing in status.standings.items()
+        },
+        "degraded": {service: list(modes) for service, modes in status.degraded.items()},
+        "ledger_known": status.ledger_known,
         "bots": {
             bot.id: {
                 "state": bot.state,
@@ -152,17 +208,24 @@ def to_json(status: Status) -> dict[str, Any]:
                     }
                     for live in bot.positions
                 ],
-                "fills": bot.fills,
-                "trades": bot.trades,
-                "realized_pnl": str(bot.realized_pnl),
-                "fees": str(bot.fees),
-                "funding": str(bot.funding),
-                "net_pnl": str(bot.net_pnl),
-                "last_fill": bot.last_fill,
+                **_figures(bot, known=status.ledger_known),
             }
             for bot in status.bots
         },
     }
+
+
+def _figures(bot: BotStatus, *, known: bool) -> dict[str, Any]:
+    figures = {
+        "fills": bot.fills,
+        "trades": bot.trades,
+        "realized_pnl": str(bot.realized_pnl),
+        "fees": str(bot.fees),
+        "funding": str(bot.funding),
+        "net_pnl": str(bot.net_pnl),
+        "last_fill": bot.last_fill,
+    }
+    return figures if known else dict.fromkeys(figures)
 
 
 def plain_lines(status: Status) -> list[str]:
@@ -173,9 +236,12 @@ def plain_lines(status: Status) -> list[str]:
     lines.append(f"feed {_feed(status)}")
     lines += [f"account {name} {_account(health, status.at)}" for name, health in status.accounts.items()]
     for bot in status.bots:
+        held = f"bot {bot.id} {bot.state}{_restrictions(bot)}, {', '.join(map(_position, bot.positions)) or 'flat'}"
+        if not status.ledger_known:
+            lines.append(f"{held}, its figures are in the ledger, which is away")
+            continue
         lines.append(
-            f"bot {bot.id} {bot.state}{_restrictions(bot)}, {', '.join(map(_position, bot.positions)) or 'flat'}, "
-            f"{bot.fills} fills, {bot.trades} trades, realized {bot.realized_pnl:.2f}, fees {bot.fees:.2f}, "
+            f"{held}, {bot.fills} fills, {bot.trades} trades, realized {bot.realized_pnl:.2f}, fees {bot.fees:.2f}, "
             f"net {bot.net_pnl:.2f}, last fill {bot.last_fill or 'none'}"
         )
     return lines
@@ -193,11 +259,17 @@ def _print_tables(console: Console, status: Status) -> None:
             bot.state + _restrictions(bot),
             "\n".join(map(_position, bot.positions)) or "flat",
             bot.last_fill or "-",
-            str(bot.fills),
-            str(bot.trades),
-            f"{bot.realized_pnl:+,.2f}",
-            f"{bot.fees:,.2f}",
-            f"{bot.net_pnl:+,.2f}",
+            *(
+                (
+                    str(bot.fills),
+                    str(bot.trades),
+                    f"{bot.realized_pnl:+,.2f}",
+                    f"{bot.fees:,.2f}",
+                    f"{bot.net_pnl:+,.2f}",
+                )
+                if status.ledger_known
+                else ("?",) * 5
+            ),
         )
     console.print(bots)
     health = Table(box=None, show_header=False)
@@ -264,15 +336,17 @@ def problems_of(
     bots: Sequence[BotStatus],
     pids: Mapping[str, int | None],
     at: datetime,
+    *,
+    live_known: bool = True,
 ) -> list[str]:
-    """What is not as it should be, one sentence each."""
+    """What is not as it should be, one sentence each. Without live state nothing can be said of feed and accounts."""
     found = []
     for name, health in accounts.items():
         if health is None or not health.is_live(at):
             found.append(f"account {name} is not heard: {'no listener' if health is None else health.state}")
         elif health.drifted:
-            found.append(f"account {name}: ledger and exchange disagree; see `alpha verify --account {name}`")
-    if feed is None or not feed.is_live(at):
+            found.append(f"account {name}: ledger and exchange disagree; see `alpha drift`")
+    if live_known and (feed is None or not feed.is_live(at)):
         found.append(f"no market data: {'no feed' if feed is None else feed.state}")
     for bot in bots:
         if bot.wanted and bot.state == "silent":
@@ -281,6 +355,41 @@ def problems_of(
             found.append(f"bot {bot.id}: its live positions are not fresh, so it opens none")
     unwanted = {str(bot.id) for bot in bots if not bot.wanted}
     found += [f"process {name} is down" for name, pid in pids.items() if pid is None and name not in unwanted]
+    return found
+
+
+def degraded_problems(degraded: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[str]:
+    """One sentence for each part of a service that works less well than it should, with what to do."""
+    return [
+        f"{service}, {mode['part']}: {mode['cause']}. {mode['advice']}"
+        for service, modes in sorted(degraded.items())
+        for mode in modes
+    ]
+
+
+def ledger_problems(standings: Mapping[AccountName, AccountStanding]) -> list[str]:
+    """What the ledger knows of the accounts that a person should look at."""
+    found = []
+    for name, standing in standings.items():
+        if standing.unproven:
+            found.append(
+                f"account {name}: {len(standing.unproven)} intervals are not proven, the first since "
+                f"{standing.unproven[0][0]:%Y-%m-%d %H:%M:%S} UTC; recovery reads them again"
+            )
+        if standing.unreachable:
+            found.append(
+                f"account {name}: executions since {standing.unreachable[0][0]:%Y-%m-%d %H:%M:%S} UTC are older than "
+                "the exchange keeps"
+            )
+        if standing.raw_waiting:
+            found.append(
+                f"account {name}: {standing.raw_waiting} messages could not be read: update, then `alpha replay-raw`"
+            )
+        if standing.drift_blocking:
+            found.append(
+                f"account {name}: {standing.drift_blocking} disagreements with the exchange block entries: see "
+                "`alpha drift`"
+            )
     return found
 
 

@@ -25,6 +25,7 @@ def run_until_stopped(
     speed: float,
     candles: Path | None,
     seed: int,
+    standby: bool = False,
 ) -> int:
     """Runs these bots in `settings.alpha_home` until SIGTERM or Ctrl-C. Returns the exit code."""
     home = settings.alpha_home.absolute()
@@ -33,6 +34,7 @@ def run_until_stopped(
         speed=speed,
         candles=candles,
         seed=seed,
+        standby=standby,
         journal=home / "paper-journal.jsonl",
         state=home / "paper-exchange",
     )

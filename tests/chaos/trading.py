@@ -15,9 +15,9 @@ from typing import Any, TypeVar
 
 from alpha.config.registry import load_registry
 from alpha.local.demo.comparison import Comparison, compare
-from alpha.local.demo.exchange_admin import ExchangeAdmin
-from alpha.local.demo.journal import read_journal
 from alpha.local.demo.watch import Watcher
+from alpha.local.exchange_admin import ExchangeAdmin
+from alpha.local.journal import read_journal
 from alpha.local.platform import Platform, PlatformOptions
 from tests.support import eventually
 

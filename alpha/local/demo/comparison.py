@@ -9,7 +9,7 @@ from decimal import Decimal
 
 from alpha.domain.ids import BotId, Symbol
 from alpha.ledger.fills import RecordedFill
-from alpha.local.demo.journal import JournalEntry
+from alpha.local.journal import JournalEntry
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,12 +22,12 @@ from alpha.ledger.connection import connect
 from alpha.ledger.orders import filled_entries_with_stop
 from alpha.local.attach import DEMO_DIRECTORY
 from alpha.local.demo.comparison import Comparison, compare
-from alpha.local.demo.exchange_admin import ExchangeAdmin, ExchangeState
-from alpha.local.demo.journal import read_journal
 from alpha.local.demo.report import BotOutcome, DemoReport
 from alpha.local.demo.screen import picture, plain_line
 from alpha.local.demo.watch import Watcher
 from alpha.local.errors import StartFailed, StartInterrupted
+from alpha.local.exchange_admin import ExchangeAdmin, ExchangeState
+from alpha.local.journal import read_journal
 from alpha.local.platform import Platform, PlatformOptions
 from alpha.service.shutdown import StopSignal
 

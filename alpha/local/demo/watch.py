@@ -20,8 +20,8 @@ from alpha.live.connection import LIVE_ERRORS, STATE_DB, LiveStateError, open_re
 from alpha.live.health import read_feed_health, read_heartbeat
 from alpha.live.positions import LivePosition
 from alpha.local.demo.comparison import PositionCheck
-from alpha.local.demo.exchange_admin import ExchangeAdmin, ExchangeState
 from alpha.local.demo.screen import BotView, Latency, PositionView, Snapshot
+from alpha.local.exchange_admin import ExchangeAdmin, ExchangeState
 from alpha.local.platform import Platform
 
 _FAR_FUTURE = datetime(9999, 1, 1, tzinfo=EPOCH.tzinfo)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
@@ -22,6 +23,7 @@ from alpha.bot.live_state import LiveState
 from alpha.bot.loading import load_params
 from alpha.bot.market_clock import MarketClock
 from alpha.bot.progress import Progress
+from alpha.bot.saving import StateSaver
 from alpha.config.registry import BotConfig
 from alpha.domain.ids import AccountName, BotId
 from alpha.domain.position import FLAT, Position
@@ -30,13 +32,16 @@ from alpha.domain.side import Side
 from alpha.ledger.connection import connect
 from alpha.ledger.controls import PLATFORM, DesiredState, bot_scope, load_controls, set_control
 from alpha.ledger.intents import IntentOutcome, load_intent
-from alpha.live import market, positions
+from alpha.live import market
+from alpha.live.bot_database import BotStep, claim, take_step
+from alpha.live.bot_keys import position_key
 from alpha.live.connection import STATE_DB, RedisAddress, open_redis
 from alpha.live.controls import write_controls
 from alpha.live.health import FeedHealth, ListenerHealth, write_feed_health, write_listener_health
 from alpha.live.market import Ticker
-from alpha.live.positions import LivePosition
+from alpha.live.positions import LivePosition, fields_of
 from alpha.live.wire import now
+from alpha.service.causes import Cause, cause_of
 from strategies.canary import Canary
 from strategies.canary.strategy import CanaryState
 from tests.support import Database
@@ -118,7 +123,8 @@ class World:
             changed_at=now(),
             updated_at=now() - age,
         )
-        positions.write(self.own, [row])
+        claim(self.own, BOT.id, row.epoch)
+        take_step(self.own, BotStep(bot=BOT.id, epoch=row.epoch, positions=[row]))
 
     def listener(self, state: str, *, age: timedelta = timedelta(0)) -> None:
         at = now() - age
@@ -296,6 +302,28 @@ def test_each_thing_that_is_wrong_blocks_the_entry_and_not_the_exit(
     assert world.bar(5) == [(Side.SELL, Reason.TIME_EXIT)]
 
 
+def test_an_older_position_never_takes_the_place_of_a_newer_one(world: World):
+    # given a bot that has seen what it bought
+    held = LivePosition(bot=BOT.id, symbol=BTC, position=LONG, seq=9, epoch=2, changed_at=now(), updated_at=now())
+    world.own.hset(position_key(BOT.id, BTC), mapping=fields_of(held))
+    assert world.live.position(BTC) is not None
+    # when Redis says what was before, as from a copy of yesterday
+    older = replace(held, position=FLAT, seq=8)
+    world.own.hset(position_key(BOT.id, BTC), mapping=fields_of(older))
+    # then it still holds what it holds, and opens nothing
+    seen = world.live.position(BTC)
+    assert seen is not None
+    assert seen.quantity == LONG.quantity
+    problem = world.live.position_problem(BTC)
+    assert problem is not None
+    assert problem.code == "position_unknown"
+    # and what is newer again is believed
+    world.own.hset(position_key(BOT.id, BTC), mapping=fields_of(replace(held, position=FLAT, seq=10)))
+    now_flat = world.live.position(BTC)
+    assert now_flat is not None
+    assert now_flat.quantity == 0
+
+
 def test_controls_of_another_bot_do_not_bind_this_one(world: World):
     world.control(bot_scope(BotId("canary_002")), entries=False)
     assert world.bar() == ENTERED
@@ -327,6 +355,25 @@ def test_while_redis_is_away_nothing_is_entered_and_what_was_held_is_closed(worl
     assert world.bar(4) == [(Side.SELL, Reason.TIME_EXIT)]
     with world.broker.deciding(Decision.on_bar(start=a_bar("1", n=5).start, end=a_bar("1", n=5).end)):
         assert world.broker.market(BTC, Side.BUY, Decimal(1)).code == "controls_unknown"
+    assert cause_of(world.live.trouble) is Cause.REDIS_AWAY
+
+
+def test_while_the_ledger_takes_no_writes_nothing_is_entered_and_nothing_is_taken_for_refused(world: World):
+    name = world.database.owner.dbname
+    with closing(connect(world.database.owner, "test")) as owner:
+        owner.autocommit = True
+        with owner.cursor() as cursor:
+            cursor.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+    world.link.close()
+    assert (world.bar(1), world.denials) == ([], ["journal_unavailable"])
+    assert cause_of(world.link.trouble) is Cause.LEDGER_READ_ONLY
+    # the state waits; a bot that took this for another copy's cursor would end
+    saver = StateSaver(world.link, world.own, BOT.id)
+    saver.save(1, Checkpoint())
+    assert saver.is_behind
+    world.position(LONG)
+    world.bar(2)
+    assert world.bar(5) == [(Side.SELL, Reason.TIME_EXIT)]
 
 
 def test_without_the_ledger_nothing_is_entered_and_exits_go_out(world: World):

@@ -27,6 +27,7 @@ from alpha.ledger.connection import connect
 from alpha.ledger.fills import FillRecorder, FillSource, HeardFill, RecordedFill
 from alpha.ledger.heads import take_account
 from alpha.live import fill_stream
+from alpha.live.bot_database import claim
 from alpha.live.bot_state import read_state
 from alpha.live.connection import LIVE_ERRORS, RedisAddress, open_redis
 from alpha.live.wire import now
@@ -134,7 +135,8 @@ def test_while_the_ledger_is_away_the_newest_state_waits(
 
 
 def test_fills_after_the_cursor_come_from_the_stream(database: Database, link: LedgerLink, own: redis.Redis):
-    fill_stream.publish(own, BOT.id, record(database, 5))
+    claim(own, BOT.id, 1)
+    fill_stream.publish(own, BOT.id, record(database, 5), epoch=1)
     queue: Queue[Event] = Queue()
     FillReader(queue, own, link, BOT.id, after=2).step()
     assert heard(queue) == [3, 4, 5]
@@ -144,7 +146,8 @@ def test_fills_the_stream_does_not_reach_back_to_come_from_the_ledger(
     database: Database, link: LedgerLink, own: redis.Redis
 ):
     # given a stream that begins after the cursor
-    fill_stream.publish(own, BOT.id, record(database, 5)[3:], base=3)
+    claim(own, BOT.id, 1)
+    fill_stream.publish(own, BOT.id, record(database, 5)[3:], epoch=1, base=3)
     queue: Queue[Event] = Queue()
     reader = FillReader(queue, own, link, BOT.id, after=1)
     reader.step()

@@ -10,15 +10,16 @@ from pathlib import Path
 
 import pytest
 
+from alpha.domain.clock import EPOCH
 from alpha.domain.fill import Attribution, AttributionMethod
 from alpha.domain.ids import BotId, ExecId
 from alpha.domain.reason import Reason
 from alpha.domain.side import Side
 from alpha.ledger.fills import FillSource, RecordedFill
 from alpha.local.demo.comparison import Comparison, PositionCheck, compare
-from alpha.local.demo.journal import JournalEntry, JournalUnreadable, read_journal
 from alpha.local.demo.report import BotOutcome, DemoReport
 from alpha.local.demo.screen import Latency
+from alpha.local.journal import JournalEntry, JournalUnreadable, read_journal
 from tests.unit.domain.fills import BTCUSDT, START, a_fill
 
 BOT = BotId("bot_001")
@@ -51,6 +52,7 @@ def executed(n: int) -> JournalEntry:
         quantity=Decimal(1),
         fee=Decimal("0.055"),
         exec_type="Trade",
+        exec_time=EPOCH,
     )
 
 
@@ -133,7 +135,7 @@ def test_a_journal_is_read_whole_or_not_at_all(tmp_path: Path) -> None:
     path = tmp_path / "journal.jsonl"
     with pytest.raises(JournalUnreadable, match="cannot be read"):
         read_journal(path)
-    row = {name: getattr(executed(1), name) for name in JournalEntry.__slots__}
+    row = {name: getattr(executed(1), name) for name in JournalEntry.__slots__} | {"exec_time": 0}
     line = json.dumps(row, default=str)
     path.write_text(f"{line}\n")
     assert read_journal(path) == [executed(1)]

@@ -57,8 +57,10 @@ def home() -> Iterator[Path]:
     shutil.rmtree(directory, ignore_errors=True)
 
 
-def platform_in(home: Path, *, interrupted: Callable[[], bool] = lambda: False, fresh: bool = True) -> Platform:
-    options = PlatformOptions(bots=BOTS, journal=home / "journal", fresh=fresh, durable=False)
+def platform_in(
+    home: Path, *, interrupted: Callable[[], bool] = lambda: False, fresh: bool = True, standby: bool = False
+) -> Platform:
+    options = PlatformOptions(bots=BOTS, journal=home / "journal", fresh=fresh, durable=False, standby=standby)
     return Platform(home, load_registry(ROOT / "bots.yaml"), options, interrupted=interrupted, program=STAND_IN)
 
 
@@ -197,6 +199,24 @@ def test_a_bot_gets_its_own_accounts_key_and_nothing_of_the_terminals(
     finally:
         platform.stop()
         platform.remove_data()
+
+
+def test_a_second_listener_stands_by_when_asked_for_and_is_kept_running_as_well(home: Path) -> None:
+    before = own_processes()
+    platform = platform_in(home, standby=True)
+    try:
+        platform.start()
+        first, second = platform.child("listener").pid, platform.child("listener-standby").pid
+        assert first is not None
+        assert second is not None
+        assert attach(home).pids["listener-standby"] == second
+        os.kill(second, signal.SIGKILL)
+        eventually(ticking(platform, lambda: runs_anew(platform, "listener-standby", second)), what="another standby")
+        assert platform.child("listener").pid == first
+    finally:
+        platform.stop()
+        platform.remove_data()
+    assert own_processes() <= before
 
 
 def test_a_stop_is_quick_and_complete_at_any_moment_of_the_start(home: Path) -> None:

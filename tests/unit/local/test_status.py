@@ -107,5 +107,5 @@ def test_what_is_not_well_is_named() -> None:
         "process feed is down",
     ]
     assert problems_of({CANARY: listener(drifted=True)}, feed(), [], {}, NOW) == [
-        "account canary: ledger and exchange disagree; see `alpha verify --account canary`"
+        "account canary: ledger and exchange disagree; see `alpha drift`"
     ]

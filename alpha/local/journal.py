@@ -1,12 +1,14 @@
-"""The exchange engine's own record of what it executed: the truth a demo is judged by."""
+"""The exchange engine's own record of what it executed: the truth that demo and drill are judged by."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
+from alpha.domain.clock import from_ms
 from alpha.domain.errors import AlphaError
 
 
@@ -28,6 +30,8 @@ class JournalEntry:
     quantity: Decimal
     fee: Decimal
     exec_type: str
+    exec_time: datetime
+    """Market clock."""
 
 
 def read_journal(path: Path) -> list[JournalEntry]:
@@ -56,6 +60,7 @@ def _entry(line: str, where: str) -> JournalEntry:
             quantity=Decimal(row["quantity"]),
             fee=Decimal(row["fee"]),
             exec_type=row["exec_type"],
+            exec_time=from_ms(row["exec_time"]),
         )
     except (ValueError, KeyError, TypeError, InvalidOperation) as error:
         raise JournalUnreadable(f"{where} is not an execution: {error!r}") from error

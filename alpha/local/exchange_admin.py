@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -16,6 +16,7 @@ from alpha.domain.side import Side
 
 _TIMEOUT_S = 10.0
 _PAUSE_TIMEOUT_S = 60.0
+_ALREADY_THERE = 110072
 
 
 class AdminUnreachable(Unreachable):
@@ -56,6 +57,28 @@ class ExchangeAdmin:
 
     def resume(self) -> None:
         self._call("POST", "/admin/resume")
+
+    def run(self, bars: int) -> ExchangeState:
+        """Lets the market move by so many bars and answers when it stands still again."""
+        return _state(self._call("POST", "/admin/run", {"bars": bars}, timeout_s=_PAUSE_TIMEOUT_S))
+
+    def trade(self, orders: Sequence[Mapping[str, Any]]) -> int:
+        """Executes market orders `{account, symbol, side, qty, order_link_id}` at once; answers how many were refused
+        for another reason than being there already."""
+        answer = self._call("POST", "/admin/trade", {"orders": orders}, timeout_s=_PAUSE_TIMEOUT_S)
+        return sum(1 for refused in answer["refused"] if refused["code"] != _ALREADY_THERE)
+
+    def arm(self, seed: int, faults: Sequence[Mapping[str, Any]]) -> None:
+        """Has the exchange misbehave: each fault `{kind, from_s, for_s, account, ...}` for its window from now."""
+        self._call("POST", "/admin/faults", {"seed": seed, "faults": faults})
+
+    def fault_hits(self) -> dict[str, int]:
+        """Kind of fault -> how much it met since the exchange was started."""
+        return {kind: int(counts["hit"]) for kind, counts in self._call("GET", "/admin/faults")["totals"].items()}
+
+    def end_faults(self) -> None:
+        """From now on the exchange behaves."""
+        self._call("DELETE", "/admin/faults")
 
     def drop_sockets(self, account: str | None = None) -> None:
         """Cuts the private streams of an account, or of all, without a closing handshake."""

@@ -1,0 +1,88 @@
+"""A plan is its seed's alone, and shows every kind of fault."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from alpha.local.drill.kinds import Kind, Lane
+from alpha.local.drill.options import DEFAULT_ACCOUNTS, DEFAULT_FILLS
+from alpha.local.drill.schedule import FILLS_PER_ROUND, again, make_plan
+from paper_exchange.faults.script import read_script
+
+seeds = st.integers(min_value=0, max_value=1_000_000)
+accounts = st.integers(min_value=1, max_value=8)
+
+
+@given(seed=seeds, accounts=accounts)
+def test_the_same_seed_makes_the_same_plan(seed: int, accounts: int) -> None:
+    assert make_plan(seed=seed, fills=2_000, accounts=accounts) == make_plan(seed=seed, fills=2_000, accounts=accounts)
+
+
+def test_another_seed_makes_another_plan() -> None:
+    assert make_plan(seed=1, fills=2_000, accounts=3) != make_plan(seed=2, fills=2_000, accounts=3)
+
+
+@given(seed=seeds)
+def test_every_kind_occurs_in_a_drill_of_the_default_size(seed: int) -> None:
+    plan = make_plan(seed=seed, fills=DEFAULT_FILLS, accounts=DEFAULT_ACCOUNTS)
+    assert Counter(injection.kind for injection in plan.injections) == dict.fromkeys(Kind, 1)
+
+
+def test_more_fills_meet_every_kind_more_often() -> None:
+    plan = make_plan(seed=1, fills=4 * FILLS_PER_ROUND, accounts=5)
+    assert set(Counter(injection.kind for injection in plan.injections).values()) == {4}
+
+
+@given(seed=seeds, accounts=accounts)
+def test_a_lane_has_one_fault_at_a_time_and_no_lane_has_one_while_everything_is_dead(seed: int, accounts: int) -> None:
+    plan = make_plan(seed=seed, fills=2_000, accounts=accounts)
+    lanes = defaultdict(list)
+    for each in plan.injections:
+        lanes[each.kind.lane].append(each)
+    assert set(lanes) == set(Lane)
+    for lane in lanes.values():
+        assert all(first.end_s <= second.at_s for first, second in pairwise(lane))
+    (dead,) = (each for each in plan.injections if each.kind is Kind.KILL_EVERYTHING)
+    assert all(each.end_s <= dead.at_s or each.at_s >= dead.end_s + 5 for each in plan.injections if each is not dead)
+    assert plan.duration_s > max(each.end_s for each in plan.injections)
+
+
+@given(seed=seeds)
+def test_bursts_leave_fills_for_the_steady_load(seed: int) -> None:
+    plan = make_plan(seed=seed, fills=2_000, accounts=2)
+    assert all(each.burst > 0 for each in plan.injections)
+    assert sum(each.burst for each in plan.injections) < plan.fills
+
+
+def test_a_subset_of_kinds_is_all_there_is() -> None:
+    plan = make_plan(seed=3, fills=500, accounts=2, kinds=[Kind.DROP, Kind.KILL_LEADER])
+    assert plan.kinds == {Kind.DROP, Kind.KILL_LEADER}
+
+
+@given(seed=seeds)
+def test_the_exchange_takes_what_is_planned(seed: int) -> None:
+    names = ["drill_1", "drill_2", "drill_3"]
+    for each in make_plan(seed=seed, fills=2_000, accounts=3).injections:
+        if each.kind.lane is Lane.EXCHANGE:
+            whole = each.kind in (Kind.CLOCK_SKEW, Kind.MAINTENANCE)
+            to_whom = {} if whole else {"account": None if each.account is None else names[each.account]}
+            fault = {"kind": each.kind.value, "from_s": 0.0, "for_s": each.for_s, **to_whom, **each.details}
+            read_script({"seed": each.seed, "faults": [fault]}, accounts=names, paths=[])
+
+
+@pytest.mark.parametrize("kind", list(Kind))
+def test_every_kind_says_what_it_is_and_what_it_hits(kind: Kind) -> None:
+    assert kind.meaning
+    assert kind.hits
+
+
+def test_a_fault_that_is_tried_again_is_the_same_for_all_accounts_and_with_a_burst() -> None:
+    first = make_plan(seed=4, fills=100, accounts=3, kinds=[Kind.WITHHOLD]).injections[0]
+    second = again(first, at_s=0.0)
+    assert (second.kind, second.seed, second.details, second.account) == (first.kind, first.seed, first.details, None)
+    assert second.burst >= 20
