@@ -61,6 +61,7 @@ class LivePositions:
         self._drifted: dict[Row, Decimal] = {}
         self._accepted: frozenset[tuple[Row, Decimal]] = frozenset()
         self._agreed_while_blocked: set[Row] = set()
+        self._unagreed: set[Row] = set()
         self._blocked: frozenset[BotId] = frozenset()
         self._bots_of: dict[Row, list[BotId]] = {}
         for bot, symbol, position_idx in owners.rows:
@@ -212,6 +213,15 @@ class LivePositions:
         holder has left in Redis."""
         return max((at_s - since for since in (*self._differs_since.values(), *self._inherited.values())), default=0.0)
 
+    def watch(self) -> None:
+        """Begin to watch whether the exchange's positions and those of the fills agree, see `have_agreed`."""
+        self._unagreed = {row for row in self._compared_rows() if self._difference(row).quantity}
+
+    def have_agreed(self) -> bool:
+        """Whether each row has agreed at some moment since `watch`, or differs by what a person accepted. Under a
+        steady stream of fills the fold is always a little behind, so no single moment can be asked for."""
+        return all((row, self._difference(row).quantity) in self._accepted for row in self._unagreed)
+
     def unsettle(self) -> None:
         """Fills are missing for a known cause (recovering, ledger away): what differs now differs from now on only."""
         self._differs_since.clear()
@@ -289,8 +299,9 @@ class LivePositions:
 
     def _agree(self, row: Row) -> None:
         """Agreement in between ends a difference, also when it is over before the next judgement."""
-        if row in self._differs_since and not self._difference(row).quantity:
+        if (row in self._differs_since or row in self._unagreed) and not self._difference(row).quantity:
             self._forget_difference(row)
+            self._unagreed.discard(row)
 
     def _rows_of(self, rows: Iterable[Row]) -> list[LivePosition]:
         if not self._asked:

@@ -181,6 +181,14 @@ class LiveState:
         """How long fold and exchange have disagreed about some position of the account. On the live thread."""
         return self._held(account).positions.differs_for_s(time.monotonic())
 
+    def watch_agreement(self, account: AccountName) -> None:
+        """See `LivePositions.watch`. On the live thread."""
+        self._held(account).positions.watch()
+
+    def have_agreed(self, account: AccountName) -> bool:
+        """See `LivePositions.have_agreed`. On the live thread."""
+        return self._held(account).positions.have_agreed()
+
     def blocked(self, blocks: EntryBlocks) -> None:
         """What disagreements in the ledger forbid. On the live thread."""
         self._blocks = blocks

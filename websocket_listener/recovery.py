@@ -66,6 +66,7 @@ _READERS = 4
 # A look at the newest orders of a window: the ones whose executions may be late.
 _ORDERS_ASKED = 500
 _DOUBTS_TOLD = 5
+_POSITIONS_DIFFER = "the exchange's positions are not those of the fills"
 _UNREADABLE = "executions cannot be read or stored; they are in trading.raw_events"
 # Bybit allows 500 connections in five minutes, and a stream that loses single messages gets no better by haste.
 _REPLACED_EVERY_S = 20.0
@@ -270,9 +271,14 @@ class Recovery:
         last_statement = max(interval.number for interval in said)
         self._readings = [each for each in self._readings if any(each.lies_in(stretch) for stretch in stretches)]
         known = tuple(self._readings)
-        for reading in known:
-            if time.monotonic() - reading.read_at_s >= self._timing.lag_s:
-                self._look_again(reading, last_statement)
+        due = [reading for reading in known if time.monotonic() - reading.read_at_s >= self._timing.lag_s]
+        gaps = [reading for reading in due if not self._was_heard(reading)]
+        if gaps:
+            # Nobody listened in a gap, so all that can speak for what happened there are the positions it led to.
+            self._refresh()
+            self._wait_for(self._live.call(lambda: self._live.watch_agreement(self._account)))
+        for reading in due:
+            self._look_again(reading, last_statement, is_gap=reading in gaps)
         count = 0
         for stretch in stretches:
             for part in unread(stretch, [each for each in known if each.lies_in(stretch)]):
@@ -312,16 +318,21 @@ class Recovery:
             count += len(window.fills)
         return count
 
-    def _look_again(self, reading: Reading, last_statement: int) -> None:
+    def _look_again(self, reading: Reading, last_statement: int, *, is_gap: bool) -> None:
         """The second reading of a window, and the proof when nothing speaks against it."""
+        if is_gap:
+            self._check_it_answers()
         read_at_s = time.monotonic()
         windows = list(walk_windows(self._client, reading.start, reading.end))
         told = [fill for window in windows for fill in reading.counted(window.fills)]
+        if is_gap or not told:
+            self._check_it_answers()
         found = fingerprint(told)
         if reading.read_at_s > self._live_since_s:
             self._check_stream(told)
         if found == reading.found and reading.whole and not any(window.unreadable for window in windows):
-            doubt = self._prove(reading, {(fill.symbol, fill.exec_id) for fill in told}, last_statement)
+            keys = {(fill.symbol, fill.exec_id) for fill in told}
+            doubt = self._prove(reading, keys, last_statement, is_gap=is_gap)
             self._record([fill for window in windows for fill in window.fills if fill.exec_time >= reading.limit])
         else:
             doubt = "the exchange's list still changes"
@@ -335,6 +346,17 @@ class Recovery:
         self._readings.append(
             replace(reading, found=found, read_at_s=read_at_s, whole=not holed, doubts=reading.doubts + 1, doubt=doubt)
         )
+
+    def _check_it_answers(self) -> None:
+        """An exchange in trouble may answer every list as empty, and two empty lists are equal. A symbol's positions
+        always have a row: raises UnknownMessage when even that is not told."""
+        self._client.positions_of(self._session.config.owners.rows[0][1])
+
+    def _was_heard(self, reading: Reading) -> bool:
+        """Whether the stream has been live for all of it, and so would have told what REST does not."""
+        session = self._session
+        is_up = session.connected.is_set() and session.generation == self._recovered
+        return is_up and self._heard_from is not None and self._heard_from <= reading.start
 
     def _take(self, window: ExecutionWindow) -> bool:
         """Record what a window brought; whether all of it could be read and stored."""
@@ -388,14 +410,17 @@ class Recovery:
             self._session.known_fills.forget_all()
         self._session.proven_until = since
 
-    def _prove(self, reading: Reading, told: set[ExecKey], last_statement: int) -> str:
+    def _prove(self, reading: Reading, told: set[ExecKey], last_statement: int, *, is_gap: bool) -> str:
         """The interval is proven when nothing else knows of an execution that the exchange did not tell twice, and the
         ledger holds exactly what it told. Answers what speaks against it, "" when it is proven."""
         if unseen := self._session.heard_executions.untold_by(told, reading.start, reading.limit):
             return f"{len(unseen)} executions heard on the stream are not in the exchange's list"
         if 0 < self._differs_for_s() < 2 * self._timing.settle_s:
             # A difference that lasts is drift, which has a row of its own and holds nothing else up.
-            return "the exchange's positions are not those of the fills"
+            return _POSITIONS_DIFFER
+        if is_gap and not self._wait_for(self._live.call(lambda: self._live.have_agreed(self._account))):
+            # In a gap it is most likely a fill that is still missing, so it waits for agreement or for a person.
+            return _POSITIONS_DIFFER
         newest = self._client.order_history(reading.start, reading.end, most=_ORDERS_ASKED)
         if newest:
             # Orders that came and went while nobody listened are told here for the first time.

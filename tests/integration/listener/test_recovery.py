@@ -19,7 +19,7 @@ from alpha.domain.order import Order, OrderStatus
 from alpha.domain.side import Side
 from alpha.exchange.account_state import ExchangePosition, WalletBalance
 from alpha.exchange.endpoints import paper_endpoints
-from alpha.exchange.errors import ExchangeUnreachable
+from alpha.exchange.errors import ExchangeUnreachable, UnknownMessage
 from alpha.exchange.executions import ExecutionWindow, windows
 from alpha.ledger.connection import Connection, LedgerRefused, connect, transaction
 from alpha.ledger.coverage import CoverageKind, intervals, mark_unproven, proven_intervals, proven_until
@@ -46,9 +46,14 @@ class Exchange:
     """What it answers."""
 
     at: datetime = START
-    held: str = "0"
-    seq: int = 1
+    held: str | None = None
+    """What its positions say; what the executions make unless given."""
+    seq: int = 0
     executed: list[Fill] = field(default_factory=list)
+    unlisted: list[Fill] = field(default_factory=list)
+    """Executions that its positions know of and its list does not show."""
+    answers: bool = True
+    """Whether its lists have rows; nothing is true of empty ones."""
     listed: list[Order] = field(default_factory=list)
     closed: list[Order] = field(default_factory=list)
     asked: list[tuple[datetime, datetime]] = field(default_factory=list)
@@ -58,7 +63,12 @@ class Exchange:
         return self.at
 
     def positions(self) -> list[ExchangePosition]:
-        return [said(self.held, seq=self.seq)]
+        if not self.answers:
+            raise UnknownMessage("the list is empty", [])
+        done = {fill.exec_id: fill for fill in (*self.executed, *self.unlisted) if fill.exec_time <= self.at}.values()
+        held = sum((fill.side.sign * fill.quantity for fill in done), Decimal(0))
+        seq = max([self.seq, *(fill.seq for fill in done)])
+        return [said(str(held) if self.held is None else self.held, seq=seq)]
 
     def positions_of(self, symbol: str) -> list[ExchangePosition]:  # noqa: ARG002
         return self.positions()
@@ -344,10 +354,11 @@ class TestTestimony:
     ) -> None:
         listening: Listening = start()
         listening.recover()
+        exchange.unlisted = executions(5)
         listening.recovery._record(executions(5))
         listening.look(second(10), times=3)
         assert proven_until(ledger, MAIN) == START
-        exchange.executed = executions(5)
+        exchange.executed, exchange.unlisted = executions(5), []
         listening.look(second(20), times=2)
         assert proven_until(ledger, MAIN) == second(20)
 
@@ -378,6 +389,33 @@ class TestTestimony:
         eventually(lambda: listening.recovery._differs_for_s() == 0.0, what="the fold to agree")
         listening.look(second(30), times=2)
         assert proven_until(ledger, MAIN) == second(30)
+
+    def test_positions_of_a_gap_that_the_fills_do_not_make_however_long_they_differ(
+        self, start: Any, ledger: Connection, exchange: Exchange, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        listening: Listening = start()
+        listening.recover()
+        monkeypatch.setattr(listening.recovery, "_differs_for_s", lambda: 1e9)
+        exchange.unlisted = executions(5)
+        listening.look(second(10), times=3)
+        assert proven_until(ledger, MAIN) == START
+        exchange.executed, exchange.unlisted = executions(5), []
+        listening.look(second(20), times=3)
+        assert recorded(ledger) == ["exec-5"]
+        assert proven_until(ledger, MAIN) == second(20)
+
+    def test_an_exchange_whose_lists_are_all_empty(self, start: Any, ledger: Connection, exchange: Exchange) -> None:
+        listening: Listening = start()
+        listening.recover()
+        listening.look(second(10))
+        exchange.answers = False
+        for _ in range(3):
+            with pytest.raises(UnknownMessage):
+                listening.look(second(10))
+        assert proven_until(ledger, MAIN) == START
+        exchange.answers = True
+        listening.look(second(10))
+        assert proven_until(ledger, MAIN) == second(10)
 
     def test_a_doubt_of_another_service_while_it_is_read(
         self, start: Any, ledger: Connection, exchange: Exchange, monkeypatch: pytest.MonkeyPatch

@@ -127,6 +127,21 @@ def test_drift_is_not_judged_while_fills_are_missing_for_a_known_cause() -> None
     assert positions.judge(6.0, 5.0) == ([], [])
 
 
+def test_exchange_and_fills_have_agreed_when_they_did_at_any_moment_since_it_was_watched() -> None:
+    positions = asked(LivePositions(alone(), epoch=1), "2")
+    positions.watch()
+    assert not positions.have_agreed()
+    positions.folded([a_book("2")])
+    assert positions.have_agreed()
+    positions.heard([said("3", seq=3)])
+    assert positions.have_agreed()
+    positions.watch()
+    assert not positions.have_agreed()
+    # or what is left is what a person accepted
+    positions.block(frozenset(), frozenset({((BTCUSDT, 0), Decimal(1))}))
+    assert positions.have_agreed()
+
+
 def test_a_position_of_nobody_is_compared_too() -> None:
     positions = LivePositions(shared(), epoch=1)
     positions.asked([said("1", symbol=Symbol("XRPUSDT"))], {})
