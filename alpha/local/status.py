@@ -32,7 +32,7 @@ from alpha.local.run_file import RunFile
 from alpha.service.causes import Cause, cause_of
 
 _ZERO = Decimal(0)
-_SUPERVISED = ("postgres", "valkey", "paper-exchange", "feed", "listener")
+_SUPERVISED = ("postgres", "valkey", "paper-exchange", "feed", "listener", "listener-standby")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -292,7 +292,9 @@ def _running(settings: Settings) -> RunFile | None:
 
 
 def _expected(running: RunFile) -> tuple[str, ...]:
-    return tuple(name for name in _SUPERVISED if name != "paper-exchange" or running.exchange_url) + running.bots
+    """What has to run: the paper exchange and a second listener only where the platform was started with them."""
+    optional = {"paper-exchange": bool(running.exchange_url), "listener-standby": "listener-standby" in running.ports}
+    return tuple(name for name in _SUPERVISED if optional.get(name, True)) + running.bots
 
 
 def _bot_status(
