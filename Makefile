@@ -36,10 +36,10 @@ demo: $(INSTALLED) ## run the whole platform for a minute on a market of its own
 	$(BIN)/alpha demo $(ARGS)
 
 test: $(INSTALLED) ## run every test
-	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -n 4 --dist loadfile $(ARGS)
 
 test-fast: $(INSTALLED) ## run the tests that take moments
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m 'not slow' $(ARGS)
+	$(BIN)/python -m pytest -n 4 --dist loadfile -m 'not slow' $(ARGS)
 
 lint: $(INSTALLED) ## check style
 	$(BIN)/ruff check $(SOURCES)

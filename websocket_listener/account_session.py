@@ -247,11 +247,12 @@ class AccountSession:
             self.taken_epoch = self.epoch = 0
             self.role = Role.UNDECIDED
             self.adopting = False
-            let_go = len(self.held.release())
+            let_go: list[Heard] = []
+            self.held.release_to(let_go.extend)
             if self.connected.is_set():
                 self._change(AccountState.RECOVERING, why)
         if was_ours:
-            log.warning("account_given_up", account=self.name, reason=why, held_fills=let_go)
+            log.warning("account_given_up", account=self.name, reason=why, held_fills=len(let_go))
         return was_ours
 
     def on_frame(self, frame: Frame) -> None:
@@ -322,9 +323,7 @@ class AccountSession:
     def release(self) -> None:
         """Hand the fills that waited to the writer. Before the account is adopted they are let go: folded without the
         position they changed, they would make a wrong book for ever; the next start finds them in that position."""
-        fills = self.held.release()
-        if fills and not self.adopting:
-            self._writer.record(fills)
+        self.held.release_to(lambda fills: None if self.adopting else self._writer.record(fills))
 
     def health(self) -> ListenerHealth:
         """What bots see of this account."""

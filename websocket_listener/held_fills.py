@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from websocket_listener.write_queue import Heard
 
@@ -39,9 +39,10 @@ class HeldFills:
         with self._lock:
             return self._until is not None and time.monotonic() > self._until
 
-    def release(self) -> list[Heard]:
-        """Hold no longer; answers the fills that waited, in the order they came."""
+    def release_to(self, take: Callable[[list[Heard]], object]) -> None:
+        """Hold no longer: the fills that waited go to `take`, in the order they came, before any that comes now."""
         with self._lock:
-            self._until = None
             fills, self._fills = self._fills, []
-            return fills
+            if fills:
+                take(fills)
+            self._until = None

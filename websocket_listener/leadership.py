@@ -203,6 +203,8 @@ class Leadership:
         return bool(taking.blocked)
 
     def _yield(self, connection: Connection, ready: set[AccountName]) -> None:
+        if not self._taking:
+            return  # the streams are closed because the process ends, and what waits is still to be written
         now_s = time.monotonic()
         unready = {account: epoch for account, epoch in dict(self._epochs).items() if account not in ready}
         self._unready_since_s = {account: self._unready_since_s.get(account, now_s) for account in unready}

@@ -12,7 +12,7 @@ from alpha.domain.ids import AccountName, BotId, ExecId
 from alpha.domain.order import Order
 from alpha.domain.order_link_id import OrderLinkId
 from alpha.exchange.errors import UnknownMessage
-from alpha.ledger.connection import Connection
+from alpha.ledger.connection import Connection, Fenced
 from alpha.ledger.fill_rows import FillSource, RecordedFill
 from alpha.ledger.orders import upsert_orders
 from alpha.ledger.raw_events import (
@@ -152,6 +152,9 @@ class RawReplay:
         unclaimed = set(self._new)
         for tried in page:
             number, reason = tried.event.number, tried.unreadable
+            if tried.submission is not None and tried.submission.fenced:
+                # Its fills were let go: whoever holds the account now reads it again.
+                raise Fenced(tuple(sorted(tried.submission.fenced)))
             if tried.submission is not None and tried.submission.refused:
                 reason = "it can be read, and the ledger does not take it"
             if reason:

@@ -175,7 +175,7 @@ class Recovery:
                 return False
             except ExchangeRateLimited as error:
                 self._trouble(str(error), urgent=error.is_of_address)
-                self._stopping.wait(min(error.retry_after_s, _LONGEST_WAIT_S))
+                self._pause(min(error.retry_after_s, _LONGEST_WAIT_S), while_generation)
             except AlphaError as error:
                 self._trouble(str(error), urgent=isinstance(error, ExchangeAuthError))
             except Exception:
@@ -185,8 +185,17 @@ class Recovery:
                 self._backoff.reset()
                 self._failures = 0
                 return True
-            self._stopping.wait(self._backoff.next_delay_s())
+            self._pause(self._backoff.next_delay_s(), while_generation)
         return False
+
+    def _pause(self, for_s: float, while_generation: int | None) -> None:
+        """Waits; an account that was taken, or a connection that was replaced, is not kept waiting."""
+        session, until_s = self._session, time.monotonic() + for_s
+        epoch = session.taken_epoch
+        while not self._stopping.is_set() and (left_s := until_s - time.monotonic()) > 0:
+            if session.taken_epoch != epoch or while_generation not in (None, session.generation):
+                return
+            self._stopping.wait(min(left_s, _PATIENCE_S))
 
     def _trouble(self, text: str, *, urgent: bool = False) -> None:
         """Say what is wrong: in status at once, to a person when it lasts."""
@@ -255,7 +264,7 @@ class Recovery:
             self._live.put(live_state.Heard(account=self._account, wallet=wallet))
             self._note_equity(wallet, self._client.market_time())
         if self._readings:
-            self._stopping.wait(max(0.0, self._readings[-1].read_at_s + self._timing.lag_s - time.monotonic()))
+            self._pause(self._readings[-1].read_at_s + self._timing.lag_s - time.monotonic(), generation)
         until, _ = self._read_unproven()
         if self._session.connected.is_set() and generation == self._session.generation:
             # The end was fixed before the reading, and the connection has lasted until after it.

@@ -99,6 +99,8 @@ class Batch:
     job: Job | None = None
     orders: list[tuple[Order, BotId | None]] = field(default_factory=list)
     positions: list[ExchangePosition] = field(default_factory=list)
+    is_recorded: bool = False
+    """Whether the fills are done with: in the ledger, refused one by one, or let go as fenced."""
 
     @property
     def fills(self) -> list[Heard]:

@@ -182,7 +182,7 @@ class Writer:
                 log.exception("writer_failed", fills=len(batch.fills))
                 if batch.job is not None and not batch.job.result.done():
                     batch.job.result.cancel()
-                for heard in batch.fills:
+                for heard in () if batch.is_recorded else batch.fills:
                     self._on_refused(Refused(heard=heard, reason="the writer failed; see its log"))
                     _mark_refused(batch, heard)
             finally:
@@ -193,6 +193,7 @@ class Writer:
     def _write(self, batch: Batch) -> None:
         if batch.fills:
             self._record(batch, batch.fills)
+            batch.is_recorded = True
         if batch.job is not None:
             self._do(batch.job)
         if batch.orders or batch.positions:
@@ -209,7 +210,13 @@ class Writer:
                 cursor.execute("SELECT 1")
             self._on_turn(connection, dict(self._epochs))
 
-        self._persist(turn)
+        try:
+            self._persist(turn)
+        except _GivenUp:
+            raise
+        except Exception:
+            # It is tried again at the next turn, and says nothing of what this batch has written.
+            log.exception("turn_failed")
 
     def _attempt(self) -> None:
         self._attempted.clear()
@@ -291,6 +298,10 @@ class Writer:
         )
 
     def _do(self, job: Job) -> None:
+        if job.account is not None and self._epochs.get(job.account) != job.epoch:
+            # The account was dropped since: the fills handed in before the job were let go, and it counts on them.
+            job.result.set_exception(Fenced((job.account,)))
+            return
         try:
             result = self._persist(lambda connection: _under_epoch(connection, job))
         except _GivenUp:

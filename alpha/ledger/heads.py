@@ -16,6 +16,9 @@ from alpha.ledger.connection import Connection, Cursor, Fenced, transaction
 from alpha.ledger.prepared import PreparedStatement, text_array
 
 LEASE_S = 1.0
+# A lease that ends later than any could is one from before the database's clock was set back: without this nobody would
+# take the account for as long as the step.
+_EXPIRED = "(lease_until <= clock_timestamp() OR lease_until > clock_timestamp() + interval '1 minute')"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +91,7 @@ def take_expired(
     with transaction(connection) as cursor:
         # The condition is tested on the row as it is once it is locked: a lease renewed meanwhile is not taken.
         cursor.execute(
-            "SELECT account FROM trading.account_leases WHERE account = ANY(%s) AND lease_until <= clock_timestamp()"
+            f"SELECT account FROM trading.account_leases WHERE account = ANY(%s) AND {_EXPIRED}"
             " ORDER BY account FOR UPDATE SKIP LOCKED",
             (sorted(accounts),),
         )
@@ -103,7 +106,7 @@ def take_expired(
         epochs = _raise_epochs(cursor, {account: above.get(account, 0) for account in free}, holder)
         _lease(cursor, epochs, ttl_s)
         cursor.execute(
-            "SELECT account FROM trading.account_leases WHERE account = ANY(%s) AND lease_until <= clock_timestamp()",
+            f"SELECT account FROM trading.account_leases WHERE account = ANY(%s) AND {_EXPIRED}",
             (sorted(accounts),),
         )
         return Taking(epochs=epochs, blocked=frozenset(_accounts(cursor)))
@@ -153,9 +156,9 @@ def leases(connection: Connection, accounts: Collection[AccountName]) -> dict[Ac
     """The leases of these accounts, without those that were never taken."""
     with transaction(connection) as cursor:
         cursor.execute(
-            """
+            f"""
             SELECT account, epoch, holder,
-                   greatest(0, extract(epoch FROM l.lease_until - clock_timestamp()))::float8
+                   CASE WHEN {_EXPIRED} THEN 0 ELSE extract(epoch FROM lease_until - clock_timestamp()) END::float8
             FROM trading.account_leases AS l JOIN trading.account_head USING (account, epoch)
             WHERE account = ANY(%s)
             """,

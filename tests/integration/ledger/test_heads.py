@@ -95,6 +95,14 @@ def test_one_renewal_extends_what_is_held_and_names_what_is_lost(listener: Login
     assert leases(second, [B])[B].holder == "second"
 
 
+def test_a_lease_from_before_the_databases_clock_was_set_back_has_ended(listener: Login) -> None:
+    first, second = listener(), listener()
+    take_expired(first, [A], "first", 3600.0)
+    assert leases(second, [A])[A].remaining_s == 0
+    assert take_expired(second, [A], "second", LONG_S).epochs == {A: 2}
+    assert take_expired(first, [A], "first").epochs == {}
+
+
 def test_a_lease_is_renewed_while_a_batch_of_the_account_goes_on(listener: Login) -> None:
     writing, renewing = listener(), listener()
     held = take_expired(renewing, [A], "first", OVER_S).epochs

@@ -208,6 +208,39 @@ def test_what_waits_for_an_account_that_was_dropped_is_let_go(listener: WritingL
     assert bot_head(ledger, ONE) == 0
 
 
+def test_work_behind_fills_that_were_let_go_is_not_done(listener: WritingListener, ledger: Connection) -> None:
+    with hold_up(listener.writer):
+        submission = listener.writer.record([heard(1)])
+        marked = listener.writer.run(lambda _: "marked as recorded", account=MAIN)
+        listener.writer.drop_account(MAIN)
+    assert submission is not None
+    with pytest.raises(Fenced):
+        marked.result(10)
+    assert submission.fenced == {MAIN}
+    assert fills_after(ledger, ONE, 0) == []
+
+
+def test_a_turn_that_fails_says_nothing_of_the_fills_before_it(
+    listener: WritingListener, ledger: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    turns = []
+
+    def failing(*_: object) -> None:
+        turns.append(1)
+        raise RuntimeError("a turn that fails")
+
+    monkeypatch.setattr(listener.writer, "_on_turn", failing)
+    monkeypatch.setattr("websocket_listener.writer._TURN_S", 0.0)
+    submissions = [listener.writer.record([heard(n)]) for n in range(1, 4)]
+    for submission in submissions:
+        assert submission is not None
+        assert submission.done.wait(10)
+        assert submission.refused == []
+    eventually(lambda: turns, what="a turn")
+    assert len(fills_after(ledger, ONE, 0)) == 3
+    assert listener.refused == []
+
+
 def test_a_report_that_is_refused_does_not_keep_the_others_out(listener: WritingListener, ledger: Connection) -> None:
     bad = replace(an_order("bad"), order_link_id="a\x00b")
     listener.writer.save_orders([(an_order("a"), ONE), (bad, ONE), (an_order("b"), ONE)])

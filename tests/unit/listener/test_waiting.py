@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from concurrent.futures import Future
 from typing import Any
 
@@ -106,8 +107,26 @@ def test_fills_are_held_until_released_and_in_order() -> None:
     held.hold(60)
     assert held.offer([heard(1)])
     assert held.offer([heard(2)])
-    assert [one.fill.seq for one in held.release()] == [1, 2]
+    released: list[Heard] = []
+    held.release_to(released.extend)
+    assert [one.fill.seq for one in released] == [1, 2]
     assert not held.offer([heard(3)])
+
+
+def test_a_fill_that_comes_while_held_ones_are_released_stays_behind_them() -> None:
+    held, order = HeldFills(), []
+    held.hold(60)
+    held.offer([heard(1)])
+    later = threading.Thread(target=lambda: order.append(("later", held.offer([heard(2)]))))
+
+    def take(fills: list[Heard]) -> None:
+        later.start()
+        later.join(0.2)
+        order.append(("first", len(fills) == 1))
+
+    held.release_to(take)
+    later.join()
+    assert order == [("first", True), ("later", False)]
 
 
 def test_fills_are_held_for_a_bounded_time_and_in_a_bounded_number() -> None:
