@@ -33,6 +33,12 @@ def newest_id(client: redis.Redis, key: str) -> str | None:
     return newest[0][0] if newest else None
 
 
+def oldest_id(client: redis.Redis, key: str) -> str | None:
+    """The id of the oldest entry that a stream still holds."""
+    oldest = cast("list[Entry]", client.xrange(key, count=1))
+    return oldest[0][0] if oldest else None
+
+
 def newest_entries(client: redis.Redis, key: str, count: int) -> list[Entry]:
     """The newest entries of a stream, oldest first."""
     return cast("list[Entry]", client.xrevrange(key, count=count))[::-1]

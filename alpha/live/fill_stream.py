@@ -13,7 +13,7 @@ import redis
 from alpha.domain.errors import AlphaError, InvariantViolated
 from alpha.domain.ids import BotId
 from alpha.ledger.fill_rows import RecordedFill
-from alpha.live.answers import entries_after, newest_id
+from alpha.live.answers import entries_after, newest_id, oldest_id
 from alpha.live.bot_database import FILLS_KEPT, BotStep, NotTheWriter, Standing, epoch_held, take_step
 from alpha.live.bot_keys import epoch_key, fills_key
 from alpha.live.fill_json import fill_from_json, fill_to_json
@@ -64,6 +64,12 @@ def last_seq(client: redis.Redis, bot: BotId) -> int:
     """The bot_seq of the newest entry; 0 for an empty stream."""
     newest = newest_id(client, fills_key(bot))
     return int(newest.split("-")[0]) if newest else 0
+
+
+def first_seq(client: redis.Redis, bot: BotId) -> int:
+    """The bot_seq of the oldest entry: older ones were trimmed, or the stream began anew after them. 0 when empty."""
+    oldest = oldest_id(client, fills_key(bot))
+    return int(oldest.split("-")[0]) if oldest else 0
 
 
 def read(

@@ -98,10 +98,9 @@ def _live(stage: Stage, bot: BotId, redis_db: int, symbol: Symbol) -> Decimal | 
 def _stream(stage: Stage, bot: BotId, redis_db: int) -> list[Seen]:
     """What the bot's stream holds, oldest first."""
     with open_redis(stage.redis_address(), redis_db) as client:
-        last = fill_stream.last_seq(client, bot)
         held: list[Seen] = []
-        after = max(0, last - fill_stream.KEPT)
+        after = max(0, fill_stream.first_seq(client, bot) - 1)
         while page := fill_stream.read(client, bot, after=after, limit=_PAGE):
             held += [(each.bot_seq, each.fill.exec_id) for each in page]
-            after = page[-1].bot_seq or last
+            after = page[-1].bot_seq or after
     return held

@@ -92,7 +92,7 @@ class TestFillStream:
         claim(bot_db, ONE, 1)
         assert publish(bot_db, [recorded(4)]) == 0
         assert publish(bot_db, [recorded(n) for n in (3, 4)], base=2) == 4
-        assert fill_stream.last_seq(bot_db, ONE) == 4
+        assert (fill_stream.first_seq(bot_db, ONE), fill_stream.last_seq(bot_db, ONE)) == (3, 4)
         assert [fill.bot_seq for fill in fill_stream.read(bot_db, ONE, after=3)] == [4]
         with pytest.raises(CursorTooOld):
             fill_stream.read(bot_db, ONE, after=0)
