@@ -8,18 +8,33 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from decimal import Decimal
 from pathlib import Path
+from shutil import copyfile
 from typing import Annotated, Any, Literal, Protocol, TypeVar
 
+import msgspec
 from pydantic import Field, TypeAdapter, ValidationError
 
 from alpha.domain.errors import AlphaError
 from alpha.domain.ids import Symbol
-from paper_exchange.engine import Engine, OrderRequest, OrderState, PositionState, Refused, TradingStop
+from paper_exchange.engine import (
+    Engine,
+    OrderAmendment,
+    OrderRequest,
+    OrderState,
+    PositionState,
+    Refused,
+    TpslMode,
+    TradingStop,
+    TriggerBy,
+)
+from paper_exchange.engine.requests import MarginMode, PositionMode
+from paper_exchange.line_file import LineFile
 
 _FORMAT = 1
+_AMENDABLE = tuple(field.name for field in fields(OrderAmendment))
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -47,22 +62,29 @@ class PlaceOrder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AmendOrder:
+    """What shall change; None leaves it as it is."""
+
     uid: int
     symbol: Symbol
     order_id: str | None
     order_link_id: str | None
-    quantity: Decimal | None
-    price: Decimal | None
+    quantity: Decimal | None = None
+    price: Decimal | None = None
+    trigger_price: Decimal | None = None
+    trigger_by: TriggerBy | None = None
+    take_profit: Decimal | None = None
+    stop_loss: Decimal | None = None
+    tpsl_mode: TpslMode | None = None
+    tp_trigger_by: TriggerBy | None = None
+    sl_trigger_by: TriggerBy | None = None
+    tp_limit_price: Decimal | None = None
+    sl_limit_price: Decimal | None = None
     op: Literal["amend"] = "amend"
 
     def apply(self, engine: Engine) -> OrderState:
+        changes = {name: getattr(self, name) for name in _AMENDABLE if getattr(self, name) is not None}
         return engine.amend_order(
-            self.uid,
-            self.symbol,
-            order_id=self.order_id,
-            order_link_id=self.order_link_id,
-            quantity=self.quantity,
-            price=self.price,
+            self.uid, self.symbol, order_id=self.order_id, order_link_id=self.order_link_id, **changes
         )
 
 
@@ -80,13 +102,18 @@ class CancelOrder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CancelAll:
+    """`order_filter` is "" for all, "Order" or "StopOrder"; `stop_order_type` "Stop" spares the stops of positions."""
+
     uid: int
     symbol: Symbol | None
-    include_stops: bool
+    order_filter: str = ""
+    stop_order_type: str = ""
     op: Literal["cancel_all"] = "cancel_all"
 
     def apply(self, engine: Engine) -> list[OrderState]:
-        return engine.cancel_all(self.uid, self.symbol, include_stops=self.include_stops)
+        return engine.cancel_all(
+            self.uid, self.symbol, order_filter=self.order_filter, stop_order_type=self.stop_order_type
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,6 +135,43 @@ class SetLeverage:
 
     def apply(self, engine: Engine) -> PositionState:
         return engine.set_leverage(self.uid, self.symbol, self.leverage)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetPositionMode:
+    """`symbol` None: every symbol that has neither positions nor orders."""
+
+    uid: int
+    mode: PositionMode
+    symbol: Symbol | None
+    op: Literal["position_mode"] = "position_mode"
+
+    def apply(self, engine: Engine) -> None:
+        engine.set_position_mode(self.uid, self.mode, self.symbol)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetMarginMode:
+    uid: int
+    mode: MarginMode
+    op: Literal["margin_mode"] = "margin_mode"
+
+    def apply(self, engine: Engine) -> None:
+        engine.set_margin_mode(self.uid, self.mode)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deleverage:
+    """Close a part of a position as auto-deleveraging does, because an operator wants to see it."""
+
+    uid: int
+    symbol: Symbol
+    quantity: Decimal
+    position_idx: int = 0
+    op: Literal["deleverage"] = "deleverage"
+
+    def apply(self, engine: Engine) -> None:
+        engine.deleverage(self.uid, self.symbol, self.quantity, self.position_idx)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,7 +199,19 @@ class Step:
     op: Literal["step"] = "step"
 
 
-Input = PlaceOrder | AmendOrder | CancelOrder | CancelAll | SetTradingStop | SetLeverage | TradeNow | Step
+Input = (
+    PlaceOrder
+    | AmendOrder
+    | CancelOrder
+    | CancelAll
+    | SetTradingStop
+    | SetLeverage
+    | SetPositionMode
+    | SetMarginMode
+    | Deleverage
+    | TradeNow
+    | Step
+)
 
 _INPUTS: TypeAdapter[Any] = TypeAdapter(Annotated[Input, Field(discriminator="op")])
 
@@ -152,11 +228,10 @@ class InputLog:
         self._header = {"format": _FORMAT, **header}
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            if not self._path.exists() or self._path.stat().st_size == 0:
-                self._path.write_text(json.dumps(self._header) + "\n")
+            self._file = LineFile(self._path)
+            if self._path.stat().st_size == 0:
+                self._file.append(json.dumps(self._header).encode() + b"\n")
             self._check_header()
-            self._drop_torn_line()
-            self._file = self._path.open("ab", buffering=0)
         except OSError as error:
             raise StateUnusable(f"the state folder {folder} cannot be used: {error.strerror}") from error
 
@@ -171,11 +246,43 @@ class InputLog:
                     raise StateUnusable(f"{self._path}:{number} is damaged: {error.errors()[0]['msg']}") from error
 
     def append(self, given: Request[object] | Step) -> None:
-        """Returns when the operating system has it, so that the death of this process cannot lose it."""
-        self._file.write(_INPUTS.dump_json(given) + b"\n")
+        """Returns when the operating system has it, so that the death of this process cannot lose it.
+
+        Raises OSError when it cannot be kept, and then the log is what it was.
+        """
+        self._file.append(msgspec.json.encode(given) + b"\n")
+
+    def save(self, name: str) -> None:
+        """Keeps what the log holds now under the name, also beyond the end of this process. Raises StateUnusable."""
+        kept = self._saved(name)
+        try:
+            kept.parent.mkdir(exist_ok=True)
+            _copy(self._path, kept)
+        except OSError as error:
+            raise StateUnusable(f"{kept} cannot be written: {error.strerror}") from error
+
+    def return_to(self, name: str) -> None:
+        """The log holds again what it held when this was saved.
+
+        Raises StateUnusable when nothing of this name was, or it cannot be copied; the log then goes on as it is.
+        """
+        kept = self._saved(name)
+        if not kept.exists():
+            raise StateUnusable(f"nothing was saved as {name}")
+        try:
+            _copy(kept, self._path)
+            # The old file stays open until there is a new one to write to.
+            returned = LineFile(self._path)
+        except OSError as error:
+            raise StateUnusable(f"{kept} cannot be come back to: {error.strerror}") from error
+        self._file.close()
+        self._file = returned
 
     def close(self) -> None:
         self._file.close()
+
+    def _saved(self, name: str) -> Path:
+        return self._path.parent / "saved" / f"{name}.jsonl"
 
     def _check_header(self) -> None:
         with self._path.open("rb") as file:
@@ -191,9 +298,13 @@ class InputLog:
                 "start with what it was begun with, or with an empty state folder"
             )
 
-    def _drop_torn_line(self) -> None:
-        # A line without an end was being written when the process died: nobody was answered.
-        content = self._path.read_bytes()
-        if not content.endswith(b"\n"):
-            with self._path.open("r+b") as file:
-                file.truncate(content.rfind(b"\n") + 1)
+
+def _copy(source: Path, target: Path) -> None:
+    """Whole or not at all: a process that dies meanwhile leaves what was there."""
+    new = target.with_suffix(".new")
+    try:
+        copyfile(source, new)
+        new.replace(target)
+    except OSError:
+        new.unlink(missing_ok=True)
+        raise

@@ -6,6 +6,7 @@ import itertools
 import os
 import secrets
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -135,6 +136,16 @@ def redis_address(valkey_server: EmbeddedValkey) -> RedisAddress:
     with open_redis(address, 0) as client:
         client.flushall()
     return address
+
+
+@pytest.fixture(autouse=True)
+def _every_message_has_its_fields() -> Iterator[None]:
+    """Fails a test whose exchange sent a field that is missing, of another type, or not Bybit's."""
+    yield
+    exchanges = sys.modules.get("tests.exchange_process")
+    if exchanges is not None:
+        problems = exchanges.new_field_problems()
+        assert not problems, "not as the field table says:\n" + "\n".join(problems)
 
 
 @pytest.fixture

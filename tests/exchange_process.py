@@ -21,6 +21,21 @@ PROJECT_ROOT = Path(__file__).parent.parent
 SYMBOLS = ("BTCUSDT", "ETHUSDT", "SOLUSDT")
 
 
+_watched: dict[Path, int] = {}
+"""Files of what is wrong with answers and frames, and how much of each was read."""
+
+
+def new_field_problems() -> list[str]:
+    """What the field table holds against answers and frames of all exchanges since the last call."""
+    found = []
+    for file, read in list(_watched.items()):
+        if file.exists():
+            text = file.read_text()
+            found += text[read:].splitlines()
+            _watched[file] = len(text)
+    return found
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TestAccount:
     """One account of the exchange under test. Its name is that of the registry's account."""
@@ -80,6 +95,10 @@ class Admin:
     def end_faults(self) -> dict[str, Any]:
         return self._call("DELETE", "/admin/faults")
 
+    def post(self, path: str, **body: Any) -> dict[str, Any]:
+        """Any other request of the administration: `post("step", steps=3)`."""
+        return self._call("POST", f"/admin/{path}", body)
+
     def close(self) -> None:
         self._session.close()
 
@@ -92,6 +111,8 @@ class Admin:
 
 class ExchangeProcess:
     """`python -m paper_exchange` on free ports, with accounts `shortseller` and `canary` unless others are given.
+
+    Every answer and frame is compared with the field table; what is wrong fails the test that saw it.
 
     Begins paused: `admin.run(bars)` moves the market by an exact number of bars, `admin.resume()` lets it go. The same
     object can be killed and started again; with `state` it then goes on where it was.
@@ -110,8 +131,11 @@ class ExchangeProcess:
         state: bool = False,
         lockstep: str = "soft",
         paused: bool = True,
+        program: str = "tests.checked_exchange",
+        options: Sequence[str] = (),
     ) -> None:
         self.folder = folder
+        self._program = program
         folder.mkdir(parents=True, exist_ok=True)
         self.port, self.admin_port = free_port(), free_port()
         self.rest_url = f"http://127.0.0.1:{self.port}"
@@ -119,6 +143,8 @@ class ExchangeProcess:
         self.public_url = f"ws://127.0.0.1:{self.port}/v5/public/linear"
         self.journal = folder / "journal.jsonl"
         self.log = folder / "exchange.log"
+        self.field_problems = folder / "field-problems.txt"
+        _watched.setdefault(self.field_problems, 0)
         self.accounts = {
             name: TestAccount(
                 name=name,
@@ -155,6 +181,7 @@ class ExchangeProcess:
             self.arguments += ["--state", str(folder / "state")]
         if paused:
             self.arguments.append("--paused")
+        self.arguments += options
 
     @property
     def pid(self) -> int:
@@ -169,7 +196,7 @@ class ExchangeProcess:
         }
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "paper_exchange", *self.arguments],
+                [sys.executable, "-m", self._program, str(self.field_problems), *self.arguments],
                 cwd=PROJECT_ROOT,
                 env=environment,
                 stdout=log,
@@ -192,6 +219,11 @@ class ExchangeProcess:
     def executions(self) -> list[dict[str, Any]]:
         """The journal: what the engine did, oldest first."""
         return [json.loads(line) for line in self.journal.read_text().splitlines()]
+
+    def executions_that_are_whole(self) -> list[dict[str, Any]]:
+        """The same of an exchange that was killed, which may have been writing."""
+        whole, _, _ = self.journal.read_text().rpartition("\n")
+        return [json.loads(line) for line in whole.splitlines()]
 
     def __enter__(self) -> ExchangeProcess:
         self.start()

@@ -1,151 +1,304 @@
-"""Whether a request may pass, and which refusal wins when several apply.
+"""Whether a request may pass. Which refusal wins when several apply is told by the order of `Outcome`.
 
-An order is asked in this order: symbol, position idx, orderLinkId (form, then duplicate: a repeated request must hear
-that it is already there, not that its margin is gone), quantity, price, stops, notional, reduce-only, count, margin.
-Bybit's own order is UNCONFIRMED. Choices where Bybit's behaviour is UNCONFIRMED:
+Choices where Bybit's behaviour is UNCONFIRMED:
 
 - an orderLinkId is unique for the account for ever, not only among open orders;
 - values off the step or tick are refused with 10001, not truncated;
 - reduce-only orders need no minimum notional and may exceed the maximum quantity;
-- the band of limit prices is mark x (1 +- 2 %), without the parts of Bybit's formula that need an index and a book;
-- a stop is compared with the limit price of a limit order, else with the last price.
+- a conditional order that only reduces needs no position yet: it is cut to the position when it triggers;
+- the limit price of a conditional order is held against its trigger price, as if the market were there already;
+- a stop is compared with the limit price of a limit order, with the trigger price of a conditional market order, else
+  with the last price.
 """
 
 from __future__ import annotations
 
 from decimal import Decimal
 
+from alpha.domain.ids import Symbol
 from alpha.domain.order import OrderType
 from alpha.domain.order_link_id import is_valid_order_link_id
 from alpha.domain.side import Side
 from paper_exchange.engine.account import Account
 from paper_exchange.engine.holding import Holding
 from paper_exchange.engine.market import Market
+from paper_exchange.engine.members import BUY, MARKET
+from paper_exchange.engine.money import ZERO
+from paper_exchange.engine.outcome import Outcome
+from paper_exchange.engine.price_limits import highest_buy, lowest_sell
 from paper_exchange.engine.refusal import Refused
-from paper_exchange.engine.requests import OrderRequest
+from paper_exchange.engine.requests import OrderRequest, TpslMode, TriggerBy
+from paper_exchange.engine.stop_kind import StopKind
 
 BAD_PARAMETER = 10001
 NOT_MODIFIED = 34040
 NO_SUCH_ORDER = 110001
-PRICE_OUT_OF_RANGE = 110003
-NOT_ENOUGH_MARGIN = 110007
+WOULD_LIQUIDATE = 110011
 MARGIN_FOR_LEVERAGE = 110012
 LEVERAGE_TOO_HIGH = 110013
-REDUCE_ONLY = 110017
-TOO_MANY_ORDERS = 110020
-HEDGE_UNSUPPORTED = 110029
 LEVERAGE_NOT_MODIFIED = 110043
+NO_SIZE_LEFT_FOR_STOPS = 110058
+STOPS_OF_PARTLY_FILLED = 110059
+FULL_STOP_FOLLOWS_POSITION = 110060
 AMENDED_BELOW_FILLED = 110064
-DUPLICATE_LINK_ID = 110072
-NOT_LIVE = 110074
-BELOW_MIN_NOTIONAL = 110094
 
-PRICE_BAND = Decimal("0.02")
 MAX_ACTIVE_ORDERS = 500
+MAX_CONDITIONAL_ORDERS = 10
+MAX_PARTIAL_STOPS = 20
 
 _QUANTITY_UNIT = 10**8
 _PRICE_UNIT = 10**4
+_MAX_TICKS = 10_000
+_MIN_PERCENT, _MAX_PERCENT, _PERCENT_STEP = Decimal("0.01"), Decimal(10), Decimal("0.01")
+_RISE, _FALL = 1, 2
 
 
-def check_position_idx(position_idx: int) -> None:
-    """Only one-way positions exist, so only index 0."""
-    if position_idx != 0:
-        raise Refused(BAD_PARAMETER, "position idx not match position mode")
+def accepted_quantity(
+    request: OrderRequest, account: Account, market: Market, holding: Holding, *, closes: bool
+) -> Decimal:
+    """The quantity that a new order will have. All but its margin is asked here, in the order of `Outcome`.
+
+    `closes` is True for an order that may only reduce the position. Raises Refused.
+    """
+    quantity = _quantity(request, market, holding, closes=closes)
+    if request.trigger_price is not None:
+        check_trigger(request.trigger_price, request.trigger_direction, request.trigger_by, market)
+    reference = _reference(request, market)
+    if request.slippage_tolerance is not None:
+        _check_slippage(request, request.slippage_tolerance)
+    if request.take_profit is not None or request.stop_loss is not None:
+        if closes:
+            raise Outcome.STOPS_ON_REDUCE_ONLY.refused()
+        check_attached_stops(request, request.side, reference, market)
+    if not closes:
+        check_notional(reference, quantity, market)
+    _check_counts(request, account, holding)
+    return quantity
+
+
+def check_position_idx(account: Account, symbol: Symbol, position_idx: int) -> None:
+    """0 in one-way mode, 1 (long) or 2 (short) in hedge mode."""
+    if position_idx not in account.position_idxs(symbol):
+        raise Outcome.WRONG_POSITION_IDX.refused()
 
 
 def check_link_id(account: Account, order_link_id: str) -> None:
     if not order_link_id:
         return
     if not is_valid_order_link_id(order_link_id):
-        raise Refused(BAD_PARAMETER, "params error: orderLinkId must be 1 to 36 of [A-Za-z0-9_-]")
+        raise Outcome.BAD_LINK_ID.refused()
     if order_link_id in account.by_link_id:
-        raise Refused(DUPLICATE_LINK_ID, "OrderLinkedID is duplicate")
+        raise Outcome.DUPLICATE_LINK_ID.refused()
 
 
 def check_market(market: Market) -> None:
     if not market.has_price:
-        raise Refused(NOT_LIVE, f"This contract is not live: {market.instrument.symbol} has no price yet")
-
-
-def accepted_quantity(request: OrderRequest, market: Market, holding: Holding) -> Decimal:
-    """The quantity the order will have: as asked, or cut to the position when reduce-only."""
-    instrument = market.instrument
-    quantity, closable = request.quantity, holding.closable(request.side)
-    closes_all = quantity == 0 and request.reduce_only and request.close_on_trigger
-    if closes_all:
-        quantity = closable
-    elif quantity <= 0 or not instrument.is_on_step(quantity):
-        raise Refused(BAD_PARAMETER, "Qty invalid")
-    if request.reduce_only:
-        if holding.quantity == 0:
-            raise Refused(REDUCE_ONLY, "current position is zero, cannot fix reduce-only order qty")
-        if closable == 0:
-            raise Refused(REDUCE_ONLY, "reduce-only order has same side with current position")
-        quantity = min(quantity, closable)
-        if quantity < instrument.min_quantity and quantity != closable:
-            raise Refused(BAD_PARAMETER, _too_small(quantity, instrument.min_quantity))
-        return quantity
-    check_quantity_limits(quantity, request.order_type, market)
-    return quantity
+        raise Outcome.NOT_LIVE.refused(symbol=market.instrument.symbol)
 
 
 def check_quantity_limits(quantity: Decimal, order_type: OrderType, market: Market) -> None:
     instrument = market.instrument
     if quantity < instrument.min_quantity:
-        raise Refused(BAD_PARAMETER, _too_small(quantity, instrument.min_quantity))
-    is_market = order_type is OrderType.MARKET
+        raise _size_refused(Outcome.TOO_SMALL, quantity, instrument.min_quantity)
+    is_market = order_type is MARKET
     limit = instrument.max_market_quantity if is_market else instrument.max_limit_quantity
     if quantity > limit:
-        raise Refused(
-            BAD_PARAMETER,
-            "The number of contracts exceeds maximum limit allowed: too large, "
-            f"order_qty:{_raw(quantity, _QUANTITY_UNIT)} > max_qty:{_raw(limit, _QUANTITY_UNIT)}",
-        )
+        raise _size_refused(Outcome.TOO_LARGE, quantity, limit)
 
 
-def check_limit_price(price: Decimal, side: Side, market: Market) -> None:
-    """A buy far above the mark, a sell far below it, or a price the instrument does not have."""
+def check_limit_price(price: Decimal, side: Side, market: Market, trigger_price: Decimal | None = None) -> None:
+    """A buy far above the market, a sell far below it, or a price the instrument does not have."""
     instrument = market.instrument
     if price <= 0 or not instrument.is_on_tick(price):
-        raise Refused(BAD_PARAMETER, "params error: Price invalid")
-    band = market.mark_price * (1 + side.sign * PRICE_BAND)
-    too_far = side.sign * (price - band) > 0
+        raise Outcome.BAD_PRICE.refused()
+    is_buy = side is BUY
+    too_far = price > highest_buy(market, trigger_price) if is_buy else price < lowest_sell(market, trigger_price)
     if too_far or not instrument.min_price <= price <= instrument.max_price:
-        raise Refused(PRICE_OUT_OF_RANGE, "Order price exceeds the allowable range.")
+        raise Outcome.PRICE_OUT_OF_RANGE.refused()
 
 
 def check_notional(price: Decimal, quantity: Decimal, market: Market) -> None:
     instrument = market.instrument
     if price * quantity < instrument.min_notional:
-        text = f"Order does not meet minimum order value {instrument.min_notional}{instrument.quote}"
-        raise Refused(BELOW_MIN_NOTIONAL, text)
+        raise Outcome.BELOW_MIN_NOTIONAL.refused(limit=instrument.min_notional, coin=instrument.quote)
 
 
-def check_stop_prices(
-    *, take_profit: Decimal | None, stop_loss: Decimal | None, direction: int, base: Decimal, market: Market
-) -> None:
-    """Both on a tick and on their side of the base price: a take profit ahead of the position, a stop loss behind."""
-    for name, price, way in (("TakeProfit", take_profit, direction), ("StopLoss", stop_loss, -direction)):
-        if price is None:
-            continue
-        if price <= 0 or not market.instrument.is_on_tick(price):
-            raise Refused(BAD_PARAMETER, f"params error: {name} invalid")
-        if way * (price - base) <= 0:
-            side, relation = "Buy" if direction > 0 else "Sell", "higher" if way > 0 else "lower"
-            raise Refused(
-                BAD_PARAMETER,
-                f"{name}:{_raw(price, _PRICE_UNIT)} set for {side} position should be {relation} than "
-                f"base_price:{_raw(base, _PRICE_UNIT)}??LastPrice",
-            )
+def check_trigger(price: Decimal, direction: int, by: TriggerBy, market: Market) -> None:
+    """On a tick, and still ahead of the price it watches."""
+    if price <= 0 or not market.instrument.is_on_tick(price):
+        raise Outcome.BAD_TRIGGER_PRICE.refused()
+    current = watched_price(market, by)
+    if direction == _RISE:
+        if price <= current:
+            raise Outcome.NOT_RISING.refused(price=_raw_price(price), current=_raw_price(current), by=by.value)
+    elif direction == _FALL:
+        if price >= current:
+            raise Outcome.NOT_FALLING.refused(price=_raw_price(price), current=_raw_price(current), by=by.value)
+    else:
+        raise Outcome.BAD_TRIGGER_DIRECTION.refused()
 
 
-def _too_small(quantity: Decimal, limit: Decimal) -> str:
-    return (
-        "The number of contracts exceeds minimum limit allowed: too small, "
-        f"order_qty:{_raw(quantity, _QUANTITY_UNIT)} < min_qty:{_raw(limit, _QUANTITY_UNIT)}"
+def check_attached_stops(request: OrderRequest, side: Side, reference: Decimal, market: Market) -> None:
+    """Take profit and stop loss that an order brings along."""
+    check_stop_orders(
+        request.tpsl_mode,
+        (request.tp_order_type, request.tp_limit_price, request.take_profit),
+        (request.sl_order_type, request.sl_limit_price, request.stop_loss),
+        market,
+    )
+    check_stop_prices(
+        take_profit=request.take_profit,
+        stop_loss=request.stop_loss,
+        direction=side.sign,
+        tp_base=reference,
+        sl_base=reference,
+        market=market,
     )
 
 
-def _raw(value: Decimal, unit: int) -> int:
-    """As Bybit's matching engine writes it into messages: quantities in 1e-8, prices in 1e-4 units."""
-    return int(value * unit)
+def check_stop_orders(
+    mode: TpslMode,
+    take_profit: tuple[OrderType, Decimal | None, Decimal | None],
+    stop_loss: tuple[OrderType, Decimal | None, Decimal | None],
+    market: Market,
+) -> None:
+    """Limit stops are for mode Partial and need a limit price. Each is given as type, limit price and trigger price."""
+    for name, (order_type, limit_price, price) in (("TpLimitPrice", take_profit), ("SlLimitPrice", stop_loss)):
+        if order_type is not OrderType.LIMIT or not price:
+            continue
+        if mode is not TpslMode.PARTIAL:
+            raise Outcome.LIMIT_STOP_NOT_PARTIAL.refused()
+        if limit_price is None or limit_price <= 0 or not market.instrument.is_on_tick(limit_price):
+            raise Outcome.BAD_STOP_PRICE.refused(name=name)
+
+
+def check_stop_prices(
+    *,
+    take_profit: Decimal | None,
+    stop_loss: Decimal | None,
+    direction: int,
+    tp_base: Decimal,
+    sl_base: Decimal,
+    market: Market,
+    tp_by: TriggerBy = TriggerBy.LAST,
+    sl_by: TriggerBy = TriggerBy.LAST,
+) -> None:
+    """Both on a tick and on their side of the base price: a take profit ahead of the position, a stop loss behind."""
+    stops = (
+        ("TakeProfit", take_profit, direction, tp_base, tp_by),
+        ("StopLoss", stop_loss, -direction, sl_base, sl_by),
+    )
+    for name, price, _, _, _ in stops:
+        if price is not None and (price <= 0 or not market.instrument.is_on_tick(price)):
+            raise Outcome.BAD_STOP_PRICE.refused(name=name)
+    for name, price, way, base, by in stops:
+        if price is not None and way * (price - base) <= 0:
+            raise Outcome.STOP_ON_WRONG_SIDE.refused(
+                name=name,
+                price=_raw_price(price),
+                side="Buy" if direction > 0 else "Sell",
+                relation="higher" if way > 0 else "lower",
+                base=_raw_price(base),
+                by=by.value,
+            )
+
+
+def watched_price(market: Market, by: TriggerBy) -> Decimal:
+    """What the price that a trigger watches is now."""
+    if by is TriggerBy.LAST:
+        return market.last_price
+    return market.mark_price if by is TriggerBy.MARK else market.index_price
+
+
+def _quantity(request: OrderRequest, market: Market, holding: Holding, *, closes: bool) -> Decimal:
+    """The quantity the order will have: as asked, or cut to the position when it only reduces."""
+    instrument = market.instrument
+    quantity = request.quantity
+    closable = holding.closable(request.side) if closes else ZERO
+    if not quantity and request.reduce_only and request.close_on_trigger:
+        quantity = closable
+    elif quantity <= ZERO or quantity % instrument.quantity_step:
+        raise Outcome.BAD_QUANTITY.refused()
+    if closes and (request.trigger_price is None or not quantity):
+        return closing_quantity(quantity, request.side, market, holding)
+    check_quantity_limits(quantity, request.order_type, market)
+    return quantity
+
+
+def closing_quantity(quantity: Decimal, side: Side, market: Market, holding: Holding) -> Decimal:
+    """What an order that only reduces can be of what is asked: no more than the position. Raises Refused."""
+    if not holding.quantity:
+        raise Outcome.NOTHING_TO_REDUCE.refused()
+    closable = holding.closable(side)
+    if not closable:
+        raise Outcome.WOULD_NOT_REDUCE.refused()
+    quantity = min(quantity, closable)
+    smallest = market.instrument.min_quantity
+    if quantity < smallest and quantity != closable:
+        raise _size_refused(Outcome.TOO_SMALL, quantity, smallest)
+    return quantity
+
+
+def _reference(request: OrderRequest, market: Market) -> Decimal:
+    """The price at which the order would be filled as far as is known: its limit, its trigger, or the last price."""
+    if request.order_type is MARKET:
+        return market.last_price if request.trigger_price is None else request.trigger_price
+    if request.price is None:
+        raise Outcome.BAD_PRICE.refused()
+    check_limit_price(request.price, request.side, market, request.trigger_price)
+    return request.price
+
+
+def _check_slippage(request: OrderRequest, tolerance: Decimal) -> None:
+    if request.order_type is not MARKET or request.trigger_price is not None:
+        raise Outcome.BAD_SLIPPAGE.refused()
+    if request.slippage_tolerance_type == "TickSize":
+        if not 1 <= tolerance <= _MAX_TICKS or tolerance % 1 != 0:
+            raise Outcome.SLIPPAGE_TICKS_OUT_OF_RANGE.refused()
+    elif request.slippage_tolerance_type == "Percent":
+        if not _MIN_PERCENT <= tolerance <= _MAX_PERCENT or tolerance % _PERCENT_STEP != 0:
+            raise Outcome.SLIPPAGE_PERCENT_OUT_OF_RANGE.refused()
+    else:
+        raise Outcome.BAD_SLIPPAGE.refused()
+
+
+def _check_counts(request: OrderRequest, account: Account, holding: Holding) -> None:
+    """How many orders of each kind an account may have open in one symbol."""
+    open_orders = account.open_orders.get(request.symbol)
+    if not open_orders:
+        return
+    if request.trigger_price is not None:
+        waiting = sum(order.is_untriggered and not order.is_position_stop for order in open_orders.values())
+        if waiting >= MAX_CONDITIONAL_ORDERS:
+            raise Outcome.TOO_MANY_CONDITIONAL_ORDERS.refused(limit=MAX_CONDITIONAL_ORDERS)
+    elif len(open_orders) >= MAX_ACTIVE_ORDERS:
+        active = sum(not order.is_untriggered for order in open_orders.values())
+        if active >= MAX_ACTIVE_ORDERS:
+            raise Outcome.TOO_MANY_ORDERS.refused(limit=MAX_ACTIVE_ORDERS)
+    brings_stops = request.take_profit is not None or request.stop_loss is not None
+    if brings_stops and request.tpsl_mode is TpslMode.PARTIAL:
+        check_partial_stops(holding)
+
+
+def check_partial_stops(holding: Holding) -> None:
+    """Whether one more pair of stops in mode Partial has room: 20 of them, a pair counting as two."""
+    if len(holding.partial_stops) >= MAX_PARTIAL_STOPS:
+        raise Outcome.TOO_MANY_PARTIAL_STOPS.refused(limit=MAX_PARTIAL_STOPS)
+
+
+def check_partial_size(holding: Holding, kind: StopKind, added: Decimal) -> None:
+    """Whether stops of this kind in mode Partial still leave `added` of the position uncovered."""
+    covered = sum((order.quantity for order in holding.partial_stops.values() if order.stop_order_type == kind), ZERO)
+    if covered + added > holding.size:
+        text = "You can't set take profit and stop loss due to insufficient size of remaining position size."
+        raise Refused(NO_SIZE_LEFT_FOR_STOPS, text)
+
+
+def _size_refused(outcome: Outcome, quantity: Decimal, limit: Decimal) -> Refused:
+    """Quantities in 1e-8, as Bybit's matching engine writes them into messages."""
+    return outcome.refused(quantity=int(quantity * _QUANTITY_UNIT), limit=int(limit * _QUANTITY_UNIT))
+
+
+def _raw_price(value: Decimal) -> int:
+    """Prices in 1e-4, as Bybit's matching engine writes them into messages."""
+    return int(value * _PRICE_UNIT)

@@ -4,74 +4,173 @@ from datetime import datetime
 from decimal import Decimal
 
 from alpha.domain.ids import Symbol
-from paper_exchange.engine.events import Execution, Transaction
+from paper_exchange.engine.account_log import AccountLog
+from paper_exchange.engine.closed_pnl import ClosedPnlList
+from paper_exchange.engine.events import Execution, PositionState, Wallet
 from paper_exchange.engine.holding import Holding
-from paper_exchange.engine.market import Market
+from paper_exchange.engine.market import Market, Tape
 from paper_exchange.engine.money import ZERO
+from paper_exchange.engine.requests import EngineAccount, MarginMode, PositionMode
 from paper_exchange.engine.reservations import Reservations
+from paper_exchange.engine.stop_kind import StopKind
 from paper_exchange.engine.working_order import WorkingOrder
 
 DEFAULT_LEVERAGE = Decimal(10)
 
+HoldingKey = tuple[Symbol, int]
+"""Symbol and positionIdx."""
+
+_NEVER = -1
+
 
 class Account:
-    """One account: its balance and log, positions, orders and executions. Margin is cross over all its positions."""
+    """One account: its balance and log, positions, orders and executions.
+
+    Margin is cross over all positions, or isolated: then each position has a margin of its own, and no more than that
+    to lose. `position_mode` is that of symbols which were never switched on their own; `position_modes` has the others.
+    """
 
     __slots__ = (
+        "_added_at",
+        "_initial_margin",
+        "_maintenance_margin",
+        "_recount",
+        "_resting_is_stale",
+        "_resting_order_margin",
+        "_tape",
+        "_unrealized_pnl",
+        "_whole_order_margin",
         "balance",
         "by_link_id",
+        "closed_pnl",
         "executions",
+        "held",
         "holdings",
+        "is_isolated",
+        "log",
         "open_orders",
         "opened_at",
         "opening_balance",
         "orders",
+        "position_mode",
+        "position_modes",
         "reservations",
-        "transactions",
         "uid",
     )
 
-    def __init__(self, *, uid: int, balance: Decimal, at: datetime) -> None:
-        self.uid = uid
-        self.opening_balance = balance
-        self.balance = balance
+    def __init__(self, opened: EngineAccount, at: datetime, tape: Tape) -> None:
+        self.uid = opened.uid
+        self.opening_balance = opened.balance
+        self.balance = opened.balance
         self.opened_at = at
-        self.holdings: dict[Symbol, Holding] = {}
-        self.reservations: dict[Symbol, Reservations] = {}
+        self.is_isolated = opened.margin_mode == "isolated"
+        self.position_mode: PositionMode = opened.position_mode
+        self.position_modes: dict[Symbol, PositionMode] = {}
+        self.holdings: dict[HoldingKey, Holding] = {}
+        self.held: dict[HoldingKey, Holding] = {}
+        self.reservations: dict[HoldingKey, Reservations] = {}
         self.orders: dict[str, WorkingOrder] = {}
         self.by_link_id: dict[str, WorkingOrder] = {}
         self.open_orders: dict[Symbol, dict[str, WorkingOrder]] = {}
         self.executions: list[Execution] = []
-        self.transactions: list[Transaction] = []
+        self.log = AccountLog()
+        self.closed_pnl = ClosedPnlList()
+        self._tape = tape
+        # sums over the orders, and the positions whose share of them is no more what it was. While only pending orders
+        # come and go, that of the resting ones stands.
+        self._resting_order_margin = self._whole_order_margin = ZERO
+        self._recount: dict[Holding, Reservations] = {}
+        self._resting_is_stale = False
+        # the tape's count at which the sums over positions were made
+        self._added_at = _NEVER
+        self._unrealized_pnl = self._initial_margin = self._maintenance_margin = ZERO
 
-    def holding(self, market: Market) -> Holding:
-        """The position in the market, made flat when there was none yet. Default leverage 10, within the limit."""
-        symbol = market.instrument.symbol
-        found = self.holdings.get(symbol)
+    @property
+    def margin_mode(self) -> MarginMode:
+        return "isolated" if self.is_isolated else "cross"
+
+    def is_hedge(self, symbol: Symbol) -> bool:
+        """Whether the symbol has a long and a short position of their own (positionIdx 1 and 2) instead of one (0)."""
+        return self.position_modes.get(symbol, self.position_mode) == "hedge"
+
+    def position_idxs(self, symbol: Symbol) -> tuple[int, ...]:
+        """The positions that the symbol has in its present mode."""
+        return (1, 2) if self.is_hedge(symbol) else (0,)
+
+    def holding(self, market: Market, position_idx: int = 0) -> Holding:
+        """A position in the market, made flat when there was none yet. Default leverage 10, within the limit.
+
+        Leverage is one for both sides of a symbol, so a position of the other mode inherits it.
+        """
+        key = (market.instrument.symbol, position_idx)
+        found = self.holdings.get(key)
         if found is None:
             leverage = min(DEFAULT_LEVERAGE, market.instrument.max_leverage)
-            found = Holding(uid=self.uid, market=market, leverage=leverage, at=self.opened_at)
-            # sorted, so that sums over positions do not depend, in their last digit, on which symbol came first
-            self.reservations[symbol] = Reservations()
-            self.holdings = dict(sorted((self.holdings | {symbol: found}).items()))
+            for other in self.holdings_in(market):
+                leverage = other.leverage
+            found = Holding(
+                uid=self.uid,
+                market=market,
+                position_idx=position_idx,
+                leverage=leverage,
+                at=self.opened_at,
+                is_isolated=self.is_isolated,
+            )
+            self.reservations[key] = Reservations()
+            self.holdings = dict(sorted((self.holdings | {key: found}).items()))
         return found
 
-    def keep(self, order: WorkingOrder) -> None:
-        """Remember a new order for ever and as open until `drop`."""
+    def holding_of(self, order: WorkingOrder) -> Holding:
+        """The position that an order of this account acts on."""
+        return self.holdings[order.symbol, order.position_idx]
+
+    def holdings_in(self, market: Market) -> list[Holding]:
+        """The positions made so far in one market, those of the other mode included, by index."""
+        return [holding for holding in self.holdings.values() if holding.market is market]
+
+    def keep(self, order: WorkingOrder, *, reserve: bool = True) -> None:
+        """Remember a new order for ever and as open until `drop`. One that is matched at once reserves no margin."""
         self.orders[order.order_id] = order
         if order.order_link_id:
             self.by_link_id[order.order_link_id] = order
-        self.open_orders.setdefault(order.symbol, {})[order.order_id] = order
-        self.reserve(order)
+        open_orders = self.open_orders.get(order.symbol)
+        if open_orders is None:
+            open_orders = self.open_orders[order.symbol] = {}
+        open_orders[order.order_id] = order
+        if reserve:
+            self.reserve(order)
 
     def drop(self, order: WorkingOrder) -> None:
         """The order is over; it stays among `orders`."""
         self.open_orders[order.symbol].pop(order.order_id, None)
         self.reserve(order)
 
+    def changed(self, holding: Holding) -> None:
+        """The quantity, entry price, leverage or mode of a position is another one now."""
+        key = holding.key
+        if not holding.quantity:
+            self.held.pop(key, None)
+            holding.market.holders.pop((self.uid, key[1]), None)
+        elif key not in self.held:
+            self.held[key] = holding
+            holding.market.holders[self.uid, key[1]] = (self, holding)
+        reservations = self.reservations[key]
+        if not reservations.is_empty:
+            self._recount[holding] = reservations
+            self._resting_is_stale = self._resting_is_stale or reservations.has_resting
+        self._added_at = _NEVER
+
+    def set_isolated(self, is_isolated: bool) -> None:
+        self.is_isolated = is_isolated
+        for holding in self.holdings.values():
+            holding.set_isolated(is_isolated)
+        self._added_at = _NEVER
+
     @property
     def unrealized_pnl(self) -> Decimal:
-        return sum((holding.unrealized_pnl for holding in self.holdings.values()), ZERO)
+        if self._added_at != self._tape.moves:
+            self._add_up()
+        return self._unrealized_pnl
 
     @property
     def equity(self) -> Decimal:
@@ -79,29 +178,118 @@ class Account:
 
     @property
     def position_margin(self) -> Decimal:
-        return sum((holding.initial_margin for holding in self.holdings.values()), ZERO)
+        if self._added_at != self._tape.moves:
+            self._add_up()
+        return self._initial_margin
 
     @property
     def maintenance_margin(self) -> Decimal:
-        return sum((holding.maintenance_margin for holding in self.holdings.values()), ZERO)
+        if self._added_at != self._tape.moves:
+            self._add_up()
+        return self._maintenance_margin
+
+    def backing(self, holding: Holding) -> tuple[Decimal, Decimal]:
+        """What stands behind a position: an equity, and how much of it other positions need as maintenance margin."""
+        if self.is_isolated:
+            return holding.initial_margin + holding.unrealized_pnl, ZERO
+        if self._added_at != self._tape.moves:
+            self._add_up()
+        return self.balance + self._unrealized_pnl, self._maintenance_margin - holding.maintenance_margin
 
     def order_margin(self, *, with_pending: bool = True) -> Decimal:
         """Margin that open orders occupy; stops and reduce-only orders occupy none."""
-        return sum(
-            (
-                self.reservations[symbol].margin(holding, with_pending=with_pending)
-                for symbol, holding in self.holdings.items()
-            ),
-            ZERO,
-        )
+        if not with_pending and not self._resting_is_stale:
+            return self._resting_order_margin
+        if self._recount:
+            for holding, reservations in self._recount.items():
+                resting, whole = reservations.margins(holding)
+                self._resting_order_margin += resting - reservations.resting
+                self._whole_order_margin += whole - reservations.whole
+                reservations.resting, reservations.whole = resting, whole
+            self._recount.clear()
+            self._resting_is_stale = False
+        return self._whole_order_margin if with_pending else self._resting_order_margin
 
     def reserve(self, order: WorkingOrder) -> None:
         """Bring the margin that an order occupies in line with its state. Called after whatever changes the order."""
-        self.reservations[order.symbol].update(order, self.holdings[order.symbol])
+        key = (order.symbol, order.position_idx)
+        holding, reservations = self.holdings[key], self.reservations[key]
+        if reservations.update(order, holding):
+            self._resting_is_stale = True
+        self._recount[holding] = reservations
 
     def available(self, *, with_pending: bool = True) -> Decimal:
-        """Equity less initial margin of positions and orders; below 0 when the market has gone against the account."""
-        return self.equity - self.position_margin - self.order_margin(with_pending=with_pending)
+        """What is left for new orders; below 0 when the market has gone against the account.
+
+        Equity less initial margin of positions and orders. Isolated positions neither lend their profits nor need more
+        than what was set aside for them, so there it is the balance less those.
+        """
+        standing = self.balance if self.is_isolated else self.equity
+        return standing - self.position_margin - self.order_margin(with_pending=with_pending)
+
+    def wallet(self, at: datetime) -> Wallet:
+        """A snapshot of the money."""
+        order_margin = self.order_margin()
+        if self._added_at != self._tape.moves:
+            self._add_up()
+        return Wallet(
+            self.uid,
+            self.opening_balance,
+            self.balance,
+            self._unrealized_pnl,
+            self._initial_margin,
+            order_margin,
+            self._maintenance_margin,
+            self.is_isolated,
+            at,
+        )
+
+    def position_state(self, holding: Holding, at: datetime) -> PositionState:
+        """A snapshot of one position."""
+        market, quantity = holding.market, holding.quantity
+        own_margin = take_profit = stop_loss = distance = active_price = level = None
+        equity = other_maintenance = ZERO
+        if quantity:
+            equity, other_maintenance = self.backing(holding)
+        if self.is_isolated:
+            own_margin = holding.initial_margin
+        if holding.stops:
+            profit, loss = holding.stops.get(StopKind.TAKE_PROFIT), holding.stops.get(StopKind.STOP_LOSS)
+            take_profit = None if profit is None else profit.trigger_price
+            stop_loss = None if loss is None else loss.trigger_price
+            trailing = holding.trailing
+            if trailing is not None:
+                distance, active_price, level = trailing.distance, trailing.active_price, trailing.level
+        is_short = quantity.is_signed()
+        # by place, because msgspec looks keywords up one by one: with this many of them that takes ten times as long
+        return PositionState(
+            self.uid,
+            holding.symbol,
+            holding.position_idx,
+            quantity,
+            holding.entry_price,
+            market.mark_price,
+            holding.leverage,
+            own_margin,
+            equity,
+            other_maintenance,
+            holding.initial_rates[is_short],
+            holding.maintenance_rates[is_short],
+            market.instrument,
+            market.fees.taker,
+            holding.current_realized_pnl,
+            holding.cumulative_realized_pnl,
+            take_profit,
+            stop_loss,
+            distance,
+            active_price,
+            level,
+            holding.status,
+            holding.seq,
+            holding.opened_at,
+            holding.created_at,
+            at,
+        )
 
     def can_carry(self, order: WorkingOrder, holding: Holding) -> bool:
         """Whether the margin suffices for a pending order on top of what rests. What opens nothing is always carried.
@@ -109,7 +297,14 @@ class Account:
         Other pending orders do not count: whether an order is accepted must not depend on which of those that arrived
         between two bars came first. When they are matched, in their fixed order, each is asked again.
         """
-        reserved = self.reservations[holding.symbol]
-        without = reserved.margin(holding, with_pending=False)
-        added = reserved.margin(holding, with_pending=False, extra=order) - without
-        return added <= 0 or added <= self.available(with_pending=False)
+        added = self.reservations[holding.key].added_by(order, holding)
+        return added <= ZERO or added <= self.available(with_pending=False)
+
+    def _add_up(self) -> None:
+        unrealized = initial = maintenance = ZERO
+        for holding in self.held.values():
+            unrealized += holding.unrealized_pnl
+            initial += holding.initial_margin
+            maintenance += holding.maintenance_margin
+        self._unrealized_pnl, self._initial_margin, self._maintenance_margin = unrealized, initial, maintenance
+        self._added_at = self._tape.moves

@@ -5,19 +5,23 @@ Times are the market clock. Prices that are not set are None. Rendering to Bybit
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+
+import msgspec
 
 from alpha.domain.fill import ExecType
 from alpha.domain.ids import ExecId, OrderId, Symbol
 from alpha.domain.order import OrderStatus, OrderType, TimeInForce
 from alpha.domain.side import Side
+from paper_exchange.engine.position_state import PositionState
+from paper_exchange.engine.wallet import Wallet
+
+__all__ = ["Event", "Execution", "OrderState", "PositionState", "Transaction", "Wallet"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Execution:
-    """One match of one order, a takeover, or a funding payment (`exec_type` says which). A fact.
+class Execution(msgspec.Struct, frozen=True, gc=False):
+    """One match of one order, a takeover, a deleveraging, or a funding payment (`exec_type` says which). A fact.
 
     Executions of one match share `exec_time` and `seq`, and `leaves_quantity` falls within them. `seq` never falls
     within a symbol. `fee` > 0 was paid and < 0 received; for funding it is the payment (`value` x `fee_rate`).
@@ -54,14 +58,16 @@ class Execution:
     mark_price: Decimal
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OrderState:
+class OrderState(msgspec.Struct, frozen=True, gc=False):
     """An order after a change.
 
     `price` is the limit (for a market order its internal bound once matched, before that None). `leaves_quantity` is 0
     in every terminal state, so what is unfilled is `quantity - filled_quantity`. `closed_pnl` is what the order
-    closed, fees of opening and closing deducted. `stop_order_type`, `trigger_by` and `tpsl_mode` are "" where Bybit
-    leaves them unset; `trigger_direction` is 0 unset, 1 rise, 2 fall.
+    closed, fees of opening and closing deducted. `stop_order_type`, `trigger_by`, `tpsl_mode`, `tp_trigger_by` and
+    `sl_trigger_by` are "" where Bybit leaves them unset; `trigger_direction` is 0 unset, 1 rise, 2 fall. `take_profit`
+    and what begins with tp or sl are what the order will put on the position when it fills.
+
+    Its fields are filled by place, in this order, because that costs a tenth of naming them.
     """
 
     uid: int
@@ -79,7 +85,6 @@ class OrderState:
     filled_quantity: Decimal
     leaves_quantity: Decimal
     filled_value: Decimal
-    average_price: Decimal | None
     fee: Decimal
     closed_pnl: Decimal
     reduce_only: bool
@@ -92,82 +97,28 @@ class OrderState:
     take_profit: Decimal | None
     stop_loss: Decimal | None
     tpsl_mode: str
+    tp_trigger_by: str
+    sl_trigger_by: str
+    tp_limit_price: Decimal | None
+    sl_limit_price: Decimal | None
     reject_reason: str
     cancel_type: str
     last_price_on_created: Decimal
     created_at: datetime
     updated_at: datetime
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PositionState:
-    """A position, also when flat: then side is None and size, entry price, value and margins are 0.
-
-    `value` is size at entry price. `initial_margin` and `maintenance_margin` are on the mark price. `liq_price` is the
-    mark price at which the account would be liquidated if nothing else moved; None when there is none. `trailing_stop`
-    is the distance, `trailing_level` the price at which it would trigger now (None until active).
-    `current_realized_pnl` is that of the present holding (or of the last one when flat), fees and funding included;
-    `cumulative_realized_pnl` that of the symbol since the account was opened. `seq` is that of the last execution, -1
-    before the first. `status` is "Normal" or "Liq".
-    """
-
-    uid: int
-    symbol: Symbol
-    position_idx: int
-    side: Side | None
-    size: Decimal
-    entry_price: Decimal
-    value: Decimal
-    mark_price: Decimal
-    leverage: Decimal
-    initial_margin: Decimal
-    maintenance_margin: Decimal
-    unrealized_pnl: Decimal
-    current_realized_pnl: Decimal
-    cumulative_realized_pnl: Decimal
-    break_even_price: Decimal | None
-    liq_price: Decimal | None
-    bust_price: Decimal | None
-    take_profit: Decimal | None
-    stop_loss: Decimal | None
-    trailing_stop: Decimal | None
-    active_price: Decimal | None
-    trailing_level: Decimal | None
-    status: str
-    seq: int
-    opened_at: datetime | None
-    created_at: datetime
-    updated_at: datetime
+    @property
+    def average_price(self) -> Decimal | None:
+        """The value-weighted price of its fills, None before the first."""
+        return self.filled_value / self.filled_quantity if self.filled_quantity else None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wallet:
-    """The money of an account in its settle coin.
-
-    `equity` = `balance` + `unrealized_pnl`; `available` = `equity` - `initial_margin`, never below 0;
-    `initial_margin` = `position_margin` + `order_margin`.
-    """
-
-    uid: int
-    balance: Decimal
-    equity: Decimal
-    available: Decimal
-    initial_margin: Decimal
-    position_margin: Decimal
-    order_margin: Decimal
-    maintenance_margin: Decimal
-    unrealized_pnl: Decimal
-    cumulative_realized_pnl: Decimal
-    updated_at: datetime
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Transaction:
+class Transaction(msgspec.Struct, frozen=True, gc=False):
     """One row of the transaction log: `change` = `cash_flow` + `funding` - `fee`, and `balance` is what it left.
 
-    `type` is Bybit's: TRADE, SETTLEMENT (funding), LIQUIDATION; what the account was opened with has no row. `funding`
-    > 0 was received, the opposite sign of an execution's fee. `size` is the signed position after it. `side` is None
-    where Bybit says "None". `id` is unique; `trade_id` is the execution's id.
+    `type` is Bybit's: TRADE, SETTLEMENT (funding), LIQUIDATION, ADL; what the account was opened with has no row.
+    `funding` > 0 was received, the opposite sign of an execution's fee. `size` is the signed position after it. `side`
+    is None where Bybit says "None". `id` is unique; `trade_id` is the execution's id.
     """
 
     uid: int

@@ -35,34 +35,38 @@ def _pay(venue: Venue, market: Market, account: Account, holding: Holding, rate:
     holding.current_realized_pnl -= fee
     holding.cumulative_realized_pnl -= fee
     holding.updated_at = at
+    if holding.is_isolated and fee > ZERO:
+        # the balance pays what no position has set aside; the rest comes out of the position's own margin
+        holding.spend_margin(min(max(fee - max(account.available(), ZERO), ZERO), holding.initial_margin))
     execution = Execution(
-        uid=account.uid,
-        symbol=holding.symbol,
-        position_idx=holding.position_idx,
-        exec_id=ExecId(venue.ids.make("funding", *name)),
-        exec_time=at,
-        seq=seq,
-        exec_type=ExecType.FUNDING,
-        side=Side.BUY if holding.direction > 0 else Side.SELL,
-        price=market.mark_price,
-        quantity=holding.size,
-        value=value,
-        fee=fee,
-        fee_rate=signed_rate,
-        fee_currency=market.instrument.quote,
-        is_maker=False,
-        closed_size=ZERO,
-        exec_pnl=ZERO,
-        leaves_quantity=ZERO,
-        order_id=OrderId(venue.ids.make("funding-order", *name)),
-        order_link_id="",
-        order_type="UNKNOWN",
-        order_price=ZERO,
-        order_quantity=ZERO,
-        create_type="",
-        stop_order_type="",
-        mark_price=market.mark_price,
+        account.uid,
+        holding.symbol,
+        holding.position_idx,
+        ExecId(venue.ids.make("funding", *name)),
+        at,
+        seq,
+        ExecType.FUNDING,
+        Side.BUY if holding.direction > 0 else Side.SELL,
+        market.mark_price,
+        holding.size,
+        value,
+        fee,
+        signed_rate,
+        market.instrument.quote,
+        False,
+        ZERO,
+        ZERO,
+        ZERO,
+        OrderId(venue.ids.make("funding-order", *name)),
+        "",
+        "UNKNOWN",
+        ZERO,
+        ZERO,
+        "",
+        "",
+        market.mark_price,
     )
+    account.changed(holding)
     book_execution(venue, account, holding, execution)
     venue.tell_position(account, holding, at)
     venue.tell_wallet(account, at)

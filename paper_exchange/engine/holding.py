@@ -2,67 +2,90 @@ from __future__ import annotations
 
 from datetime import datetime
 from decimal import Decimal
-from enum import StrEnum, unique
 
 from alpha.domain.ids import Symbol
 from alpha.domain.side import Side
-from paper_exchange.engine.margin import close_fee_rate, initial_margin, maintenance_margin
+from paper_exchange.engine.margin import initial_margin_rate, maintenance_margin_rate, order_cost_rate
 from paper_exchange.engine.market import Market
-from paper_exchange.engine.money import ZERO
+from paper_exchange.engine.members import BUY, SELL
+from paper_exchange.engine.money import ZERO, round_amount
+from paper_exchange.engine.stop_kind import StopKind
 from paper_exchange.engine.trailing_stop import TrailingStop
 from paper_exchange.engine.working_order import WorkingOrder
 
-
-@unique
-class StopKind(StrEnum):
-    """The stops a position can have, one of each. The values are Bybit's stopOrderType."""
-
-    TAKE_PROFIT = "TakeProfit"
-    STOP_LOSS = "StopLoss"
-    TRAILING_STOP = "TrailingStop"
-
-    @property
-    def create_type(self) -> str:
-        return f"CreateBy{self.value}"
+_NEVER = -1
+_WAYS = (1, -1)
+"""What `quantity.is_signed()` and `side is SELL` index."""
 
 
 class Holding:
     """A position in one symbol with average-cost accounting. `quantity` is signed; flat has entry price 0.
 
-    `open_fee` is what was paid in fees for the quantity that is open now.
+    `position_idx` is 0 for the one position of one-way mode, and in hedge mode 1 for the long and 2 for the short one,
+    which never change sides. `open_fee` is what was paid in fees for the quantity that is open now. `margin_spent` is
+    what funding has taken out of the margin of an isolated position. `initial_rates`, `maintenance_rates` and
+    `order_cost_rates` are margins per unit of value, of a long or buy and of a short or sell.
+
+    P&L and margins are rounded to the unit of the settle coin, so that their sums over positions are exact, and are
+    computed anew only when the mark price has moved.
     """
 
     __slots__ = (
+        "_initial_margin",
+        "_leverage",
+        "_maintenance_margin",
+        "_unrealized_pnl",
+        "_valued_at",
         "created_at",
         "cumulative_realized_pnl",
         "current_realized_pnl",
         "entry_price",
-        "leverage",
+        "initial_rates",
+        "is_isolated",
+        "key",
+        "maintenance_rates",
+        "margin_spent",
         "market",
         "open_fee",
         "opened_at",
+        "order_cost_rates",
+        "partial_stops",
         "position_idx",
         "quantity",
         "seq",
         "status",
         "stops",
         "stops_made",
+        "symbol",
         "trailing",
         "uid",
         "updated_at",
     )
 
-    def __init__(self, *, uid: int, market: Market, leverage: Decimal, at: datetime) -> None:
+    def __init__(
+        self,
+        *,
+        uid: int,
+        market: Market,
+        position_idx: int,
+        leverage: Decimal,
+        at: datetime,
+        is_isolated: bool = False,
+    ) -> None:
         self.uid = uid
         self.market = market
-        self.position_idx = 0
-        self.leverage = leverage
+        self.symbol: Symbol = market.instrument.symbol
+        self.key = (self.symbol, position_idx)
+        self.position_idx = position_idx
+        self.is_isolated = is_isolated
         self.quantity = ZERO
         self.entry_price = ZERO
         self.open_fee = ZERO
+        self.margin_spent = ZERO
         self.current_realized_pnl = ZERO
         self.cumulative_realized_pnl = ZERO
         self.stops: dict[StopKind, WorkingOrder] = {}
+        self.partial_stops: dict[str, WorkingOrder] = {}
         self.stops_made = 0
         self.trailing: TrailingStop | None = None
         self.status = "Normal"
@@ -70,10 +93,21 @@ class Holding:
         self.opened_at: datetime | None = None
         self.created_at = at
         self.updated_at = at
+        self._unrealized_pnl = self._initial_margin = self._maintenance_margin = ZERO
+        self.leverage = leverage
 
     @property
-    def symbol(self) -> Symbol:
-        return self.market.instrument.symbol
+    def leverage(self) -> Decimal:
+        return self._leverage
+
+    @leverage.setter
+    def leverage(self, leverage: Decimal) -> None:
+        taker, rate = self.market.fees.taker, self.market.maintenance_rate
+        self._leverage = leverage
+        self.initial_rates = tuple(initial_margin_rate(way, leverage, taker) for way in _WAYS)
+        self.maintenance_rates = tuple(maintenance_margin_rate(way, leverage, taker, rate) for way in _WAYS)
+        self.order_cost_rates = tuple(order_cost_rate(way, leverage, taker) for way in _WAYS)
+        self._valued_at = _NEVER
 
     @property
     def size(self) -> Decimal:
@@ -82,18 +116,32 @@ class Holding:
     @property
     def direction(self) -> int:
         """+1 long, -1 short, 0 flat."""
-        return (self.quantity > 0) - (self.quantity < 0)
+        if not self.quantity:
+            return 0
+        return -1 if self.quantity.is_signed() else 1
 
     @property
     def side(self) -> Side | None:
         """The side of the orders that opened it, None when flat."""
-        if self.quantity == 0:
+        if not self.quantity:
             return None
-        return Side.BUY if self.quantity > 0 else Side.SELL
+        return SELL if self.quantity.is_signed() else BUY
+
+    def only_closes(self, side: Side) -> bool:
+        """Whether orders of this side never open here: in hedge mode sells of the long position, buys of the short."""
+        return self.position_idx == (1 if side is SELL else 2)
 
     def closable(self, side: Side) -> Decimal:
         """How much an order of this side can close: 0 when it would open or increase."""
-        return self.size if self.direction == -side.sign else ZERO
+        quantity = self.quantity
+        if not quantity or quantity.is_signed() is (side is SELL):
+            return ZERO
+        return abs(quantity)
+
+    @property
+    def maintenance_per_value(self) -> Decimal:
+        """Maintenance margin for one unit of value."""
+        return self.maintenance_rates[self.quantity.is_signed()]
 
     @property
     def mark_value(self) -> Decimal:
@@ -101,67 +149,90 @@ class Holding:
 
     @property
     def unrealized_pnl(self) -> Decimal:
-        return (self.market.mark_price - self.entry_price) * self.quantity
+        if self._valued_at != self.market.moves:
+            self._value()
+        return self._unrealized_pnl
 
     @property
     def initial_margin(self) -> Decimal:
-        if self.quantity == 0:
-            return ZERO
-        return initial_margin(self.mark_value, self.direction, self.leverage, self.market.fees.taker)
+        """On the mark price in cross margin; in isolated what was set aside at the entry price."""
+        if self._valued_at != self.market.moves:
+            self._value()
+        return self._initial_margin
 
     @property
     def maintenance_margin(self) -> Decimal:
-        if self.quantity == 0:
-            return ZERO
-        taker, rate = self.market.fees.taker, self.market.maintenance_rate
-        return maintenance_margin(self.mark_value, self.direction, self.leverage, taker, rate)
-
-    @property
-    def maintenance_per_value(self) -> Decimal:
-        """Maintenance margin for one unit of value."""
-        fee = close_fee_rate(self.direction, self.leverage, self.market.fees.taker)
-        return self.market.maintenance_rate + fee
-
-    @property
-    def break_even_price(self) -> Decimal | None:
-        """Bybit's formula: entry x quantity less what is realized, over the quantity less the fee of closing it."""
-        if self.quantity == 0:
-            return None
-        fee_rate = max(self.market.fees.taker, _BREAK_EVEN_FEE)
-        return (self.entry_price * self.quantity - self.current_realized_pnl) / (self.quantity - self.size * fee_rate)
+        if self._valued_at != self.market.moves:
+            self._value()
+        return self._maintenance_margin
 
     def apply(
         self, side: Side, price: Decimal, quantity: Decimal, fee: Decimal, pnl: Decimal, closed: Decimal, at: datetime
     ) -> Decimal:
-        """Take in an execution of which `closed` reduces the holding with P&L `pnl`. Gives closed P&L less fees.
+        """Take in an execution of which `closed` reduces it with P&L `pnl`. Gives the fee that opened that part.
 
         Average cost: the entry price is value-weighted on increase, unchanged on reduce; a flip starts anew at `price`.
         The fee of an execution that flips is shared by quantity.
         """
-        opened = quantity - closed
-        close_fee = fee * closed / quantity
-        closed_pnl = ZERO
-        if closed > 0:
-            open_fee = self.open_fee * closed / self.size
-            closed_pnl = pnl - open_fee - close_fee
-            self.open_fee -= open_fee
-            self.quantity += side.sign * closed
+        close_fee = open_fee = ZERO
+        opened = quantity
+        if closed:
+            opened = quantity - closed
+            close_fee = round_amount(fee * closed / quantity) if opened else fee
             self.current_realized_pnl += pnl - close_fee
-            if self.quantity == 0:
-                self.entry_price = self.open_fee = ZERO
+            if closed == abs(self.quantity):
+                open_fee = self.open_fee
+                self.quantity = self.entry_price = self.open_fee = self.margin_spent = ZERO
                 self.opened_at = None
-        if opened > 0:
-            if self.quantity == 0:
-                self.current_realized_pnl = ZERO
+            else:
+                size = abs(self.quantity)
+                open_fee = round_amount(self.open_fee * closed / size)
+                self.open_fee -= open_fee
+                self.margin_spent -= round_amount(self.margin_spent * closed / size)
+                self.quantity += closed if side is BUY else -closed
+        if opened:
+            opening_fee = fee - close_fee
+            if self.quantity:
+                held = abs(self.quantity)
+                size = held + opened
+                self.entry_price = (self.entry_price * held + price * opened) / size
+                self.open_fee += opening_fee
+                self.current_realized_pnl -= opening_fee
+            else:
+                size = opened
+                self.entry_price = price
+                self.open_fee = opening_fee
+                self.current_realized_pnl = -opening_fee
                 self.opened_at = at
-            size = self.size + opened
-            self.entry_price = (self.entry_price * self.size + price * opened) / size
-            self.quantity = side.sign * size
-            self.open_fee += fee - close_fee
-            self.current_realized_pnl -= fee - close_fee
+            self.quantity = size if side is BUY else -size
         self.cumulative_realized_pnl += pnl - fee
         self.updated_at = at
-        return closed_pnl
+        self._valued_at = _NEVER
+        return open_fee
 
+    def spend_margin(self, amount: Decimal) -> None:
+        """Take a payment out of the margin of an isolated position."""
+        self.margin_spent += amount
+        self._valued_at = _NEVER
 
-_BREAK_EVEN_FEE = Decimal("0.00055")
+    def set_isolated(self, is_isolated: bool) -> None:
+        self.is_isolated = is_isolated
+        self._valued_at = _NEVER
+
+    def _value(self) -> None:
+        quantity, market = self.quantity, self.market
+        if quantity:
+            mark = market.mark_price
+            is_short = quantity.is_signed()
+            size = abs(quantity)
+            value = size * mark
+            self._unrealized_pnl = round_amount((mark - self.entry_price) * quantity)
+            self._maintenance_margin = round_amount(value * self.maintenance_rates[is_short])
+            if self.is_isolated:
+                set_aside = round_amount(size * self.entry_price * self.initial_rates[is_short])
+                self._initial_margin = set_aside - self.margin_spent
+            else:
+                self._initial_margin = round_amount(value * self.initial_rates[is_short])
+        else:
+            self._unrealized_pnl = self._maintenance_margin = self._initial_margin = ZERO
+        self._valued_at = market.moves

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-import hashlib
+from hashlib import blake2b
 
 
 class Ids:
@@ -10,13 +10,21 @@ class Ids:
     however they were interleaved.
     """
 
-    __slots__ = ("_seed",)
+    __slots__ = ("_prefix",)
 
     def __init__(self, seed: int) -> None:
-        self._seed = str(seed)
+        self._prefix = f"{seed}\x1f"
 
     def make(self, *parts: str | int) -> str:
         """The id of what the parts name; the same parts always give the same id."""
-        name = "\x1f".join([self._seed, *map(str, parts)])
-        digest = hashlib.blake2b(name.encode(), digest_size=16).hexdigest()
+        name = self._prefix + "\x1f".join([part if part.__class__ is str else str(part) for part in parts])
+        digest = blake2b(name.encode(), digest_size=16).hexdigest()
         return f"{digest[:8]}-{digest[8:12]}-{digest[12:16]}-{digest[16:20]}-{digest[20:]}"
+
+
+def execution_id(order_id: str, number: int) -> str:
+    """The id of an order's n-th execution, from 1 on: that of the order with the number for its last four digits.
+
+    An order's id is a hash already, so its executions need none of their own.
+    """
+    return f"{order_id[:32]}{number:04x}"

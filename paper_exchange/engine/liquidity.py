@@ -8,8 +8,9 @@ from typing import NamedTuple
 from alpha.domain.errors import InvalidValue
 from alpha.domain.instrument import Instrument
 from alpha.domain.side import Side
+from paper_exchange.engine.members import BUY
 
-_ONE = Decimal(1)
+_ZERO, _ONE = Decimal(0), Decimal(1)
 
 
 class Level(NamedTuple):
@@ -45,63 +46,148 @@ class Liquidity:
         if min(self.half_spread, self.level_spacing, self.resting_share, self.market_bound, *self.level_shares) < 0:
             raise InvalidValue("spread, spacing and shares of the book must not be negative")
 
+    def depth(self, price: Decimal, volume: Decimal, instrument: Instrument) -> Depth:
+        """The book around `price` in a bar of this volume (base units)."""
+        return Depth(self, price, volume, instrument)
+
     def best_price(self, side: Side, price: Decimal, instrument: Instrument) -> Decimal:
         """What a taker of this side meets first around `price`: the ask for a buy, the bid for a sell."""
-        return self._level_price(0, side, price, instrument)
+        return self.level_price(0, side, price, instrument)
 
-    def levels(self, side: Side, price: Decimal, volume: Decimal, instrument: Instrument) -> list[Level]:
-        """What a taker of this side can have around `price`, best first."""
-        return list(self._walk(side, price, volume, instrument))
+    def level_price(self, number: int, side: Side, price: Decimal, instrument: Instrument) -> Decimal:
+        """Where a level would lie that has none before it, on a tick."""
+        away = price * (_ONE + side.sign * (self.half_spread + number * self.level_spacing))
+        rounding = ROUND_CEILING if side is BUY else ROUND_FLOOR
+        ticks = (away / instrument.tick_size).to_integral_value(rounding)
+        return max(ticks, _ONE) * instrument.tick_size
 
-    def levels_for_all(
-        self, side: Side, price: Decimal, volume: Decimal, instrument: Instrument, quantity: Decimal
-    ) -> list[Level]:
+
+class Depth:
+    """What takers can have around one price. Levels are worked out when somebody gets that far, and then kept.
+
+    `price` and `volume` are those it was made for; it holds while the market still has the same.
+    """
+
+    __slots__ = ("_asks", "_bids", "_instrument", "_liquidity", "_resting", "price", "volume")
+
+    def __init__(self, liquidity: Liquidity, price: Decimal, volume: Decimal, instrument: Instrument) -> None:
+        self.price = price
+        self.volume = volume
+        self._liquidity = liquidity
+        self._instrument = instrument
+        self._asks: _Offers | None = None
+        self._bids: _Offers | None = None
+        self._resting: Decimal | None = None
+
+    def levels(self, side: Side) -> list[Level]:
+        """What a taker of this side can have, best first."""
+        return self._offers(side).all()
+
+    def best(self, side: Side) -> Level:
+        """What a taker of this side meets first."""
+        return self._offers(side).found[0]
+
+    def within(self, side: Side, limit: Decimal, quantity: Decimal) -> list[Level]:
+        """Levels no worse than `limit` for a taker of this side, best first, and no more than hold `quantity`."""
+        offers = self._offers(side)
+        found, is_buy = offers.found, side is BUY
+        levels: list[Level] = []
+        missing = quantity
+        for number in range(offers.most):
+            if number == len(found) and not offers.find_next():
+                break
+            level = found[number]
+            price, offered = level
+            if price > limit if is_buy else price < limit:
+                break
+            levels.append(level)
+            if offered >= missing:
+                break
+            missing -= offered
+        return levels
+
+    def whole(self, side: Side, quantity: Decimal) -> list[Level]:
         """Levels that hold `quantity`, no more of them than it takes; what the book lacks lies on one behind its last.
 
         For closes by the exchange itself: a stop that an empty book leaves open would protect nobody.
         """
+        offers = self._offers(side)
         levels: list[Level] = []
         missing = quantity
-        for level in self._walk(side, price, volume, instrument):
+        for number in range(offers.most):
+            if number == len(offers.found) and not offers.find_next():
+                break
+            level = offers.found[number]
             levels.append(level)
             missing -= level.quantity
-            if missing <= 0:
-                break
-        if missing > 0:
-            levels.append(Level(self._price_behind(levels[-1].price, side, price, instrument), missing))
+            if missing <= _ZERO:
+                return levels
+        levels.append(Level(self._price_behind(levels[-1].price, side), missing))
         return levels
 
-    def resting_quantity(self, volume: Decimal, price: Decimal, instrument: Instrument) -> Decimal:
+    def market_limit(self, side: Side) -> Decimal:
+        """The internal limit price of a market order."""
+        return self._offers(side).market_limit
+
+    def resting_quantity(self, price: Decimal) -> Decimal:
         """How much of a resting order one leg through its price can fill."""
-        return max(instrument.round_quantity(volume * self.resting_share), instrument.min_order_quantity(price))
+        if self._resting is None:
+            self._resting = self._instrument.round_quantity(self.volume * self._liquidity.resting_share)
+        return max(self._resting, self._instrument.min_order_quantity(price))
 
-    def market_limit(self, side: Side, price: Decimal, instrument: Instrument) -> Decimal:
-        """The internal limit price of a market order sent at `price`."""
-        return instrument.round_price(price * (_ONE + side.sign * self.market_bound))
+    def _offers(self, side: Side) -> _Offers:
+        if side is BUY:
+            if self._asks is None:
+                self._asks = _Offers(self._liquidity, side, self.price, self.volume, self._instrument)
+            return self._asks
+        if self._bids is None:
+            self._bids = _Offers(self._liquidity, side, self.price, self.volume, self._instrument)
+        return self._bids
 
-    def _walk(self, side: Side, price: Decimal, volume: Decimal, instrument: Instrument) -> Iterator[Level]:
-        previous: Decimal | None = None
-        for number, share in enumerate(self.level_shares):
-            level_price = self._level_price(number, side, price, instrument)
-            if previous is not None and side.sign * (level_price - previous) <= 0:
-                level_price = previous + side.sign * instrument.tick_size
-            if level_price <= 0:
-                return
-            quantity = (volume * share / instrument.quantity_step).to_integral_value(ROUND_DOWN)
-            quantity *= instrument.quantity_step
-            if number == 0:
-                quantity = max(quantity, instrument.min_order_quantity(level_price))
-            if quantity > 0:
-                yield Level(level_price, quantity)
-            previous = level_price
+    def _price_behind(self, last: Decimal, side: Side) -> Decimal:
+        liquidity, tick = self._liquidity, self._instrument.tick_size
+        behind = liquidity.level_price(len(liquidity.level_shares), side, self.price, self._instrument)
+        return max(behind, last + tick) if side is BUY else max(min(behind, last - tick), tick)
 
-    def _price_behind(self, last: Decimal, side: Side, price: Decimal, instrument: Instrument) -> Decimal:
-        behind = self._level_price(len(self.level_shares), side, price, instrument)
-        tick = instrument.tick_size
-        return max(behind, last + tick) if side is Side.BUY else max(min(behind, last - tick), tick)
 
-    def _level_price(self, number: int, side: Side, price: Decimal, instrument: Instrument) -> Decimal:
-        away = price * (_ONE + side.sign * (self.half_spread + number * self.level_spacing))
-        rounding = ROUND_CEILING if side is Side.BUY else ROUND_FLOOR
-        ticks = (away / instrument.tick_size).to_integral_value(rounding)
-        return max(ticks, _ONE) * instrument.tick_size
+class _Offers:
+    """One side of the book as a taker of `side` meets it: levels `found` so far, at most so many."""
+
+    __slots__ = ("_rest", "found", "market_limit", "most")
+
+    def __init__(
+        self, liquidity: Liquidity, side: Side, price: Decimal, volume: Decimal, instrument: Instrument
+    ) -> None:
+        self._rest = _walk(liquidity, side, price, volume, instrument)
+        self.found = [next(self._rest)]
+        self.most = len(liquidity.level_shares)
+        self.market_limit = instrument.round_price(price * (_ONE + side.sign * liquidity.market_bound))
+
+    def find_next(self) -> bool:
+        """Work out one more level; False when there is none."""
+        level = next(self._rest, None)
+        if level is None:
+            return False
+        self.found.append(level)
+        return True
+
+    def all(self) -> list[Level]:
+        self.found.extend(self._rest)
+        return self.found
+
+
+def _walk(liquidity: Liquidity, side: Side, price: Decimal, volume: Decimal, instrument: Instrument) -> Iterator[Level]:
+    previous: Decimal | None = None
+    for number, share in enumerate(liquidity.level_shares):
+        level_price = liquidity.level_price(number, side, price, instrument)
+        if previous is not None and side.sign * (level_price - previous) <= 0:
+            level_price = previous + side.sign * instrument.tick_size
+        if level_price <= 0:
+            return
+        quantity = (volume * share / instrument.quantity_step).to_integral_value(ROUND_DOWN)
+        quantity *= instrument.quantity_step
+        if number == 0:
+            quantity = max(quantity, instrument.min_order_quantity(level_price))
+        if quantity > 0:
+            yield Level(level_price, quantity)
+        previous = level_price

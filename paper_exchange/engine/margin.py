@@ -1,9 +1,9 @@
-"""Margin of linear contracts, cross on the whole account. All results in the settle coin, not rounded.
+"""Margin of linear contracts, cross on the whole account or isolated for a position. Results are not rounded.
 
 Formulas as Bybit's help centre gives them (order cost of USDT contracts; margin on the mark price since the change of
-2025): a position needs value / leverage plus the fee of closing it at its bankruptcy price. The maintenance rate of
-the first risk tier is taken as 1 / (2 x max leverage), which gives BTCUSDT (100x) its published 0.5 %; higher tiers
-and their deductions are left out.
+2025, isolated margin set aside at the entry price): a position needs value / leverage plus the fee of closing it at its
+bankruptcy price. The maintenance rate of the first risk tier is taken as 1 / (2 x max leverage), which gives BTCUSDT
+(100x) its published 0.5 %; higher tiers and their deductions are left out.
 """
 
 from __future__ import annotations
@@ -28,19 +28,20 @@ def close_fee_rate(direction: int, leverage: Decimal, taker: Decimal) -> Decimal
     return (_ONE - direction / leverage) * taker
 
 
-def initial_margin(value: Decimal, direction: int, leverage: Decimal, taker: Decimal) -> Decimal:
-    """Margin a position of this value (size x mark price) occupies."""
-    return value / leverage + value * close_fee_rate(direction, leverage, taker)
+def initial_margin_rate(direction: int, leverage: Decimal, taker: Decimal) -> Decimal:
+    """Margin that one unit of value (size x mark price) occupies."""
+    return _ONE / leverage + close_fee_rate(direction, leverage, taker)
 
 
-def maintenance_margin(value: Decimal, direction: int, leverage: Decimal, taker: Decimal, rate: Decimal) -> Decimal:
-    """Margin below which a position of this value is liquidated."""
-    return value * rate + value * close_fee_rate(direction, leverage, taker)
+def maintenance_margin_rate(direction: int, leverage: Decimal, taker: Decimal, rate: Decimal) -> Decimal:
+    """Margin below which a position is liquidated, for one unit of its value."""
+    return rate + close_fee_rate(direction, leverage, taker)
 
 
-def order_cost(value: Decimal, direction: int, leverage: Decimal, taker: Decimal) -> Decimal:
-    """Margin an opening order of this value (quantity x price) occupies: initial margin, fee to open, fee to close."""
-    return value * taker + initial_margin(value, direction, leverage, taker)
+def order_cost_rate(direction: int, leverage: Decimal, taker: Decimal) -> Decimal:
+    """Margin that an opening order occupies for one unit of its value (quantity x price): initial margin, fee to open,
+    fee to close."""
+    return taker + initial_margin_rate(direction, leverage, taker)
 
 
 def liquidation_price(

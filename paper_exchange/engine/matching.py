@@ -7,17 +7,19 @@ from decimal import Decimal
 
 from alpha.domain.errors import InvariantViolated
 from alpha.domain.fill import ExecType
-from alpha.domain.order import OrderStatus, OrderType, TimeInForce
+from alpha.domain.order import OrderStatus
 from paper_exchange.engine.account import Account
 from paper_exchange.engine.cancelling import cancel
-from paper_exchange.engine.holding import Holding, StopKind
-from paper_exchange.engine.liquidity import Level
+from paper_exchange.engine.holding import Holding
+from paper_exchange.engine.liquidity import Depth, Level
 from paper_exchange.engine.market import Market
+from paper_exchange.engine.members import CANCELLED, FOK, IOC, MARKET, POST_ONLY, REJECTED, TRADE
 from paper_exchange.engine.settlement import finish_match, settle
 from paper_exchange.engine.venue import Venue
-from paper_exchange.engine.working_order import WorkingOrder
+from paper_exchange.engine.working_order import NO_ERROR, UNKNOWN, WorkingOrder
 
 _NOTHING_TO_REDUCE = "CancelByReduceOnly"
+_PERCENT = Decimal("0.01")
 
 
 def match_arrival(venue: Venue, account: Account, order: WorkingOrder, at: datetime) -> None:
@@ -26,126 +28,146 @@ def match_arrival(venue: Venue, account: Account, order: WorkingOrder, at: datet
     What may rest waits among `venue.arrived`: the gap to the open, which it was not there for, must not fill it.
 
     Too little margin at this moment ends it as Rejected, or Cancelled when an amended order has filled before
-    (rejectReason EC_Others; UNCONFIRMED, Bybit decides on arrival). A fill-or-kill order that cannot fill whole ends
-    with EC_CancelForNoFullFill (UNCONFIRMED).
+    (rejectReason EC_Others; UNCONFIRMED, Bybit decides on arrival).
+    """
+    short_of_margin = CANCELLED if order.filled_quantity else REJECTED
+    if match(venue, account, order, at, short_of_margin=short_of_margin):
+        venue.arrived.append((account, order))
+
+
+def match(venue: Venue, account: Account, order: WorkingOrder, at: datetime, *, short_of_margin: OrderStatus) -> bool:
+    """Match an active order against the book around the last price. True when the rest of it is to rest.
+
+    `short_of_margin` is how an order ends that the account cannot carry. A fill-or-kill order that cannot fill whole
+    ends with EC_CancelForNoFullFill (UNCONFIRMED).
     """
     market = venue.markets[order.symbol]
-    holding = account.holding(market)
+    holding = account.holding(market, order.position_idx)
     room = order.leaves_quantity
-    if order.reduce_only:
+    if order.closes:
         room = min(room, holding.closable(order.side))
         if room == 0:
-            cancel(venue, account, order, at, cancel_type=_NOTHING_TO_REDUCE)
-            venue.tell_position(account, holding, at)
-            return
+            _end(venue, account, order, holding, at, cancel_type=_NOTHING_TO_REDUCE)
+            return False
     elif not account.can_carry(order, holding):
-        status = OrderStatus.CANCELLED if order.filled_quantity else OrderStatus.REJECTED
-        cancel(venue, account, order, at, status=status, reject_reason="EC_Others")
-        venue.tell_position(account, holding, at)
-        return
-    limit = order.price
-    if order.order_type is OrderType.MARKET:
-        limit = order.price = venue.liquidity.market_limit(order.side, market.last_price, market.instrument)
-    levels = _within(market, venue, order, limit)
-    if order.time_in_force is TimeInForce.POST_ONLY:
+        _end(venue, account, order, holding, at, status=short_of_margin, reject_reason="EC_Others")
+        return False
+    depth = depth_of(venue, market)
+    if order.order_type is MARKET:
+        order.price = _market_limit(order, depth, market)
+    levels = depth.within(order.side, _limit_of(order), room)
+    time_in_force = order.time_in_force
+    if time_in_force is POST_ONLY:
         if levels:
-            _end(venue, account, order, holding, at, "EC_PostOnlyWillTakeLiquidity")
-            return
-    elif order.time_in_force is TimeInForce.FOK and sum(level.quantity for level in levels) < room:
-        _end(venue, account, order, holding, at, "EC_CancelForNoFullFill")
-        return
+            _end(venue, account, order, holding, at, reject_reason="EC_PostOnlyWillTakeLiquidity")
+            return False
+    elif time_in_force is FOK and sum(level.quantity for level in levels) < room:
+        _end(venue, account, order, holding, at, reject_reason="EC_CancelForNoFullFill")
+        return False
     order.is_pending = False
-    account.reserve(order)
     if levels:
         take(venue, account, order, levels, room, at)
         if not order.is_open:
-            return
-    if order.reduce_only and holding.closable(order.side) == 0:
-        cancel(venue, account, order, at, cancel_type=_NOTHING_TO_REDUCE)
-        venue.tell_position(account, holding, at)
-    elif order.time_in_force in (TimeInForce.IOC, TimeInForce.FOK):
-        _end(venue, account, order, holding, at, "EC_NoImmediateQtyToFill")
-    else:
-        venue.arrived.append((account, order))
+            return False
+    if _has_nothing_left_to_close(order, holding):
+        _end(venue, account, order, holding, at, cancel_type=_NOTHING_TO_REDUCE)
+        return False
+    if time_in_force in (IOC, FOK):
+        _end(venue, account, order, holding, at, reject_reason="EC_NoImmediateQtyToFill")
+        return False
+    account.reserve(order)
+    return True
 
 
 def match_whole(venue: Venue, account: Account, order: WorkingOrder, at: datetime) -> None:
     """Match a market order around the last price, what the book lacks on one level behind it: nothing is left over."""
     market = venue.markets[order.symbol]
-    order.price = venue.liquidity.market_limit(order.side, market.last_price, market.instrument)
+    depth = depth_of(venue, market)
+    order.price = depth.market_limit(order.side)
     order.is_pending = False
-    account.reserve(order)
     quantity = order.leaves_quantity
-    levels = venue.liquidity.levels_for_all(order.side, market.last_price, market.volume, market.instrument, quantity)
-    take(venue, account, order, levels, quantity, at)
+    take(venue, account, order, depth.whole(order.side, quantity), quantity, at)
 
 
 def take(
     venue: Venue, account: Account, order: WorkingOrder, levels: list[Level], room: Decimal, at: datetime,
-    exec_type: ExecType = ExecType.TRADE,
+    exec_type: ExecType = TRADE,
 ) -> None:  # fmt: skip
     """Take at most `room` from the levels, best first: one match, so one time and one seq for all its executions."""
-    market = venue.markets[order.symbol]
-    before = account.holding(market).quantity
-    seq = market.next_seq()
-    for level in levels:
-        quantity = min(level.quantity, room)
-        if quantity <= 0:
-            break
+    holding = account.holding_of(order)
+    before = holding.quantity
+    seq = holding.market.next_seq()
+    for price, offered in levels:
+        quantity = min(offered, room)
         room -= quantity
         settle(
             venue, account, order,
-            price=level.price, quantity=quantity, is_maker=False, at=at, seq=seq, exec_type=exec_type,
+            price=price, quantity=quantity, is_maker=False, at=at, seq=seq, exec_type=exec_type,
         )  # fmt: skip
+        if not room:
+            break
     finish_match(venue, account, order, before, at)
 
 
 def fill_resting(venue: Venue, account: Account, order: WorkingOrder, at: datetime) -> None:
     """The price has traded through a resting order: it fills at its own price, as much as one leg gives."""
     market = venue.markets[order.symbol]
-    holding = account.holding(market)
+    holding = account.holding(market, order.position_idx)
+    if _has_nothing_left_to_close(order, holding):
+        _end(venue, account, order, holding, at, cancel_type=_NOTHING_TO_REDUCE)
+        return
     room = order.leaves_quantity
-    if order.reduce_only:
+    if order.closes:
         room = min(room, holding.closable(order.side))
-        if room == 0:
-            cancel(venue, account, order, at, cancel_type=_NOTHING_TO_REDUCE)
-            return
     price = _limit_of(order)
-    quantity = min(room, venue.liquidity.resting_quantity(market.volume, price, market.instrument))
+    quantity = min(room, depth_of(venue, market).resting_quantity(price))
     before = holding.quantity
     settle(venue, account, order, price=price, quantity=quantity, is_maker=True, at=at, seq=market.next_seq())
     finish_match(venue, account, order, before, at)
+    if _has_nothing_left_to_close(order, holding):
+        _end(venue, account, order, holding, at, cancel_type=_NOTHING_TO_REDUCE)
 
 
-def trigger_stop(venue: Venue, account: Account, holding: Holding, kind: StopKind, at: datetime) -> None:
-    """A stop was reached: it closes the whole position around the last price, beyond the book if need be."""
-    order = holding.stops[kind]
-    for status in (OrderStatus.TRIGGERED, OrderStatus.NEW):
-        order.become(status, at)
-        venue.tell_order(order)
-    market = holding.market
-    order.price = venue.liquidity.market_limit(order.side, market.last_price, market.instrument)
-    levels = venue.liquidity.levels_for_all(
-        order.side, market.last_price, market.volume, market.instrument, holding.size
-    )
-    take(venue, account, order, levels, holding.size, at)
+def depth_of(venue: Venue, market: Market) -> Depth:
+    """The book of the market as it stands now, made anew only when the price or the volume has moved."""
+    depth = market.depth
+    if depth is None or depth.price != market.last_price or depth.volume != market.volume:
+        depth = market.depth = venue.liquidity.depth(market.last_price, market.volume, market.instrument)
+    return depth
 
 
-def _within(market: Market, venue: Venue, order: WorkingOrder, limit: Decimal | None) -> list[Level]:
-    levels = venue.liquidity.levels(order.side, market.last_price, market.volume, market.instrument)
-    if limit is None:
-        return levels
-    return [level for level in levels if order.side.sign * (level.price - limit) <= 0]
+def _market_limit(order: WorkingOrder, depth: Depth, market: Market) -> Decimal:
+    """The worst price a market order may get: the bound of every market order, or its own slippage tolerance.
+
+    The tolerance counts from the best price of the book: so many ticks, or so many percent of it.
+    """
+    bound = depth.market_limit(order.side)
+    tolerance = order.request.slippage_tolerance
+    if tolerance is None:
+        return bound
+    best = depth.best(order.side)
+    instrument, sign = market.instrument, order.side.sign
+    if order.request.slippage_tolerance_type == "TickSize":
+        own = best.price + sign * tolerance * instrument.tick_size
+    else:
+        own = instrument.round_limit_price(best.price * (1 + sign * tolerance * _PERCENT), order.side)
+    return min(bound, own) if sign > 0 else max(bound, own)
+
+
+def _has_nothing_left_to_close(order: WorkingOrder, holding: Holding) -> bool:
+    """Whether a closing order is still open on a position that is gone: it would close the next one."""
+    return order.is_open and order.closes and holding.closable(order.side) == 0
 
 
 def _limit_of(order: WorkingOrder) -> Decimal:
     if order.price is None:
-        raise InvariantViolated(f"order {order.order_id} rests without a price")
+        raise InvariantViolated(f"order {order.order_id} is matched without a price")
     return order.price
 
 
 def _end(
-    venue: Venue, account: Account, order: WorkingOrder, holding: Holding, at: datetime, reject_reason: str
-) -> None:
-    cancel(venue, account, order, at, reject_reason=reject_reason)
+    venue: Venue, account: Account, order: WorkingOrder, holding: Holding, at: datetime, *,
+    status: OrderStatus = CANCELLED, reject_reason: str = NO_ERROR, cancel_type: str = UNKNOWN,
+) -> None:  # fmt: skip
+    cancel(venue, account, order, at, status=status, reject_reason=reject_reason, cancel_type=cancel_type)
     venue.tell_position(account, holding, at)

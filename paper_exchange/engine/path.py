@@ -16,10 +16,13 @@ What happens along it, in this order:
    last bar, sorted by (uid, order link id, or order id where there is none). The gap is not traded through: whoever was
    passed over fills or triggers at the open (a resting limit at its own price, a stop at the open).
 3. On each leg, in the order of time across all symbols: resting limit orders whose price is traded *through* (a touch
-   does not fill: others stand before us in the queue), take-profit and stop-loss orders whose trigger is *reached* by
-   the last price, trailing stops, liquidation by mark price. At one price the order is limits, stops, liquidation.
-4. At the close: the mark price that was given. Inside the bar the mark is the last price plus the basis (mark - last)
-   of the bar before, because nothing better is known; with no marks given, mark and last are one.
+   does not fill: others stand before us in the queue); orders that wait for a trigger, conditional ones and stops of
+   positions, when the price they watch has *reached* it; trailing stops; liquidation by mark price. At one price the
+   order is limits, triggers, liquidation. What begins to rest or to wait by the way is looked for on what is left of
+   the leg: a limit order that a trigger made active, the stops of a position that has just been opened.
+4. At the close: mark and index price that were given, and the triggers and liquidations that these bring about. Inside
+   the bar both move with the last price at the distance they had at the close of the bar before, because nothing better
+   is known; with none given all three are one.
 
 A trailing stop follows the path: its peak moves at the end of a leg in the position's favour, its level is fixed on a
 leg against it.

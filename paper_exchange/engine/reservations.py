@@ -2,76 +2,112 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from alpha.domain.side import Side
 from paper_exchange.engine.holding import Holding
-from paper_exchange.engine.margin import order_cost
+from paper_exchange.engine.members import SELL
 from paper_exchange.engine.money import ZERO, round_cost
 from paper_exchange.engine.working_order import WorkingOrder
 
-_SIDES = tuple(Side)
+_RESTING, _PENDING = 0, 1
+_SELLS = 2
 
 
 class Reservations:
-    """What the open orders of one account in one symbol would cost if they opened positions.
+    """What the open orders of one account on one position would cost if they opened it.
 
     Kept as running sums per side, those of pending orders apart. They are exact, because each cost is rounded before it
     is added, so they do not depend on the order of events. Reduce-only orders and stops occupy nothing.
+
+    `resting` and `whole` (with pending orders) are the margins as they were added up last; whoever adds keeps them.
     """
 
-    __slots__ = ("_by_order", "_costs", "_quantities")
+    __slots__ = ("_by_order", "_costs", "_quantities", "resting", "whole")
 
     def __init__(self) -> None:
-        self._by_order: dict[str, tuple[Side, bool, Decimal, Decimal]] = {}
-        self._quantities: dict[tuple[Side, bool], Decimal] = {}
-        self._costs: dict[tuple[Side, bool], Decimal] = {}
+        self._by_order: dict[str, tuple[int, Decimal, Decimal]] = {}
+        # buys resting and pending, then sells
+        self._quantities = [ZERO] * 4
+        self._costs = [ZERO] * 4
+        self.resting = ZERO
+        self.whole = ZERO
 
-    def update(self, order: WorkingOrder, holding: Holding) -> None:
-        """Bring the order's share in line with what is left of it; nothing is left of one that has ended."""
-        self._forget(order)
-        leaves = order.leaves_quantity
-        if leaves == 0 or order.reduce_only:
-            return
-        share = (order.side, order.is_pending, leaves, cost_of(order, holding, leaves))
-        self._by_order[order.order_id] = share
-        self._add(*share)
+    @property
+    def is_empty(self) -> bool:
+        return not self._by_order
 
-    def margin(self, holding: Holding, *, with_pending: bool = True, extra: WorkingOrder | None = None) -> Decimal:
-        """Margin they occupy, and `extra` as if it were one of those that rest.
+    @property
+    def has_resting(self) -> bool:
+        return bool(self._quantities[_RESTING] or self._quantities[_SELLS + _RESTING])
+
+    def update(self, order: WorkingOrder, holding: Holding) -> bool:
+        """Bring the order's share in line with what is left of it; nothing is left of one that has ended.
+
+        Gives whether the sums over the resting ones have changed.
+        """
+        share = self._by_order.pop(order.order_id, None)
+        was_resting = False
+        if share is not None:
+            place, quantity, cost = share
+            was_resting = place in (_RESTING, _SELLS + _RESTING)
+            self._quantities[place] -= quantity
+            self._costs[place] -= cost
+        if not order.holds_margin:
+            return was_resting
+        place = (_PENDING if order.is_pending else _RESTING) + (_SELLS if order.side is SELL else 0)
+        quantity = order.quantity - order.filled_quantity
+        cost = cost_of(order, holding, quantity)
+        self._by_order[order.order_id] = place, quantity, cost
+        self._quantities[place] += quantity
+        self._costs[place] += cost
+        return was_resting or not order.is_pending
+
+    def margins(self, holding: Holding) -> tuple[Decimal, Decimal]:
+        """Margin that the resting ones occupy, and margin that all of them do.
 
         Orders against the position cost only what exceeds the position, each in proportion to its size: which of them
         would fill first is not known. Orders of both sides are added up (Bybit may net them: UNCONFIRMED, and this is
         the careful side).
         """
-        if extra is None and not self._by_order:
-            return ZERO
-        total = ZERO
-        for side in _SIDES:
-            quantity = self._quantities.get((side, False), ZERO)
-            cost = self._costs.get((side, False), ZERO)
-            if with_pending:
-                quantity += self._quantities.get((side, True), ZERO)
-                cost += self._costs.get((side, True), ZERO)
-            if extra is not None and extra.side is side:
-                quantity += extra.leaves_quantity
-                cost += cost_of(extra, holding, extra.leaves_quantity)
-            opening = quantity - holding.closable(side)
-            if opening > 0:
-                total += cost if opening == quantity else cost * opening / quantity
-        return total
+        if not self._by_order:
+            return ZERO, ZERO
+        costs, quantity = self._costs, holding.quantity
+        if not quantity:
+            resting = costs[0] + costs[_SELLS]
+            return resting, resting + costs[_PENDING] + costs[_SELLS + _PENDING]
+        opening, closing = (_SELLS, 0) if quantity.is_signed() else (0, _SELLS)
+        closable = abs(quantity)
+        resting_quantity, resting_cost = self._quantities[closing], costs[closing]
+        return (
+            costs[opening] + _beyond(closable, resting_quantity, resting_cost),
+            costs[opening]
+            + costs[opening + _PENDING]
+            + _beyond(
+                closable,
+                resting_quantity + self._quantities[closing + _PENDING],
+                resting_cost + costs[closing + _PENDING],
+            ),
+        )
 
-    def _forget(self, order: WorkingOrder) -> None:
-        share = self._by_order.pop(order.order_id, None)
-        if share is not None:
-            side, is_pending, quantity, cost = share
-            self._add(side, is_pending, -quantity, -cost)
+    def added_by(self, order: WorkingOrder, holding: Holding) -> Decimal:
+        """How much more margin one more resting order would occupy; orders that are pending do not count."""
+        quantity = order.quantity - order.filled_quantity
+        cost = cost_of(order, holding, quantity)
+        closable = holding.closable(order.side)
+        if not closable:
+            return cost
+        place = _SELLS if order.side is SELL else 0
+        resting_quantity, resting_cost = self._quantities[place], self._costs[place]
+        more = _beyond(closable, resting_quantity + quantity, resting_cost + cost)
+        return more - _beyond(closable, resting_quantity, resting_cost)
 
-    def _add(self, side: Side, is_pending: bool, quantity: Decimal, cost: Decimal) -> None:
-        key = (side, is_pending)
-        self._quantities[key] = self._quantities.get(key, ZERO) + quantity
-        self._costs[key] = self._costs.get(key, ZERO) + cost
+
+def _beyond(closable: Decimal, quantity: Decimal, cost: Decimal) -> Decimal:
+    """The part of the cost of a quantity that is left when it has closed the position."""
+    if quantity <= closable:
+        return ZERO
+    return round_cost(cost * (quantity - closable) / quantity)
 
 
 def cost_of(order: WorkingOrder, holding: Holding, quantity: Decimal) -> Decimal:
     """Margin of `quantity` of the order if all of it opened, rounded up; a market order counts at the last price."""
     price = holding.market.last_price if order.price is None else order.price
-    return round_cost(order_cost(price * quantity, order.side.sign, holding.leverage, holding.market.fees.taker))
+    return round_cost(price * quantity * holding.order_cost_rates[order.side is SELL])

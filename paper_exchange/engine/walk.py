@@ -10,12 +10,14 @@ from typing import NamedTuple
 
 from alpha.domain.clock import from_ms
 from alpha.domain.ids import Symbol
-from paper_exchange.engine import liquidation, matching, stops
+from paper_exchange.engine import liquidation, matching
 from paper_exchange.engine.account import Account
-from paper_exchange.engine.holding import Holding, StopKind
+from paper_exchange.engine.holding import Holding
 from paper_exchange.engine.market import Market
 from paper_exchange.engine.money import ZERO
 from paper_exchange.engine.path import Leg
+from paper_exchange.engine.requests import TriggerBy
+from paper_exchange.engine.triggering import trigger, trigger_level, triggers_rising
 from paper_exchange.engine.venue import Venue, exact_liq_price
 from paper_exchange.engine.working_order import WorkingOrder
 
@@ -30,20 +32,51 @@ class Rank(IntEnum):
 
 
 class Touch(NamedTuple):
-    """Somebody is reached after `distance` along a symbol's leg. Sorts by when, then by names; never by arrival."""
+    """Somebody is reached after `distance` along a symbol's leg. Sorts by when, then by names; never by arrival.
+
+    `name` is the kind of a stop or the link id of an order that has one, so that which of two goes first does not hang
+    on the seed from which order ids are made.
+    """
 
     at_ms: int
     symbol: Symbol
     distance: Decimal
     rank: Rank
     uid: int
+    position_idx: int
     name: str
+    order_id: str
 
 
 def walk_leg(venue: Venue, path: Mapping[Symbol, Leg]) -> None:
     """Move each symbol along its leg and let everything on the way happen, then look at every account's margin."""
     walk = _Walk(venue, path)
+    walk.look()
     walk.run()
+    for symbol, leg in path.items():
+        market = venue.markets[symbol]
+        market.move(leg.end_price)
+        for _, holding in market.holders.values():
+            if holding.trailing is not None:
+                holding.trailing.observe(leg.end_price)
+    check_margins(venue, {symbol: leg.end_ms for symbol, leg in path.items()})
+
+
+def settle_close(venue: Venue, symbols: Mapping[Symbol, int]) -> None:
+    """What mark and index prices of their own at the close bring about, at the time (ms) given for each symbol.
+
+    The last price has not moved, so only triggers that watch the other two can be reached, and liquidations.
+    """
+    path: dict[Symbol, Leg] = {}
+    for symbol, at_ms in symbols.items():
+        market = venue.markets[symbol]
+        if any(order.trigger_by is not TriggerBy.LAST for _, order in market.triggers.values()):
+            path[symbol] = Leg(at_ms, at_ms, market.last_price, market.last_price)
+    if path:
+        walk = _Walk(venue, path)
+        walk.look_at_triggers()
+        walk.run()
+    check_margins(venue, symbols)
 
 
 class _Walk:
@@ -53,85 +86,103 @@ class _Walk:
         self._venue = venue
         self._path = path
         self._queue: list[Touch] = []
+        venue.began_to_wait.clear()
 
-    def run(self) -> None:
+    def look(self) -> None:
+        """Find all whom the legs reach."""
         for symbol, leg in self._path.items():
             market = self._venue.markets[symbol]
             for account, order in market.resting.values():
-                self._look_at_order(leg, account, order)
+                self._look_at_resting(leg, account, order, ZERO)
             for account, holding in market.holders.values():
-                self._look_at_holding(leg, account, holding, ZERO)
+                self._look_at_liquidation(leg, account, holding, ZERO)
+        self.look_at_triggers()
+
+    def look_at_triggers(self) -> None:
+        for symbol, leg in self._path.items():
+            for account, order in self._venue.markets[symbol].triggers.values():
+                self._look_at_trigger(leg, account, order, ZERO)
+
+    def run(self) -> None:
         while self._queue:
             self._act(heapq.heappop(self._queue))
-        for symbol, leg in self._path.items():
-            market = self._venue.markets[symbol]
-            market.move(leg.end_price)
-            for _, holding in market.holders.values():
-                if holding.trailing is not None:
-                    holding.trailing.observe(leg.end_price)
-        check_margins(self._venue, {symbol: leg.end_ms for symbol, leg in self._path.items()})
 
     def _act(self, touch: Touch) -> None:
         """The queue may hold what has become untrue since: an order gone, a position closed, margin that came in."""
-        market = self._venue.markets[touch.symbol]
+        venue = self._venue
+        market = venue.markets[touch.symbol]
         leg = self._path[touch.symbol]
-        account = self._venue.accounts[touch.uid]
-        holding = account.holding(market)
+        account = venue.accounts[touch.uid]
         at = from_ms(touch.at_ms)
         market.move(leg.price_at(touch.distance))
         if touch.rank is Rank.LIMIT:
-            resting = market.resting.get(touch.name)
+            resting = market.resting.get(touch.order_id)
             if resting is None:
                 return
-            matching.fill_resting(self._venue, account, resting[1], at)
-            self._look_at_holding(leg, account, holding, touch.distance)
+            matching.fill_resting(venue, account, resting[1], at)
         elif touch.rank is Rank.STOP:
-            kind = StopKind(touch.name)
-            level = stops.trigger_level(holding, kind)
-            if level is not None and _is_reached(holding, kind, level, market.last_price):
-                matching.trigger_stop(self._venue, account, holding, kind, at)
-        elif liquidation.is_due(account):
-            liquidation.liquidate(self._venue, account, at)
+            waiting = market.triggers.get(touch.order_id)
+            if waiting is None or not _is_reached(waiting[1], account, market):
+                return
+            trigger(venue, account, waiting[1], at)
+        else:
+            if liquidation.is_due(account):
+                liquidation.liquidate(venue, account, at)
+            return
+        self._look_again(leg, account, account.holding(market, touch.position_idx), touch.distance)
 
-    def _look_at_order(self, leg: Leg, account: Account, order: WorkingOrder) -> None:
+    def _look_again(self, leg: Leg, account: Account, holding: Holding, since: Decimal) -> None:
+        """After a match the position may be another, and orders may have begun to wait, on what is left of the leg."""
+        self._look_at_liquidation(leg, account, holding, since)
+        began = self._venue.began_to_wait
+        if began:
+            for owner, order in began:
+                if order.is_untriggered:
+                    self._look_at_trigger(leg, owner, order, since)
+                elif order.is_open and leg.length:
+                    self._look_at_resting(leg, owner, order, since)
+            began.clear()
+
+    def _look_at_resting(self, leg: Leg, account: Account, order: WorkingOrder, since: Decimal) -> None:
         """A resting order is reached where the price crosses its limit, or at the end of a leg wholly beyond it."""
         limit = order.price
         if limit is None:
             return
         sign = order.side.sign
-        ahead, behind = sign * (limit - leg.end_price) > 0, sign * (limit - leg.start_price) > 0
+        ahead, behind = sign * (limit - leg.end_price) > 0, sign * (limit - leg.price_at(since)) > 0
         if not ahead and not behind:
             return
         distance = leg.length if ahead and behind else abs(limit - leg.start_price)
-        self._push(leg, distance, Rank.LIMIT, account, order.symbol, order.order_id)
+        self._push(leg, distance, Rank.LIMIT, account.uid, order)
 
-    def _look_at_holding(self, leg: Leg, account: Account, holding: Holding, since: Decimal) -> None:
-        """Find where the stops and the liquidation of a position are reached on what is left of the leg."""
+    def _look_at_trigger(self, leg: Leg, account: Account, order: WorkingOrder, since: Decimal) -> None:
+        level = trigger_level(order, account.holding(self._venue.markets[order.symbol], order.position_idx))
+        if level is None:
+            return
+        distance = _distance_to(leg, level, triggers_rising(order), since)
+        if distance is not None:
+            self._push(leg, distance, Rank.STOP, account.uid, order)
+
+    def _look_at_liquidation(self, leg: Leg, account: Account, holding: Holding, since: Decimal) -> None:
         if holding.quantity == 0:
             return
-        for kind in holding.stops:
-            level = stops.trigger_level(holding, kind)
-            if level is not None:
-                rising = stops.triggers_rising(holding, kind)
-                self._look_at_level(leg, level, rising, since, Rank.STOP, account, holding.symbol, kind.value)
         liq_price = exact_liq_price(account, holding)
-        if liq_price is not None:
-            rising = holding.quantity < 0
-            level = _tick_beyond(liq_price - holding.market.basis, rising, holding.market)
-            self._look_at_level(leg, level, rising, since, Rank.LIQUIDATION, account, holding.symbol, "")
+        if liq_price is None:
+            return
+        rising = holding.quantity < 0
+        level = _tick_beyond(liq_price - holding.market.basis, rising, holding.market)
+        distance = _distance_to(leg, level, rising, since)
+        if distance is not None:
+            touch = Touch(
+                leg.ms_at(distance), holding.symbol, distance, Rank.LIQUIDATION,
+                account.uid, holding.position_idx, "", "",
+            )  # fmt: skip
+            heapq.heappush(self._queue, touch)
 
-    def _look_at_level(
-        self, leg: Leg, level: Decimal, rising: bool, since: Decimal, rank: Rank, account: Account, symbol: Symbol,
-        name: str,
-    ) -> None:  # fmt: skip
-        way = 1 if rising else -1
-        if way * (leg.price_at(since) - level) >= 0:
-            self._push(leg, since, rank, account, symbol, name)
-        elif way * (leg.end_price - level) >= 0:
-            self._push(leg, abs(level - leg.start_price), rank, account, symbol, name)
-
-    def _push(self, leg: Leg, distance: Decimal, rank: Rank, account: Account, symbol: Symbol, name: str) -> None:
-        heapq.heappush(self._queue, Touch(leg.ms_at(distance), symbol, distance, rank, account.uid, name))
+    def _push(self, leg: Leg, distance: Decimal, rank: Rank, uid: int, order: WorkingOrder) -> None:
+        name = order.order_link_id or order.stop_order_type
+        touch = Touch(leg.ms_at(distance), order.symbol, distance, rank, uid, order.position_idx, name, order.order_id)
+        heapq.heappush(self._queue, touch)
 
 
 def check_margins(venue: Venue, symbols: Mapping[Symbol, int]) -> None:
@@ -147,12 +198,24 @@ def check_margins(venue: Venue, symbols: Mapping[Symbol, int]) -> None:
             liquidation.liquidate(venue, account, from_ms(accounts[uid]))
 
 
+def _distance_to(leg: Leg, level: Decimal, rising: bool, since: Decimal) -> Decimal | None:
+    """How far along the leg, from `since` on, the price reaches a level it rises or falls to; None when it does not."""
+    way = 1 if rising else -1
+    if way * (leg.price_at(since) - level) >= 0:
+        return since
+    if way * (leg.end_price - level) >= 0:
+        return abs(level - leg.start_price)
+    return None
+
+
 def _tick_beyond(price: Decimal, rising: bool, market: Market) -> Decimal:
     """The first tick past the price, so that what is due there is due without a doubt in the last digit."""
     tick = market.instrument.tick_size
     return (price / tick).to_integral_value(ROUND_CEILING if rising else ROUND_FLOOR) * tick
 
 
-def _is_reached(holding: Holding, kind: StopKind, level: Decimal, price: Decimal) -> bool:
-    way = 1 if stops.triggers_rising(holding, kind) else -1
-    return way * (price - level) >= 0
+def _is_reached(order: WorkingOrder, account: Account, market: Market) -> bool:
+    level = trigger_level(order, account.holding(market, order.position_idx))
+    if level is None:
+        return False
+    return market.last_price >= level if triggers_rising(order) else market.last_price <= level

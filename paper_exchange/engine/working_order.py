@@ -4,11 +4,13 @@ from datetime import datetime
 from decimal import Decimal
 
 from alpha.domain.errors import InvariantViolated
-from alpha.domain.ids import OrderId, Symbol
-from alpha.domain.order import OrderStatus, OrderType, TimeInForce
-from alpha.domain.side import Side
+from alpha.domain.ids import OrderId
+from alpha.domain.order import OrderStatus
 from paper_exchange.engine.events import OrderState
+from paper_exchange.engine.members import FILLED, IOC, MARKET, NEW, PARTIALLY_FILLED, UNTRIGGERED
 from paper_exchange.engine.money import ZERO
+from paper_exchange.engine.requests import OrderRequest, TpslMode
+from paper_exchange.engine.stop_kind import CONDITIONAL
 
 NO_ERROR = "EC_NoError"
 UNKNOWN = "UNKNOWN"
@@ -17,20 +19,28 @@ UNKNOWN = "UNKNOWN"
 class WorkingOrder:
     """An order while the engine works on it. Whoever is told about it gets a snapshot.
 
-    `is_pending` is True from its arrival (or amendment) to the next open, when it is matched. `takes_stops` is True
-    until its take profit and stop loss were put on the position.
+    `request` is what was asked for it, as amended: what is not an attribute here is read there.
+    `closes` says that it may only reduce the position, whatever made it so. `is_pending` is True from its arrival (or
+    an amendment that costs its priority) to the next open, when it is matched. `takes_stops` is True while its fills
+    still have take profit and stop loss to put on the position; `attached` are those of mode Partial that it has put
+    there last, and `attached_before` how much those that have ended since covered. `sibling` is the other one of a pair
+    of take profit and stop loss that were made together: when one is triggered or cancelled the other ends as well.
     """
 
     __slots__ = (
+        "attached",
+        "attached_before",
         "cancel_type",
         "close_on_trigger",
         "closed_pnl",
+        "closes",
         "create_type",
         "created_at",
         "fee",
         "fill_count",
         "filled_quantity",
         "filled_value",
+        "is_open",
         "is_pending",
         "last_price_on_created",
         "order_id",
@@ -42,6 +52,8 @@ class WorkingOrder:
         "quantity",
         "reduce_only",
         "reject_reason",
+        "request",
+        "sibling",
         "side",
         "state",
         "status",
@@ -58,75 +70,78 @@ class WorkingOrder:
         "updated_at",
     )  # fmt: skip
 
+    state: OrderState
+
     def __init__(
         self,
-        *,
         uid: int,
-        symbol: Symbol,
-        position_idx: int,
+        request: OrderRequest,
+        *,
         order_id: OrderId,
-        order_link_id: str,
-        side: Side,
-        order_type: OrderType,
-        time_in_force: TimeInForce,
-        status: OrderStatus,
-        price: Decimal | None,
         quantity: Decimal,
-        reduce_only: bool,
-        close_on_trigger: bool,
-        last_price_on_created: Decimal,
-        created_at: datetime,
+        last_price: Decimal,
+        at: datetime,
+        status: OrderStatus = NEW,
+        closes: bool = False,
         create_type: str = "CreateByUser",
         stop_order_type: str = "",
-        trigger_price: Decimal | None = None,
-        trigger_direction: int = 0,
-        take_profit: Decimal | None = None,
-        stop_loss: Decimal | None = None,
         parent_order_link_id: str = "",
     ) -> None:
+        """`quantity` is what was accepted of the request; `closes` makes it reduce-only whatever that says."""
+        is_market = request.order_type is MARKET
         self.uid = uid
-        self.symbol = symbol
-        self.position_idx = position_idx
+        self.request = request
+        self.symbol = request.symbol
+        self.position_idx = request.position_idx
         self.order_id = order_id
-        self.order_link_id = order_link_id
+        self.order_link_id = request.order_link_id
         self.parent_order_link_id = parent_order_link_id
-        self.side = side
-        self.order_type = order_type
-        self.time_in_force = time_in_force
+        self.side = request.side
+        self.order_type = request.order_type
+        self.time_in_force = IOC if is_market else request.time_in_force
         self.status = status
-        self.price = price
+        self.is_open = True
+        self.price = None if is_market else request.price
         self.quantity = quantity
         self.filled_quantity = ZERO
         self.filled_value = ZERO
         self.fee = ZERO
         self.closed_pnl = ZERO
         self.fill_count = 0
-        self.reduce_only = reduce_only
-        self.close_on_trigger = close_on_trigger
+        self.reduce_only = closes or request.reduce_only
+        self.close_on_trigger = request.close_on_trigger
+        self.closes = self.reduce_only or request.close_on_trigger
         self.create_type = create_type
         self.stop_order_type = stop_order_type
-        self.trigger_price = trigger_price
-        self.trigger_direction = trigger_direction
-        self.trigger_by = "LastPrice" if stop_order_type else ""
-        self.take_profit = take_profit
-        self.stop_loss = stop_loss
+        self.trigger_price = request.trigger_price
+        self.trigger_direction = request.trigger_direction
+        self.trigger_by = request.trigger_by
+        self.take_profit = request.take_profit
+        self.stop_loss = request.stop_loss
         self.reject_reason = NO_ERROR
         self.cancel_type = UNKNOWN
-        self.last_price_on_created = last_price_on_created
-        self.created_at = created_at
-        self.updated_at = created_at
+        self.last_price_on_created = last_price
+        self.created_at = at
+        self.updated_at = at
         self.is_pending = False
-        self.takes_stops = take_profit is not None or stop_loss is not None
-        self.state = self._snapshot()
+        self.takes_stops = request.take_profit is not None or request.stop_loss is not None
+        self.attached: tuple[WorkingOrder, ...] = ()
+        self.attached_before = ZERO
+        self.sibling: WorkingOrder | None = None
 
     @property
-    def is_open(self) -> bool:
-        return not self.status.is_terminal
+    def is_untriggered(self) -> bool:
+        return self.status is UNTRIGGERED
 
     @property
-    def is_stop(self) -> bool:
+    def is_position_stop(self) -> bool:
         """Whether it is a take profit, stop loss or trailing stop of the position, made by the exchange."""
-        return self.stop_order_type != ""
+        return self.stop_order_type != "" and self.stop_order_type != CONDITIONAL
+
+    @property
+    def holds_margin(self) -> bool:
+        """Whether it could open a position from where it stands now."""
+        return self.is_open and not self.closes and self.status is not UNTRIGGERED
 
     @property
     def leaves_quantity(self) -> Decimal:
@@ -139,65 +154,80 @@ class WorkingOrder:
 
     def fill(self, quantity: Decimal, value: Decimal, fee: Decimal, closed_pnl: Decimal, at: datetime) -> None:
         """One more execution. Raises InvariantViolated when it would fill more than is left."""
-        if quantity <= 0 or quantity > self.leaves_quantity:
+        filled = self.filled_quantity + quantity
+        if quantity <= 0 or filled > self.quantity or not self.is_open:
             raise InvariantViolated(f"order {self.order_id}: {quantity} filled of {self.leaves_quantity} left")
-        self.filled_quantity += quantity
+        self.filled_quantity = filled
         self.filled_value += value
         self.fee += fee
         self.closed_pnl += closed_pnl
         self.fill_count += 1
-        full = self.filled_quantity == self.quantity
-        self.become(OrderStatus.FILLED if full else OrderStatus.PARTIALLY_FILLED, at)
+        self.become(FILLED if filled == self.quantity else PARTIALLY_FILLED, at)
 
     def become(
         self, status: OrderStatus, at: datetime, *, reject_reason: str = NO_ERROR, cancel_type: str = UNKNOWN
     ) -> None:
         """Raises InvariantViolated for a move that the order state machine does not have."""
-        if not self.status.can_become(status):
-            raise InvariantViolated(f"order {self.order_id} is {self.status} and cannot become {status}")
-        self.status = status
+        if status is not self.status:
+            if not self.status.can_become(status):
+                raise InvariantViolated(f"order {self.order_id} is {self.status} and cannot become {status}")
+            self.status = status
+            self.is_open = not status.is_terminal
+        elif not self.is_open:
+            raise InvariantViolated(f"order {self.order_id} is {self.status} and stays so")
         self.updated_at = at
         self.reject_reason = reject_reason
         self.cancel_type = cancel_type
 
     def refresh(self) -> OrderState:
         """The snapshot of the order as it is now, kept as the latest."""
-        self.state = self._snapshot()
-        return self.state
-
-    def _snapshot(self) -> OrderState:
-        return OrderState(
-            uid=self.uid,
-            symbol=self.symbol,
-            position_idx=self.position_idx,
-            order_id=self.order_id,
-            order_link_id=self.order_link_id,
-            parent_order_link_id=self.parent_order_link_id,
-            side=self.side,
-            order_type=self.order_type,
-            time_in_force=self.time_in_force,
-            status=self.status,
-            price=self.price,
-            quantity=self.quantity,
-            filled_quantity=self.filled_quantity,
-            leaves_quantity=self.leaves_quantity,
-            filled_value=self.filled_value,
-            average_price=self.filled_value / self.filled_quantity if self.filled_quantity else None,
-            fee=self.fee,
-            closed_pnl=self.closed_pnl,
-            reduce_only=self.reduce_only,
-            close_on_trigger=self.close_on_trigger,
-            create_type=self.create_type,
-            stop_order_type=self.stop_order_type,
-            trigger_price=self.trigger_price,
-            trigger_direction=self.trigger_direction,
-            trigger_by=self.trigger_by,
-            take_profit=self.take_profit,
-            stop_loss=self.stop_loss,
-            tpsl_mode="Full" if self.is_stop or self.take_profit is not None or self.stop_loss is not None else "",
-            reject_reason=self.reject_reason,
-            cancel_type=self.cancel_type,
-            last_price_on_created=self.last_price_on_created,
-            created_at=self.created_at,
-            updated_at=self.updated_at,
+        stop_type = self.stop_order_type
+        tpsl_mode = tp_trigger_by = sl_trigger_by = ""
+        tp_limit_price = sl_limit_price = None
+        if self.take_profit is not None or self.stop_loss is not None:
+            request = self.request
+            tpsl_mode = request.tpsl_mode.value
+            tp_trigger_by = "" if self.take_profit is None else request.tp_trigger_by.value
+            sl_trigger_by = "" if self.stop_loss is None else request.sl_trigger_by.value
+            tp_limit_price, sl_limit_price = request.tp_limit_price, request.sl_limit_price
+        elif stop_type and stop_type != CONDITIONAL:
+            tpsl_mode = TpslMode.PARTIAL.value if stop_type.startswith("Partial") else TpslMode.FULL.value
+        self.state = OrderState(
+            self.uid,
+            self.symbol,
+            self.position_idx,
+            self.order_id,
+            self.order_link_id,
+            self.parent_order_link_id,
+            self.side,
+            self.order_type,
+            self.time_in_force,
+            self.status,
+            self.price,
+            self.quantity,
+            self.filled_quantity,
+            self.quantity - self.filled_quantity if self.is_open else ZERO,
+            self.filled_value,
+            self.fee,
+            self.closed_pnl,
+            self.reduce_only,
+            self.close_on_trigger,
+            self.create_type,
+            stop_type,
+            self.trigger_price,
+            self.trigger_direction,
+            self.trigger_by.value if stop_type else "",
+            self.take_profit,
+            self.stop_loss,
+            tpsl_mode,
+            tp_trigger_by,
+            sl_trigger_by,
+            tp_limit_price,
+            sl_limit_price,
+            self.reject_reason,
+            self.cancel_type,
+            self.last_price_on_created,
+            self.created_at,
+            self.updated_at,
         )
+        return self.state

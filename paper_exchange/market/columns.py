@@ -8,6 +8,7 @@ from decimal import Decimal
 from alpha.domain.bar import Bar
 from alpha.domain.ids import Symbol
 from alpha.domain.instrument import Instrument
+from paper_exchange.market.inside import Whole
 
 _TURNOVER_PLACES = Decimal("0.0001")
 
@@ -23,7 +24,7 @@ class BarColumns:
         self.symbol: Symbol = instrument.symbol
         self.tick_size = instrument.tick_size
         self.quantity_step = instrument.quantity_step
-        self._quarter_unit = instrument.tick_size * instrument.quantity_step / 4
+        self.quarter_unit = instrument.tick_size * instrument.quantity_step / 4
         self.start = start
         self.interval = interval
         self.open = array("q")
@@ -81,7 +82,7 @@ class BarColumns:
         tick = self.tick_size
         open_, high, low, close = self.open[row], self.high[row], self.low[row], self.close[row]
         volume = self.volume[row]
-        turnover = volume * (open_ + high + low + close) * self._quarter_unit
+        turnover = volume * (open_ + high + low + close) * self.quarter_unit
         return Bar(
             symbol=self.symbol,
             interval=self.interval,
@@ -94,12 +95,24 @@ class BarColumns:
             turnover=turnover.quantize(_TURNOVER_PLACES),
         )
 
+    def whole(self, row: int) -> Whole:
+        """One row in ticks and quantity steps."""
+        return Whole(self.open[row], self.high[row], self.low[row], self.close[row], self.volume[row])
+
+    def whole_mark(self, row: int) -> Whole:
+        """The mark price of one row: the trade price at the basis of the row before, as the engine has it, until it is
+        given anew at the close."""
+        basis = self.mark[row - 1] - self.close[row - 1] if row else 0
+        close = self.mark[row]
+        opened, high, low = self.open[row] + basis, self.high[row] + basis, self.low[row] + basis
+        return Whole(max(1, opened), max(1, high, close), max(1, min(low, close)), close, 0)
+
     def aggregate(self, first: int, last: int, *, start: datetime, interval: timedelta) -> Bar:
         """One bar over the rows [first, last), labelled with the start and interval given. The rows must exist."""
         opens, highs = self.open[first:last], self.high[first:last]
         lows, closes, volumes = self.low[first:last], self.close[first:last], self.volume[first:last]
         quarters = sum(v * (o + h + lo + c) for v, o, h, lo, c in zip(volumes, opens, highs, lows, closes, strict=True))
-        turnover = quarters * self._quarter_unit
+        turnover = quarters * self.quarter_unit
         return Bar(
             symbol=self.symbol,
             interval=interval,

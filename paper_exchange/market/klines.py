@@ -1,27 +1,24 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
+from typing import Literal
 
 from alpha.domain.bar import Bar
-from alpha.domain.clock import EPOCH
 from alpha.domain.ids import Symbol
-from paper_exchange.market.source import BASE_INTERVAL, MarketSource
+from paper_exchange.market.columns import BarColumns
+from paper_exchange.market.inside import Whole, part
+from paper_exchange.market.intervals import INTERVALS, Interval
+from paper_exchange.market.source import MarketSource
 
-INTERVALS = {
-    "5": timedelta(minutes=5),
-    "15": timedelta(minutes=15),
-    "30": timedelta(minutes=30),
-    "60": timedelta(hours=1),
-    "120": timedelta(hours=2),
-    "240": timedelta(hours=4),
-    "360": timedelta(hours=6),
-    "720": timedelta(hours=12),
-    "D": timedelta(days=1),
-}
-"""Bybit's names of the intervals that can be made of 5-minute bars; 1, 3, W and M cannot or have no fixed length."""
+__all__ = ["INTERVALS", "Candle", "Klines", "Price"]
+
+Price = Literal["last", "mark", "index"]
+"""Of what. There is no index beside the mark price, so the mark stands in for it."""
+
+_PLACES = Decimal("0.0001")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +30,10 @@ class Candle:
 
 
 class Klines:
-    """Bars of every interval up to the present, aggregated from the base interval when asked for."""
+    """Bars of every interval up to the present, made of the market's own rows when asked for.
+
+    Shorter ones than a row are cut from it along its path (`paper_exchange.market.inside`).
+    """
 
     def __init__(self, source: MarketSource, now: Callable[[], datetime]) -> None:
         self._source = source
@@ -42,69 +42,105 @@ class Klines:
     def between(
         self,
         symbol: Symbol,
-        interval: timedelta,
+        interval: Interval,
         *,
         start: datetime | None = None,
         end: datetime | None = None,
         limit: int,
+        kind: Price = "last",
     ) -> list[Candle]:
         """Candles that open in [start, end], newest first, the open one included.
 
-        With only `start` the oldest `limit` of them, otherwise the newest.
+        With only `start` the oldest `limit` of them, otherwise the newest. Those of mark and index have no volume.
         """
-        columns = self._source.columns(symbol)
-        oldest = _ceiling(columns.start, interval)
-        newest = _floor(self._now(), interval)
-        first = oldest if start is None else max(oldest, _ceiling(start, interval))
-        last = newest if end is None else min(newest, _floor(end, interval))
-        span = (limit - 1) * interval
+        oldest = interval.ceiling(self._source.columns(symbol).start)
+        newest = interval.floor(self._now())
+        first = oldest if start is None else max(oldest, interval.ceiling(start))
+        last = newest if end is None else min(newest, interval.floor(end))
         if start is not None and end is None:
-            last = min(last, first + span)
+            last = min(last, interval.shift(first, limit - 1))
         else:
-            first = max(first, last - span)
-        return [
-            self._candle(symbol, interval, last - back * interval) for back in range((last - first) // interval + 1)
-        ]
+            first = max(first, interval.shift(last, 1 - limit))
+        candles = []
+        while last >= first:
+            candles.append(self._candle(symbol, interval, last, kind))
+            last = interval.shift(last, -1)
+        return candles
 
-    def closing_now(self, symbol: Symbol, interval: timedelta) -> Candle:
-        """The candle that the last base bar belongs to: closed if it ended with it, else still open."""
-        return self._candle(symbol, interval, _floor(self._now() - BASE_INTERVAL, interval))
+    def closing_between(self, symbol: Symbol, interval: Interval, since: datetime) -> list[Candle]:
+        """The candles that the market went through since then, oldest first: all closed but perhaps the last.
+
+        A candle that has just opened and has seen nothing yet is not among them.
+        """
+        last = interval.floor(self._now() - datetime.resolution)
+        start = max(interval.floor(since), interval.ceiling(self._source.columns(symbol).start))
+        candles = []
+        while start <= last:
+            candles.append(self._candle(symbol, interval, start, "last"))
+            start = interval.shift(start, 1)
+        return candles
 
     def last_price(self, symbol: Symbol) -> Decimal:
-        """The close of the last base bar."""
+        """The price of the last trade."""
         columns = self._source.columns(symbol)
-        return columns.price(columns.close[columns.row_of(self._now()) - 1])
+        forming = self._source.forming(symbol)
+        return columns.price(columns.close[columns.row_of(self._now()) - 1] if forming is None else forming.close)
 
-    def _candle(self, symbol: Symbol, interval: timedelta, start: datetime) -> Candle:
+    def last_volume(self, symbol: Symbol) -> Decimal:
+        """What was traded in the last whole row of the history."""
+        columns = self._source.columns(symbol)
+        return columns.volume[columns.row_of(self._now()) - 1] * columns.quantity_step
+
+    def _candle(self, symbol: Symbol, interval: Interval, start: datetime, kind: Price) -> Candle:
         columns, now = self._source.columns(symbol), self._now()
-        present = columns.row_of(now)
-        first = columns.row_of(start)
-        last = min(first + interval // BASE_INTERVAL, present)
-        if last > first and interval == BASE_INTERVAL:
-            return Candle(bar=columns.bar(first), is_closed=True)
-        if last > first:
-            bar = columns.aggregate(first, last, start=start, interval=interval)
-            return Candle(bar=bar, is_closed=start + interval <= now)
-        # Nothing has traded since the candle opened: it stands at the last price.
-        price = self.last_price(symbol)
-        nothing = 0 * price
+        end = interval.shift(start, 1)
+        if kind == "last" and end - start == columns.interval and end <= now:
+            return Candle(bar=columns.bar(columns.row_of(start)), is_closed=True)
+        pieces = list(self._pieces(symbol, columns, start, min(end, now), kind))
+        if not pieces:
+            # Nothing has traded since the candle opened: it stands at the price before.
+            price = self._standing(symbol, columns, kind)
+            pieces.append(Whole(price, price, price, price, 0))
+        opens, highs, lows, closes, volumes = zip(*pieces, strict=True)
+        turnover = sum(piece.volume * sum(piece[:4]) for piece in pieces) * columns.quarter_unit
         bar = Bar(
             symbol=symbol,
-            interval=interval,
+            interval=end - start,
             start=start,
-            open=price,
-            high=price,
-            low=price,
-            close=price,
-            volume=nothing,
-            turnover=nothing,
+            open=columns.price(opens[0]),
+            high=columns.price(max(highs)),
+            low=columns.price(min(lows)),
+            close=columns.price(closes[-1]),
+            volume=sum(volumes) * columns.quantity_step,
+            turnover=turnover.quantize(_PLACES),
         )
-        return Candle(bar=bar, is_closed=False)
+        return Candle(bar=bar, is_closed=end <= now)
 
+    def _pieces(
+        self, symbol: Symbol, columns: BarColumns, start: datetime, until: datetime, kind: Price
+    ) -> Iterator[Whole]:
+        """Rows, parts of rows, and what is known of the row that is not finished, from start to until."""
+        present = columns.row_of(self._now())
+        whole = columns.whole if kind == "last" else columns.whole_mark
+        row = columns.row_of(start)
+        while (begins := columns.time_of(row)) < until:
+            ends = begins + columns.interval
+            if row >= present:
+                forming = self._source.forming(symbol)
+                if forming is not None:
+                    yield forming if kind == "last" else forming._replace(volume=0)
+            elif start <= begins and ends <= until:
+                yield whole(row)
+            else:
+                of = columns.interval // INTERVALS["1"].length
+                first = (max(start, begins) - begins) * of // columns.interval
+                last = (min(until, ends) - begins) * of // columns.interval
+                yield part(whole(row), first, last, of)
+            row += 1
 
-def _floor(time: datetime, interval: timedelta) -> datetime:
-    return EPOCH + (time - EPOCH) // interval * interval
-
-
-def _ceiling(time: datetime, interval: timedelta) -> datetime:
-    return EPOCH + -((EPOCH - time) // interval) * interval
+    def _standing(self, symbol: Symbol, columns: BarColumns, kind: Price) -> int:
+        forming = self._source.forming(symbol)
+        if forming is not None:
+            return forming.close
+        row = columns.row_of(self._now()) - 1
+        return columns.close[row] if kind == "last" else columns.mark[row]

@@ -14,6 +14,7 @@ from alpha.candles.store import CandleSeries, CandleStore, FundingSeries, common
 from alpha.domain.clock import from_ms, to_ms
 from alpha.domain.ids import Symbol
 from paper_exchange.market.columns import BarColumns
+from paper_exchange.market.inside import Whole
 from paper_exchange.market.instruments import Listing
 from paper_exchange.market.source import BASE_INTERVAL, WARM_UP_BARS, FundingRate, MarketStep, MarketUnavailable
 
@@ -84,6 +85,14 @@ class ReplayMarket:
                 symbol: rate.rate for symbol in self._listings for rate in self.funding_rates(symbol, opens, opens)
             },
         )
+
+    @property
+    def step_interval(self) -> timedelta:
+        return BASE_INTERVAL
+
+    def forming(self, symbol: Symbol) -> Whole | None:  # noqa: ARG002
+        """Nothing: a step is a row."""
+        return None
 
     def columns(self, symbol: Symbol) -> BarColumns:
         return self._columns[symbol]

@@ -13,6 +13,7 @@ from alpha.domain.clock import to_ms
 from alpha.domain.ids import Symbol
 from paper_exchange.market.columns import BarColumns
 from paper_exchange.market.funding_times import funding_instants
+from paper_exchange.market.inside import Whole
 from paper_exchange.market.instruments import Listing
 from paper_exchange.market.source import BASE_INTERVAL, WARM_UP_BARS, FundingRate, MarketStep
 
@@ -113,6 +114,14 @@ class SyntheticMarket:
                 symbol: rate.rate for symbol in self._listings for rate in self.funding_rates(symbol, opens, opens)
             },
         )
+
+    @property
+    def step_interval(self) -> timedelta:
+        return BASE_INTERVAL
+
+    def forming(self, symbol: Symbol) -> Whole | None:  # noqa: ARG002
+        """Nothing: a step is a row."""
+        return None
 
     def columns(self, symbol: Symbol) -> BarColumns:
         return self._paths[symbol].columns

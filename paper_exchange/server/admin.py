@@ -27,6 +27,8 @@ from alpha.domain.clock import to_ms
 from paper_exchange.accounts import ExchangeAccount
 from paper_exchange.engine import Refused
 from paper_exchange.faults.script import ScriptInvalid, read_script
+from paper_exchange.server.admin_clock import AdminClock
+from paper_exchange.server.broadcast import Broadcast
 from paper_exchange.server.exchange import Exchange
 from paper_exchange.server.faults import Faults
 from paper_exchange.server.load import read_orders, trade
@@ -47,11 +49,21 @@ class Admin:
     """What the engine did, and a hand on the market's clock and on the sockets."""
 
     def __init__(
-        self, exchange: Exchange, loop: MarketLoop, private: PrivateStream, faults: Faults, *, token: str
+        self,
+        exchange: Exchange,
+        loop: MarketLoop,
+        private: PrivateStream,
+        broadcast: Broadcast,
+        clock: AdminClock,
+        faults: Faults,
+        *,
+        token: str,
     ) -> None:
         self._exchange = exchange
         self._loop = loop
         self._private = private
+        self._broadcast = broadcast
+        self._clock = clock
         self._faults = faults
         self._token = token
 
@@ -61,6 +73,7 @@ class Admin:
         app.router.add_post("/admin/pause", self._pause)
         app.router.add_post("/admin/run", self._run)
         app.router.add_post("/admin/resume", self._resume)
+        self._clock.add_to(app, self._present)
         app.router.add_post("/admin/drop-sockets", self._drop_sockets)
         app.router.add_post("/admin/trade", self._trade)
         app.router.add_post("/admin/faults", self._arm_faults)
@@ -117,7 +130,7 @@ class Admin:
         # Numbers are kept as they were written: a quantity must not pass through a float.
         body = await _body(request, parse_float=str)
         orders = read_orders(self._exchange, body.get("orders"))
-        return web.json_response(await trade(self._exchange, self._private, orders))
+        return web.json_response(await trade(self._exchange, self._broadcast, orders))
 
     async def _arm_faults(self, request: web.Request) -> web.Response:
         accounts = {account.name for account in self._exchange.accounts.all}
@@ -138,6 +151,8 @@ class Admin:
             "bars": self._exchange.steps,
             "bars_waited": self._loop.bars_waited,
             "bars_timed_out": self._loop.bars_timed_out,
+            "speed": self._loop.speed,
+            "waiting_for": self._clock.waiting_for(),
             "paused": self._loop.paused,
             "ended": self._loop.ended,
             "private_sockets": self._private.sockets,

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 import structlog
+import uvloop
 from aiohttp import web
 
 from alpha.domain.clock import to_ms
@@ -19,9 +23,13 @@ from paper_exchange.accounts import Accounts, load_accounts
 from paper_exchange.market.instruments import Listing, load_listings
 from paper_exchange.market.source import MarketSource
 from paper_exchange.market.synthetic import SyntheticMarket
+from paper_exchange.market.upstream import Upstream
 from paper_exchange.server.admin import Admin
+from paper_exchange.server.admin_clock import AdminClock
+from paper_exchange.server.broadcast import Broadcast
 from paper_exchange.server.exchange import Exchange
 from paper_exchange.server.faults import Faults
+from paper_exchange.server.http_front import HttpFront
 from paper_exchange.server.journal import Journal
 from paper_exchange.server.lockstep import Lockstep
 from paper_exchange.server.market_loop import MarketLoop
@@ -29,12 +37,18 @@ from paper_exchange.server.private_stream import PrivateStream
 from paper_exchange.server.public_stream import PublicStream
 from paper_exchange.server.rate_limits import RateLimits
 from paper_exchange.server.rest import Rest
+from paper_exchange.server.sockets import IDLE_S, Keeping
+from paper_exchange.server.trade_stream import TradeStream
 from paper_exchange.server.wall_clock import WallClock
 from paper_exchange.state import InputLog
+
+if TYPE_CHECKING:
+    from paper_exchange.market.live import LiveMarket
 
 log = structlog.get_logger()
 
 LOOPBACK = "127.0.0.1"
+_OBJECTS_BETWEEN_COLLECTIONS = 100_000
 
 
 class CannotStart(AlphaError):
@@ -45,10 +59,12 @@ class CannotStart(AlphaError):
 class ServerOptions:
     """Everything the exchange is told at start.
 
-    `speed` is market seconds per wall second. With `candles` a folder is replayed, else `seed` makes a synthetic
-    market. `lockstep` is "soft" or "off". With `paused` the market stands still until the administration resumes it.
-    An empty `admin_token` means no administration port and
-    no faults. `rate_limits` is "on" or "off".
+    `speed` is market seconds per wall second. With `candles` a folder of candles is replayed, with `trades` one of
+    public trades, with `live` that exchange is followed; else `seed` makes a synthetic market. `step` is the length of
+    a step of trades and of a live market. `match` is "at-open" (an order meets the book at the open of the next bar) or
+    "at-once". `lockstep` is "soft", "full" (from the start on for so many `bots`) or "off". With `paused` the market
+    stands still until the administration resumes it. An empty `admin_token` means no administration port and no
+    faults. `rate_limits` is "on" or "off". A socket whose client says nothing for `idle_s` seconds is cut.
     """
 
     port: int
@@ -58,9 +74,15 @@ class ServerOptions:
     symbols: tuple[str, ...]
     journal: Path
     candles: Path | None = None
+    trades: Path | None = None
+    live: Upstream | None = None
+    step: timedelta = timedelta(seconds=1)
     seed: int = 1
     state: Path | None = None
+    match: str = "at-open"
     lockstep: str = "soft"
+    bots: int = 0
+    idle_s: float = IDLE_S
     rate_limits: str = "off"
     paused: bool = False
     admin_token: str = field(default="", repr=False)
@@ -72,8 +94,11 @@ def run(options: ServerOptions) -> None:
         raise CannotStart("a paused market needs an administration; set ALPHA_EXCHANGE_ADMIN_TOKEN")
     exchange = build_exchange(options)
     stop = StopSignal().install()
+    # Nearly all that is made here is kept: orders, executions, bars. Looking for garbage among it is for nothing.
+    gc.freeze()
+    gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS)
     try:
-        asyncio.run(_serve(exchange, options, stop))
+        uvloop.run(_serve(exchange, options, stop))
     finally:
         exchange.close()
 
@@ -91,53 +116,68 @@ def build_exchange(options: ServerOptions) -> Exchange:
         accounts=accounts,
         seed=options.seed,
         journal=Journal(options.journal, accounts, continued=options.state is not None),
+        at_once=options.match == "at-once",
     )
     if options.state is not None:
-        steps = exchange.restore(InputLog(options.state, _header(source, accounts, options.seed)))
+        steps = exchange.restore(InputLog(options.state, _header(source, accounts, options)))
         log.info("state_restored", bars=steps, market_time=exchange.now.isoformat())
     return exchange
 
 
 def _source(options: ServerOptions, listings: dict[Symbol, Listing]) -> MarketSource:
-    if options.candles is None:
-        return SyntheticMarket(listings, seed=options.seed)
-    # Imported where it is used: pyarrow costs a quarter of a second that the synthetic market need not wait for.
-    from alpha.candles.store import CandleStore
-    from paper_exchange.market.replay import ReplayMarket
+    # What is not wanted is not imported: pyarrow costs a quarter of a second that others need not wait for.
+    if options.live is not None:
+        from paper_exchange.market.live import LiveMarket
 
-    return ReplayMarket(listings, CandleStore(options.candles))
+        return LiveMarket(listings, options.live, options.state, step=options.step)
+    if options.trades is not None:
+        from paper_exchange.market.trades import TradesMarket
+
+        return TradesMarket(listings, options.trades, step=options.step)
+    if options.candles is not None:
+        from alpha.candles.store import CandleStore
+        from paper_exchange.market.replay import ReplayMarket
+
+        return ReplayMarket(listings, CandleStore(options.candles))
+    return SyntheticMarket(listings, seed=options.seed)
 
 
-def _header(source: MarketSource, accounts: Accounts, seed: int) -> dict[str, object]:
+def _header(source: MarketSource, accounts: Accounts, options: ServerOptions) -> dict[str, object]:
     opened = [[account.uid, str(account.balance), account.position_mode] for account in accounts.all]
-    return {"market": source.description, "seed": seed, "accounts": opened}
+    header: dict[str, object] = {"market": source.description, "seed": options.seed, "accounts": opened}
+    # States that are older than the choice are of exchanges that match at the open.
+    return header if options.match == "at-open" else {**header, "match": options.match}
 
 
 async def _serve(exchange: Exchange, options: ServerOptions, stop: StopSignal) -> None:
-    clock = WallClock()
+    clock, keeping = WallClock(), Keeping(options.idle_s)
     faults = Faults(clock) if options.admin_token else None
     exchange.lag = None if faults is None else faults.lag
-    private = PrivateStream(exchange.accounts, exchange.listings, clock, faults)
-    public = PublicStream(exchange, clock)
-    lockstep = Lockstep()
+    private = PrivateStream(exchange.accounts, exchange.listings, clock, keeping, faults)
+    public = PublicStream(exchange, clock, keeping)
+    broadcast = Broadcast(exchange, private, public)
+    lockstep = Lockstep(is_full=options.lockstep == "full", expected=options.bots)
+    live = None if options.live is None else cast("LiveMarket", exchange.source)
     market = MarketLoop(
         exchange,
-        private,
-        public,
-        lockstep if options.lockstep == "soft" else None,
+        broadcast,
+        None if options.lockstep == "off" else lockstep,
         speed=options.speed,
         paused=options.paused,
+        arrived=None if live is None else live.arrived,
     )
     app = web.Application(client_max_size=1 << 20)
     limits = RateLimits() if options.rate_limits == "on" else None
-    Rest(exchange, private, lockstep, clock, limits=limits, faults=faults).add_to(app)
+    Rest(exchange, broadcast, lockstep, clock, limits=limits, faults=faults).add_to(app)
     private.add_to(app)
     public.add_to(app)
+    TradeStream(exchange, broadcast, clock, keeping).add_to(app)
     app.router.add_get("/healthz", _health(exchange, market))
     async with AsyncExitStack() as stack:
         await _listen(stack, app, options.port)
         if faults is not None:
-            admin = Admin(exchange, market, private, faults, token=options.admin_token)
+            admin_clock = AdminClock(exchange, market, broadcast, lockstep, is_live=live is not None)
+            admin = Admin(exchange, market, private, broadcast, admin_clock, faults, token=options.admin_token)
             await _listen(stack, admin.app(), options.admin_port)
         log.info(
             "paper_exchange_open",
@@ -149,25 +189,28 @@ async def _serve(exchange: Exchange, options: ServerOptions, stop: StopSignal) -
             speed=options.speed,
             paused=options.paused,
         )
-        await _until_stopped(market, stop)
+        await _until_stopped(market, live, stop)
 
 
-async def _until_stopped(market: MarketLoop, stop: StopSignal) -> None:
-    moving = asyncio.create_task(market.run())
+async def _until_stopped(market: MarketLoop, live: LiveMarket | None, stop: StopSignal) -> None:
+    working = {asyncio.create_task(market.run())}
+    if live is not None:
+        working.add(asyncio.create_task(live.follow()))
     stopped = asyncio.create_task(stop.wait_async())
-    await asyncio.wait({moving, stopped}, return_when=asyncio.FIRST_COMPLETED)
-    if moving.done():
+    ended, _ = await asyncio.wait({*working, stopped}, return_when=asyncio.FIRST_COMPLETED)
+    for task in ended - {stopped}:
         stopped.cancel()
         # Raises what ended the market.
-        moving.result()
-    moving.cancel()
-    with suppress(asyncio.CancelledError):
-        await moving
+        task.result()
+    for task in working:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
 
 
 async def _listen(stack: AsyncExitStack, app: web.Application, port: int) -> None:
     # Sockets of clients that do not answer the closing handshake must not hold up the end.
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+    runner = HttpFront(app, access_log=None, shutdown_timeout=1.0)
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
     try:

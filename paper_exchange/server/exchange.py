@@ -7,18 +7,23 @@ from contextlib import suppress
 from datetime import datetime
 from typing import NamedTuple, TypeVar
 
+from alpha.domain.clock import to_ms
 from alpha.domain.ids import Symbol
 from paper_exchange.accounts import Accounts, ExchangeAccount
-from paper_exchange.engine import Engine, Execution, FeeRates, OrderState, Refused
+from paper_exchange.engine import Engine, Execution, FeeRates, OrderBook, OrderState, Refused, Transaction
 from paper_exchange.engine.events import Event
 from paper_exchange.faults.lag import ExecutionLag
 from paper_exchange.market.instruments import Listing
 from paper_exchange.market.klines import Klines
 from paper_exchange.market.source import MarketSource, MarketStep
+from paper_exchange.market.tape import PublicTrade, Tape
 from paper_exchange.market.tickers import Ticker, ticker
 from paper_exchange.server.execution_index import ExecutionIndex
 from paper_exchange.server.journal import Journal
+from paper_exchange.server.order_index import OrderIndex
+from paper_exchange.server.paging import Place
 from paper_exchange.server.params import BAD_PARAMETER
+from paper_exchange.server.time_index import TimeIndex
 from paper_exchange.state import InputLog, Request, StateUnusable, Step, TradeNow
 
 T = TypeVar("T")
@@ -42,31 +47,45 @@ class Exchange:
         accounts: Accounts,
         seed: int,
         journal: Journal,
+        at_once: bool = False,
     ) -> None:
+        """With `at_once` an order meets the book when it is sent, not at the open of the next bar."""
         self.listings = listings
         self.accounts = accounts
         self.source = source
-        self.steps = 0
-        opening = Klines(source, lambda: source.start)
-        self.engine = Engine(
-            instruments={symbol: listing.instrument for symbol, listing in listings.items()},
-            fees={
-                symbol: FeeRates(taker=listing.taker_fee, maker=listing.maker_fee)
-                for symbol, listing in listings.items()
-            },
-            seed=seed,
-            start=source.start,
-            prices={symbol: opening.last_price(symbol) for symbol in listings},
-        )
-        for account in accounts.all:
-            self.engine.open_account(account.for_engine())
-        self.klines = Klines(source, lambda: self.engine.now)
+        self._seed = seed
         self._journal = journal
+        self._at_once = at_once
         self._log: InputLog | None = None
-        self._told: list[Event] = []
         self.lag: ExecutionLag | None = None
         """Set by the server when faults may be asked for: which executions are not to be listed yet."""
+        self._begin()
+
+    def _begin(self) -> None:
+        """As it is before the first step and the first request."""
+        opening = Klines(self.source, lambda: self.source.start)
+        self.steps = 0
+        self.engine = Engine(
+            instruments={symbol: listing.instrument for symbol, listing in self.listings.items()},
+            fees={
+                symbol: FeeRates(taker=listing.taker_fee, maker=listing.maker_fee)
+                for symbol, listing in self.listings.items()
+            },
+            seed=self._seed,
+            start=self.source.start,
+            prices={symbol: opening.last_price(symbol) for symbol in self.listings},
+            volumes={symbol: opening.last_volume(symbol) for symbol in self.listings},
+        )
+        for account in self.accounts.all:
+            self.engine.open_account(account.for_engine())
+        self.klines = Klines(self.source, lambda: self.engine.now)
+        self.tape = Tape(listing.instrument for listing in self.listings.values())
+        self._events: list[Event] = []
+        self._unwritten: list[Event] = []
+        """What the journal could not take yet, and nobody may be told before it has."""
         self._indexes: dict[int, ExecutionIndex] = {}
+        self._order_indexes: dict[int, OrderIndex] = {}
+        self._transaction_indexes: dict[int, TimeIndex[Transaction]] = {}
 
     @property
     def now(self) -> datetime:
@@ -78,15 +97,33 @@ class Exchange:
 
         Raises StateUnusable.
         """
+        self._log = None
+        executions: list[Execution] = []
         for given in log.inputs():
+            step = None
             if isinstance(given, Step):
-                self._redo_step()
+                step = self._redo_step()
             else:
                 with suppress(Refused):
-                    given.apply(self.engine)
-        self._journal.write(_executions(self.engine.take_events()))
+                    self._apply(given)
+            made = _executions(self.engine.take_events())
+            self.tape.add(made, step)
+            executions += made
+        self._journal.write(executions)
         self._log = log
         return self.steps
+
+    def save(self, name: str) -> None:
+        """Keeps what the exchange is now. Raises StateUnusable without a state folder."""
+        self._kept_log().save(name)
+
+    def return_to(self, name: str) -> None:
+        """Becomes what was saved under the name, its journal as well. Raises StateUnusable when nothing was."""
+        log = self._kept_log()
+        log.return_to(name)
+        self._begin()
+        self._journal.begin_anew()
+        self.restore(log)
 
     def accept(self, request: Request[T]) -> T:
         """Gives the engine a client's request. Raises Refused, and then nothing was changed.
@@ -94,7 +131,10 @@ class Exchange:
         What is refused is kept as well: it is part of what the engine was asked, and doing it again is refused again.
         """
         self._keep(request)
-        return request.apply(self.engine)
+        try:
+            return self._apply(request)
+        finally:
+            self._collect()
 
     def trade_now(self, orders: TradeNow) -> Traded:
         """Market orders matched at once, one after the other. Executions are in the journal when it returns."""
@@ -109,12 +149,17 @@ class Exchange:
             return None
         self._keep(Step())
         self._step(step)
-        self._collect()
+        self._collect(step)
         return step
+
+    @property
+    def has_news(self) -> bool:
+        """Whether something happened that was not published yet."""
+        return bool(self._events)
 
     def take_events(self) -> list[Event]:
         """What happened since the last call, to be published."""
-        events, self._told = [*self._told, *self.engine.take_events()], []
+        events, self._events = self._events, []
         return events
 
     def listing(self, symbol: str) -> Listing:
@@ -130,35 +175,82 @@ class Exchange:
         index.add(self.engine.executions(uid, since=len(index)))
         return index
 
+    def transaction_index(self, uid: int) -> TimeIndex[Transaction]:
+        """The whole log of an account; what one millisecond holds is ordered as it was booked, so balances add up."""
+        index = self._transaction_indexes.setdefault(uid, TimeIndex())
+        known = len(index)
+        added = self.engine.transactions(uid)[known:]
+        index.place((Place(to_ms(row.time), number), row) for number, row in enumerate(added, start=known))
+        return index
+
+    def order_index(self, uid: int) -> OrderIndex:
+        """All orders of an account, as order/history needs them."""
+        index = self._order_indexes.get(uid)
+        if index is None:
+            index = self._order_indexes[uid] = OrderIndex(self.engine, uid)
+        return index
+
     def listed_executions(self, account: ExchangeAccount) -> Callable[[Execution], bool]:
         """Whether one of its executions is in execution/list already, for one answer: true, but for a fault."""
         return _all_listed if self.lag is None else self.lag.listed(account.name)
 
     def ticker(self, symbol: Symbol) -> Ticker:
-        return ticker(self.source, self.listings[symbol], self.now)
+        engine = self.engine
+        return ticker(
+            self.source,
+            self.listings[symbol],
+            self.now,
+            book=engine.order_book(symbol, 1),
+            mark=engine.mark_price(symbol),
+            index=engine.index_price(symbol),
+        )
+
+    def order_book(self, symbol: Symbol, depth: int) -> OrderBook:
+        """The book as the next market order would meet it, the accounts' own orders included."""
+        return self.engine.order_book(symbol, depth)
+
+    def recent_trades(self, symbol: Symbol, limit: int) -> list[PublicTrade]:
+        """Newest first, at most 1,000."""
+        return self.tape.newest(symbol, limit)
 
     def close(self) -> None:
         self._journal.close()
         if self._log is not None:
             self._log.close()
 
-    def _collect(self) -> int:
+    def _collect(self, step: MarketStep | None = None) -> int:
         """Takes what the engine tells, executions into the journal first. How many executions there were."""
         events = self.engine.take_events()
         executions = _executions(events)
-        self._journal.write(executions)
-        self._told += events
+        if executions or step is not None:
+            self.tape.add(executions, step)
+        self._unwritten += events
+        self._journal.write(_executions(self._unwritten))
+        self._events += self._unwritten
+        self._unwritten = []
         return len(executions)
 
+    def _apply(self, request: Request[T]) -> T:
+        outcome = request.apply(self.engine)
+        if self._at_once:
+            self.engine.match_now()
+        return outcome
+
     def _step(self, step: MarketStep) -> None:
-        self.engine.step(step.bars, marks=step.marks, funding=step.funding)
+        self.engine.step(step.bars, marks=step.marks, funding=step.funding, index=step.indexes)
         self.steps += 1
 
-    def _redo_step(self) -> None:
+    def _redo_step(self) -> MarketStep:
         step = self.source.step(self.steps)
         if step is None:
             raise StateUnusable(f"the kept state has more than the {self.steps} bars of this market")
         self._step(step)
+        return step
+
+    def _kept_log(self) -> InputLog:
+        if self._log is None:
+            raise StateUnusable("only an exchange with a state folder can be saved; start it with --state")
+        return self._log
 
     def _keep(self, given: Request[object] | Step) -> None:
         if self._log is not None:

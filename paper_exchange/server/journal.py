@@ -12,6 +12,7 @@ from alpha.domain.clock import to_ms
 from alpha.domain.errors import AlphaError
 from paper_exchange.accounts import Accounts
 from paper_exchange.engine import Execution
+from paper_exchange.line_file import LineFile
 from paper_exchange.server.wire_text import number
 
 
@@ -30,17 +31,27 @@ class Journal:
         self._accounts = accounts
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._known = _known_ids(path) if continued else set()
-            self._file = path.open("ab" if continued else "wb", buffering=0)
+            if not continued:
+                path.write_bytes(b"")
+            self._file = LineFile(path)
+            self._known = {json.loads(line)["exec_id"] for line in path.read_bytes().splitlines() if line}
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise JournalUnusable(f"the journal {path} cannot be continued: {error}; move it away") from error
 
     def write(self, executions: Iterable[Execution]) -> None:
-        """Returns when the operating system has the lines. Executions that are in it already are left out."""
+        """Returns when the operating system has the lines. Executions that are in it already are left out.
+
+        Raises OSError when they cannot be written, and then none of them is.
+        """
         new = [execution for execution in executions if execution.exec_id not in self._known]
         if new:
+            self._file.append(b"".join(self._line(execution) for execution in new))
             self._known.update(execution.exec_id for execution in new)
-            self._file.write(b"".join(self._line(execution) for execution in new))
+
+    def begin_anew(self) -> None:
+        """Forgets everything: the exchange became another one, which writes what it did before."""
+        self._known.clear()
+        self._file.empty()
 
     def close(self) -> None:
         self._file.close()
@@ -53,25 +64,14 @@ class Journal:
             "exec_id": execution.exec_id,
             "order_id": execution.order_id,
             "order_link_id": execution.order_link_id,
-            "side": execution.side.value,
+            "side": execution.side,
             "price": number(execution.price),
             "quantity": number(execution.quantity),
             "fee": number(execution.fee),
-            "exec_type": execution.exec_type.value,
+            "exec_type": execution.exec_type,
             "exec_time": to_ms(execution.exec_time),
             "seq": execution.seq,
             "leaves": number(execution.leaves_quantity),
             "closed": number(execution.closed_size),
         }
         return orjson.dumps(row) + b"\n"
-
-
-def _known_ids(path: Path) -> set[str]:
-    if not path.exists():
-        return set()
-    content = path.read_bytes()
-    if not content.endswith(b"\n"):
-        # Torn by the death of the process; the state's replay makes the execution again.
-        content = content[: content.rfind(b"\n") + 1]
-        path.write_bytes(content)
-    return {json.loads(line)["exec_id"] for line in content.splitlines() if line}

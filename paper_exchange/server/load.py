@@ -9,9 +9,9 @@ from typing import Any
 from alpha.domain.order import OrderType
 from alpha.domain.side import Side
 from paper_exchange.engine import OrderRequest, OrderState, Refused
+from paper_exchange.server.broadcast import Broadcast
 from paper_exchange.server.exchange import Exchange
 from paper_exchange.server.params import BAD_PARAMETER, Params
-from paper_exchange.server.private_stream import PrivateStream
 from paper_exchange.state import PlaceOrder, TradeNow
 
 MOST_ORDERS = 5_000
@@ -19,14 +19,14 @@ _AT_ONCE = 50
 """Orders between two turns of the event loop: few enough that sockets and requests are served meanwhile."""
 
 
-async def trade(exchange: Exchange, private: PrivateStream, orders: Sequence[PlaceOrder]) -> dict[str, Any]:
+async def trade(exchange: Exchange, broadcast: Broadcast, orders: Sequence[PlaceOrder]) -> dict[str, Any]:
     """Executes and publishes the orders, `{"executions": n, "orders": [id or null], "refused": [...]}`."""
     executions = 0
     ids: list[str | None] = []
     refused: list[dict[str, Any]] = []
     for start in range(0, len(orders), _AT_ONCE):
         traded = exchange.trade_now(TradeNow(orders=tuple(orders[start : start + _AT_ONCE])))
-        private.publish(exchange.take_events())
+        broadcast.now()
         executions += traded.executions
         for outcome in traded.outcomes:
             if isinstance(outcome, OrderState):

@@ -85,6 +85,9 @@ def _place_of(cursor: str) -> Place:
     try:
         _, last = unquote(cursor).split(",")
         time_ms, tie = last.split(":")
-        return Place(int(time_ms), int(tie))
+        place = Place(int(time_ms), int(tie))
+        if not 0 <= place.time_ms <= LATEST_MS:
+            raise ValueError(place)
+        return place
     except ValueError as error:
         raise Refused(BAD_PARAMETER, "params error: cursor invalid") from error

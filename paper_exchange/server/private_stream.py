@@ -8,13 +8,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Mapping
 from itertools import groupby
-from typing import Any
+from typing import Any, TypeGuard
 from uuid import uuid4
 
 import orjson
 import structlog
 from aiohttp import web
 
+from alpha.domain.fill import ExecType
 from alpha.domain.ids import Symbol
 from paper_exchange.accounts import Accounts, ExchangeAccount
 from paper_exchange.engine import Execution, OrderState, PositionState, Wallet
@@ -24,11 +25,11 @@ from paper_exchange.market.instruments import Listing
 from paper_exchange.server.faults import Faults
 from paper_exchange.server.outbox import Outbox
 from paper_exchange.server.render_account import wallet_account
-from paper_exchange.server.render_executions import execution_update
+from paper_exchange.server.render_executions import execution_update, fast_execution
 from paper_exchange.server.render_orders import order_update
 from paper_exchange.server.render_positions import position_update
 from paper_exchange.server.signature import authenticated_socket
-from paper_exchange.server.sockets import ACK_DELAY_S, Socket, request_id, serve, topics_of
+from paper_exchange.server.sockets import ACK_DELAY_S, Keeping, Socket, request_id, serve, topics_of
 from paper_exchange.server.wall_clock import WallClock
 
 log = structlog.get_logger()
@@ -39,10 +40,16 @@ _TOPICS: Mapping[type[Event], str] = {
     PositionState: "position",
     Wallet: "wallet",
 }
+_LONGEST_ECHO = 2_000
+"""So much of a client's own topics comes back in a refusal."""
 _BY_CATEGORY = ("execution", "order", "position")
 _CATEGORIES = ("linear", "spot", "inverse", "option")
-_PLAIN = frozenset(_TOPICS.values())
-_CATEGORISED = frozenset(f"{topic}.{category}" for topic in _BY_CATEGORY for category in _CATEGORIES)
+_FAST = "execution.fast"
+_PLAIN = frozenset({*_TOPICS.values(), _FAST})
+_ALL_IN_ONE = frozenset({*_BY_CATEGORY, _FAST})
+_CATEGORISED = frozenset(f"{topic}.{category}" for topic in _ALL_IN_ONE for category in _CATEGORIES)
+TOPICS = (*sorted(_PLAIN), *sorted(f"{topic}.linear" for topic in _ALL_IN_ONE))
+"""Those of other categories can be subscribed to as well; nothing ever comes there."""
 
 
 class PrivateStream:
@@ -52,11 +59,17 @@ class PrivateStream:
     """
 
     def __init__(
-        self, accounts: Accounts, listings: Mapping[Symbol, Listing], clock: WallClock, faults: Faults | None = None
+        self,
+        accounts: Accounts,
+        listings: Mapping[Symbol, Listing],
+        clock: WallClock,
+        keeping: Keeping,
+        faults: Faults | None = None,
     ) -> None:
         self._accounts = accounts
         self._listings = listings
         self._clock = clock
+        self._keeping = keeping
         self._faults = faults
         self._outbox = Outbox()
         self._owner: dict[Socket, ExchangeAccount] = {}
@@ -75,14 +88,22 @@ class PrivateStream:
 
     def publish(self, events: Iterable[Event]) -> None:
         """Sends events in their order; neighbours of one account, topic and symbol share a frame."""
+        armed = self._faults if self._faults is not None and self._faults.are_armed else None
+        listening: dict[int, list[Socket]] = {}
+        for socket, account in self._owner.items():
+            if socket.topics:
+                listening.setdefault(account.uid, []).append(socket)
+        if not listening and armed is None:
+            return
         for (uid, topic, symbol), group in groupby(events, key=_frame_key):
+            if uid not in listening and armed is None:
+                continue
             run = list(group)
-            if self._faults is not None and self._faults.are_armed:
+            if armed is not None:
                 made = [event.exec_id for event in run if isinstance(event, Execution)]
-                self._faults.published(self._accounts.of_uid(uid).name, topic, len(run), made)
-            sockets = [socket for socket, account in self._owner.items() if account.uid == uid and socket.topics]
-            if sockets:
-                self._send(sockets, topic, symbol, run)
+                armed.published(self._accounts.of_uid(uid).name, topic, len(run), made)
+            if uid in listening:
+                self._send(listening[uid], topic, symbol, run)
 
     def owned(self) -> Mapping[Socket, ExchangeAccount]:
         """The authenticated sockets and whose they are."""
@@ -101,17 +122,18 @@ class PrivateStream:
         return len(dropped)
 
     def _send(self, sockets: list[Socket], topic: str, symbol: str, events: list[Event]) -> None:
-        forms = (topic, f"{topic}.linear") if topic in _BY_CATEGORY else (topic,)
+        forms = _forms(topic)
         sendings = self._sendings(sockets, forms, topic, events)
         for form in forms:
             listening = [socket for socket in sockets if form in socket.topics]
-            if not listening:
+            rows = self._rows(form, events) if listening else []
+            if not rows:
                 continue
             content = {
                 "topic": form,
                 "id": _frame_id(events[0], symbol),
                 "creationTime": self._clock.now_ms(),
-                "data": [self._row(event) for event in events],
+                "data": rows,
             }
             frame = orjson.dumps(content).decode()
             if sendings is None:
@@ -132,6 +154,11 @@ class PrivateStream:
         account = self._accounts.of_uid(events[0].uid)
         return self._faults.sendings(Message(account.name, topic, _subject(events[0]), len(events)))
 
+    def _rows(self, form: str, events: list[Event]) -> list[dict[str, Any]]:
+        if form.startswith(_FAST):
+            return [fast_execution(event) for event in events if _is_fast(event)]
+        return [self._row(event) for event in events]
+
     def _row(self, event: Event) -> dict[str, Any]:
         match event:
             case Execution():
@@ -144,7 +171,7 @@ class PrivateStream:
                 return wallet_account(event)
 
     async def _serve(self, request: web.Request) -> web.WebSocketResponse:
-        return await serve(request, self._open.add, self._close, self._on_frame)
+        return await serve(request, self._keeping, self._open.add, self._close, self._on_frame)
 
     def _close(self, socket: Socket) -> None:
         self._open.discard(socket)
@@ -192,17 +219,29 @@ class PrivateStream:
     def _problem_with(self, socket: Socket, topics: list[str]) -> str:
         """Why a subscription is refused, "" when it is not. One bad topic refuses the whole request."""
         if socket not in self._owner:
-            return f"error:{','.join(topics)}:needs auth first"
+            return f"error:{','.join(topics)[:_LONGEST_ECHO]}:needs auth first"
         unknown = [topic for topic in topics if topic not in _PLAIN | _CATEGORISED]
         if unknown or not topics:
-            return f"error:handler not found,topic:{','.join(unknown)}"
-        if any(topic in _CATEGORISED for topic in topics) and any(topic in _BY_CATEGORY for topic in topics):
+            return f"error:handler not found,topic:{','.join(unknown)[:_LONGEST_ECHO]}"
+        if any(topic in _CATEGORISED for topic in topics) and any(topic in _ALL_IN_ONE for topic in topics):
             return "error:all-in-one and categorised topics must not be mixed in one request"
         return ""
 
 
 def _frame_key(event: Event) -> tuple[int, str, str]:
     return event.uid, _TOPICS[type(event)], "" if isinstance(event, Wallet) else event.symbol
+
+
+def _forms(topic: str) -> tuple[str, ...]:
+    """The topics under which an event may be listened to."""
+    if topic not in _BY_CATEGORY:
+        return (topic,)
+    both = (topic, f"{topic}.linear")
+    return (*both, _FAST, f"{_FAST}.linear") if topic == "execution" else both
+
+
+def _is_fast(event: Event) -> TypeGuard[Execution]:
+    return isinstance(event, Execution) and event.exec_type is ExecType.TRADE
 
 
 def _subject(event: Event) -> str:

@@ -1,7 +1,9 @@
 """Bybit's limits on REST: per account and endpoint in a rolling second, and per address in five.
 
 https://bybit-exchange.github.io/docs/v5/rate-limit; the numbers are those of a unified account without VIP level,
-linear contracts. Market endpoints have the limit of the address only.
+linear contracts. Market endpoints have the limit of the address only. A batch takes one unit for each of its orders;
+when fewer are left, the first orders pass and the others are refused one by one. How often margin mode and coins may
+be asked for is UNCONFIRMED.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 TOO_MANY_VISITS = 10006
+TOO_MANY_VISITS_TEXT = "Too many visits!"
 PER_IP = 600
 BAN_S = 600.0
 
@@ -24,6 +27,9 @@ PER_SECOND: Mapping[str, int] = {
     "/v5/order/amend": 10,
     "/v5/order/cancel": 10,
     "/v5/order/cancel-all": 10,
+    "/v5/order/create-batch": 10,
+    "/v5/order/amend-batch": 10,
+    "/v5/order/cancel-batch": 10,
     "/v5/order/realtime": 50,
     "/v5/order/history": 50,
     "/v5/execution/list": 50,
@@ -36,18 +42,24 @@ PER_SECOND: Mapping[str, int] = {
     "/v5/account/info": 50,
     "/v5/account/transaction-log": 25,
     "/v5/account/fee-rate": 5,
+    "/v5/account/set-margin-mode": 10,
     "/v5/user/query-api": 10,
+    "/v5/asset/coin/query-info": 5,
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Allowance:
-    """What is left to an account at an endpoint after a request. `resets_in_ms` is 0 while anything is left."""
+    """What is left to an account at an endpoint after a request. `resets_in_ms` is 0 while anything is left.
+
+    `taken` is how much of what was asked for was granted; `exceeded` when it was nothing.
+    """
 
     limit: int
     remaining: int
     resets_in_ms: int
     exceeded: bool
+    taken: int = 1
 
     def headers(self, now_ms: int) -> dict[str, str]:
         return {
@@ -67,13 +79,13 @@ class Rolling:
         self._window_s = window_s
         self._taken: deque[float] = deque()
 
-    def take(self, now: float) -> bool:
+    def take(self, now: float, units: int = 1) -> int:
+        """How many of the units are granted."""
         while self._taken and self._taken[0] <= now - self._window_s:
             self._taken.popleft()
-        if len(self._taken) >= self.limit:
-            return False
-        self._taken.append(now)
-        return True
+        granted = min(units, max(0, self.limit - len(self._taken)))
+        self._taken.extend([now] * granted)
+        return granted
 
     @property
     def remaining(self) -> int:
@@ -107,15 +119,16 @@ class RateLimits:
         self._banned_until[ip] = now + self._ban_s
         return False
 
-    def take(self, uid: int, path: str, now: float) -> Allowance | None:
-        """One request of an account; None where there is no limit."""
+    def take(self, uid: int, path: str, now: float, units: int = 1) -> Allowance | None:
+        """One request of an account, which counts as so many; None where there is no limit."""
         limit = PER_SECOND.get(path)
         if limit is None:
             return None
         rolling = self._by_account.get((uid, path))
         if rolling is None:
             rolling = self._by_account[uid, path] = Rolling(self._per_second or limit, 1.0)
-        if rolling.take(now):
-            return Allowance(rolling.limit, rolling.remaining, 0, exceeded=False)
+        taken = rolling.take(now, units)
+        if taken:
+            return Allowance(rolling.limit, rolling.remaining, 0, exceeded=False, taken=taken)
         resets_in_ms = max(math.ceil(rolling.resets_in_s(now) * 1000), _SHORTEST_RESET_MS)
-        return Allowance(rolling.limit, 0, resets_in_ms, exceeded=True)
+        return Allowance(rolling.limit, 0, resets_in_ms, exceeded=True, taken=0)

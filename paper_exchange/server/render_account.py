@@ -2,41 +2,59 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 from paper_exchange.accounts import ExchangeAccount
 from paper_exchange.engine import FeeRates, Transaction, Wallet
+from paper_exchange.engine.requests import MarginMode
 from paper_exchange.server.wire_text import ms_text, number
 
 SETTLE_COIN = "USDT"
+MARGIN_MODES: Mapping[MarginMode, str] = {"cross": "REGULAR_MARGIN", "isolated": "ISOLATED_MARGIN"}
 _RATE_PLACES = Decimal("0.00000001")
 
 
 def wallet_account(wallet: Wallet) -> dict[str, Any]:
-    """The account object of wallet-balance, which the `wallet` topic sends as well. One USDT counts as one USD."""
-    initial_rate = _rate(wallet.initial_margin, wallet.equity)
-    maintenance_rate = _rate(wallet.maintenance_margin, wallet.equity)
-    return {
+    """The account object of wallet-balance, which the `wallet` topic sends as well. One USDT counts as one USD.
+
+    In isolated margin there is no margin of the account as a whole, and Bybit leaves empty what would tell of it
+    (https://github.com/ccxt/ccxt/issues/20948).
+    """
+    equity = wallet.equity
+    account = {
         "accountType": "UNIFIED",
-        "totalEquity": number(wallet.equity),
+        "totalEquity": number(equity),
         "totalWalletBalance": number(wallet.balance),
-        "totalMarginBalance": number(wallet.equity),
-        "totalAvailableBalance": number(wallet.available),
+        "totalMarginBalance": "",
+        "totalAvailableBalance": "",
         "totalPerpUPL": number(wallet.unrealized_pnl),
-        "totalInitialMargin": number(wallet.initial_margin),
-        "totalMaintenanceMargin": number(wallet.maintenance_margin),
-        "accountIMRate": initial_rate,
-        "accountMMRate": maintenance_rate,
-        "accountIMRateByMp": initial_rate,
-        "accountMMRateByMp": maintenance_rate,
-        "totalInitialMarginByMp": number(wallet.initial_margin),
-        "totalMaintenanceMarginByMp": number(wallet.maintenance_margin),
-        "accountLTV": "0",
+        "totalInitialMargin": "",
+        "totalMaintenanceMargin": "",
+        "accountIMRate": "",
+        "accountMMRate": "",
+        "accountIMRateByMp": "",
+        "accountMMRateByMp": "",
+        "totalInitialMarginByMp": "",
+        "totalMaintenanceMarginByMp": "",
+        "accountLTV": "",
         "coin": [_coin(wallet)],
     }
+    if wallet.is_isolated:
+        return account
+    initial, maintenance = number(wallet.initial_margin), number(wallet.maintenance_margin)
+    initial_rate = _rate(wallet.initial_margin, equity)
+    maintenance_rate = _rate(wallet.maintenance_margin, equity)
+    account["totalMarginBalance"] = account["totalEquity"]
+    account["totalAvailableBalance"] = number(wallet.available)
+    account["totalInitialMargin"] = account["totalInitialMarginByMp"] = initial
+    account["totalMaintenanceMargin"] = account["totalMaintenanceMarginByMp"] = maintenance
+    account["accountIMRate"] = account["accountIMRateByMp"] = initial_rate
+    account["accountMMRate"] = account["accountMMRateByMp"] = maintenance_rate
+    account["accountLTV"] = "0"
+    return account
 
 
 def wallet_balance(wallet: Wallet, coins: Iterable[str] | None) -> dict[str, Any]:
@@ -47,10 +65,10 @@ def wallet_balance(wallet: Wallet, coins: Iterable[str] | None) -> dict[str, Any
     return {"list": [account]}
 
 
-def account_info(updated: datetime) -> dict[str, Any]:
+def account_info(updated: datetime, margin_mode: MarginMode) -> dict[str, Any]:
     return {
         "unifiedMarginStatus": 5,
-        "marginMode": "REGULAR_MARGIN",
+        "marginMode": MARGIN_MODES[margin_mode],
         "isMasterTrader": False,
         "spotHedgingStatus": "OFF",
         "updatedTime": ms_text(updated),
@@ -138,6 +156,7 @@ def _coin(wallet: Wallet) -> dict[str, Any]:
         "equity": number(wallet.equity),
         "usdValue": number(wallet.equity),
         "walletBalance": number(wallet.balance),
+        "borrowAmount": number(wallet.borrowed),
         "totalOrderIM": number(wallet.order_margin),
         "totalPositionIM": number(wallet.position_margin),
         "totalPositionMM": number(wallet.maintenance_margin),

@@ -28,6 +28,23 @@ def execution_update(execution: Execution) -> dict[str, Any]:
     }
 
 
+def fast_execution(execution: Execution) -> dict[str, Any]:
+    """One row of the `execution.fast` topic; a maker's link id is not in it, as on Bybit."""
+    return {
+        "category": "linear",
+        "symbol": execution.symbol,
+        "orderId": execution.order_id,
+        "isMaker": execution.is_maker,
+        "orderLinkId": "" if execution.is_maker else execution.order_link_id,
+        "execId": execution.exec_id,
+        "execPrice": number(execution.price),
+        "execQty": number(execution.quantity),
+        "side": execution.side.value,
+        "execTime": ms_text(execution.exec_time),
+        "seq": execution.seq,
+    }
+
+
 def execution_list(executions: list[Execution], cursor: str) -> dict[str, Any]:
     rows = [rest_execution(execution) for execution in executions]
     return {"category": "linear", "nextPageCursor": cursor, "list": rows}

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from alpha.domain.clock import to_ms
+from paper_exchange.engine import OrderBook
+from paper_exchange.engine.margin import maintenance_rate
+from paper_exchange.engine.price_limits import RATIO_X, RATIO_Y
 from paper_exchange.market.instruments import Listing
 from paper_exchange.market.klines import Candle
 from paper_exchange.market.source import FundingRate
+from paper_exchange.market.tape import PublicTrade
 from paper_exchange.market.tickers import Ticker
 from paper_exchange.server.wire_text import ms_text, number
+
+_PERCENT_PLACES = Decimal("0.01")
 
 
 def kline_row(candle: Candle) -> list[str]:
@@ -18,6 +25,12 @@ def kline_row(candle: Candle) -> list[str]:
     bar = candle.bar
     prices = [number(price) for price in (bar.open, bar.high, bar.low, bar.close)]
     return [ms_text(bar.start), *prices, number(bar.volume), number(bar.turnover)]
+
+
+def price_kline_row(candle: Candle) -> list[str]:
+    """One row of mark- and index-price-kline, where nothing is traded."""
+    bar = candle.bar
+    return [ms_text(bar.start), *(number(price) for price in (bar.open, bar.high, bar.low, bar.close))]
 
 
 def kline_update(candle: Candle, interval: str, now: datetime) -> dict[str, Any]:
@@ -79,21 +92,21 @@ def instrument(listing: Listing) -> dict[str, Any]:
         "lowerFundingRate": number(-listing.funding_rate_cap),
         "isPreListing": False,
         "preListingInfo": None,
-        "riskParameters": {"priceLimitRatioX": "0.01", "priceLimitRatioY": "0.02"},
+        "riskParameters": {"priceLimitRatioX": number(RATIO_X), "priceLimitRatioY": number(RATIO_Y)},
         "displayName": "",
         "forbidUplWithdrawal": False,
     }
 
 
 def ticker_row(ticker: Ticker, listing: Listing) -> dict[str, str]:
-    """One row of market/tickers. There is no index beside the mark price, so the mark stands in."""
+    """One row of market/tickers. Where no index is known the mark price stands in."""
     change = ticker.last / ticker.previous_24h - 1
     interest = number(ticker.open_interest)
     interest_value = number((ticker.open_interest * ticker.mark).quantize(ticker.turnover_24h))
     return {
         "symbol": ticker.symbol,
         "lastPrice": number(ticker.last),
-        "indexPrice": number(ticker.mark),
+        "indexPrice": number(ticker.index),
         "markPrice": number(ticker.mark),
         "prevPrice24h": number(ticker.previous_24h),
         "price24hPcnt": f"{change:.6f}",
@@ -129,6 +142,60 @@ def ticker_row(ticker: Ticker, listing: Listing) -> dict[str, str]:
 def ticker_update(ticker: Ticker, listing: Listing) -> dict[str, str]:
     """The whole of a `tickers` snapshot; a delta holds what differs from the one before."""
     return {**ticker_row(ticker, listing), "tickDirection": _tick_direction(ticker)}
+
+
+def orderbook(symbol: str, book: OrderBook, now: datetime) -> dict[str, Any]:
+    """The answer of market/orderbook."""
+    at = to_ms(now)
+    return {
+        "s": symbol,
+        "b": [[number(level.price), number(level.quantity)] for level in book.bids],
+        "a": [[number(level.price), number(level.quantity)] for level in book.asks],
+        "ts": at,
+        "u": book.update_id,
+        "seq": book.seq,
+        "cts": at,
+    }
+
+
+def recent_trade(trade: PublicTrade) -> dict[str, Any]:
+    """One row of market/recent-trade; `side` is the taker's."""
+    return {
+        "execId": trade.trade_id,
+        "symbol": trade.symbol,
+        "price": number(trade.price),
+        "size": number(trade.quantity),
+        "side": trade.side.value,
+        "time": ms_text(trade.time),
+        "isBlockTrade": False,
+        "isRPITrade": False,
+        "seq": str(trade.seq),
+    }
+
+
+def open_interest(at: datetime, interest: Decimal) -> dict[str, str]:
+    """One row of market/open-interest."""
+    return {"openInterest": number(interest), "singleOpenInterest": number(interest), "timestamp": ms_text(at)}
+
+
+def risk_limit(listing: Listing) -> dict[str, Any]:
+    """The one tier an instrument has here; margins are in percent."""
+    instrument = listing.instrument
+    return {
+        "id": 1,
+        "symbol": instrument.symbol,
+        "riskLimitValue": number(listing.risk_limit_value),
+        "maintenanceMargin": number(maintenance_rate(instrument) * 100),
+        "initialMargin": number((100 / instrument.max_leverage).quantize(_PERCENT_PLACES)),
+        "isLowestRisk": 1,
+        "maxLeverage": listing.filters["max_leverage"],
+        "mmDeduction": "",
+    }
+
+
+def price_limit(symbol: str, highest_buy: Decimal, lowest_sell: Decimal, now: datetime) -> dict[str, str]:
+    """The answer of market/price-limit."""
+    return {"symbol": symbol, "buyLmt": number(highest_buy), "sellLmt": number(lowest_sell), "ts": ms_text(now)}
 
 
 def funding_row(symbol: str, funding: FundingRate) -> dict[str, str]:

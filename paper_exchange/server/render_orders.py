@@ -42,7 +42,7 @@ def cancelled_list(orders: list[OrderState]) -> dict[str, Any]:
 def _order(order: OrderState, *, average_unset: str) -> dict[str, Any]:
     reference = order.price or order.trigger_price or order.last_price_on_created
     price = number_or(order.price, "0" if order.order_type is OrderType.MARKET else "")
-    has_stops = order.take_profit is not None or order.stop_loss is not None
+    unset_limit = "0" if order.take_profit is not None or order.stop_loss is not None else ""
     return {
         "orderId": order.order_id,
         "orderLinkId": order.order_link_id,
@@ -75,10 +75,10 @@ def _order(order: OrderState, *, average_unset: str) -> dict[str, Any]:
         "stopLoss": number_or(order.stop_loss, ""),
         "tpslMode": order.tpsl_mode,
         "ocoTriggerBy": "",
-        "tpLimitPrice": "0" if has_stops else "",
-        "slLimitPrice": "0" if has_stops else "",
-        "tpTriggerBy": "LastPrice" if order.take_profit is not None else "",
-        "slTriggerBy": "LastPrice" if order.stop_loss is not None else "",
+        "tpLimitPrice": number_or(order.tp_limit_price, unset_limit),
+        "slLimitPrice": number_or(order.sl_limit_price, unset_limit),
+        "tpTriggerBy": order.tp_trigger_by,
+        "slTriggerBy": order.sl_trigger_by,
         "triggerDirection": order.trigger_direction,
         "triggerBy": order.trigger_by,
         "lastPriceOnCreated": number(order.last_price_on_created),

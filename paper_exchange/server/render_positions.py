@@ -6,8 +6,15 @@ from decimal import Decimal
 from typing import Any
 
 from alpha.domain.clock import to_ms
+from alpha.domain.fill import ExecType
 from paper_exchange.engine import PositionState
+from paper_exchange.engine.closed_pnl import ClosedPnl
 from paper_exchange.server.wire_text import ms_text, number, number_or
+
+_CLOSED_EXEC_TYPES = {ExecType.ADL: ExecType.TRADE.value}
+"""Bybit's table of closed-pnl knows no deleveraging, so a strict client would not either."""
+_PRICE_PLACES = Decimal("0.00000001")
+"""An average seldom comes out even; Bybit gives eight places."""
 
 
 def rest_position(position: PositionState, risk_limit_value: Decimal) -> dict[str, Any]:
@@ -28,14 +35,44 @@ def position_list(rows: list[dict[str, Any]], cursor: str) -> dict[str, Any]:
     return {"category": "linear", "nextPageCursor": cursor, "list": rows}
 
 
+def closed_pnl_row(row: ClosedPnl) -> dict[str, Any]:
+    """One row of position/closed-pnl; the side is that of the closing order."""
+    return {
+        "symbol": row.symbol,
+        "orderId": row.order_id,
+        "side": row.side.value,
+        "qty": number(row.quantity),
+        "orderPrice": number(row.order_price),
+        "orderType": row.order_type,
+        "execType": _CLOSED_EXEC_TYPES.get(row.exec_type, row.exec_type.value),
+        "closedSize": number(row.closed_size),
+        "cumEntryValue": number(row.entry_value),
+        "avgEntryPrice": number(row.average_entry_price.quantize(_PRICE_PLACES)),
+        "cumExitValue": number(row.exit_value),
+        "avgExitPrice": number(row.average_exit_price.quantize(_PRICE_PLACES)),
+        "closedPnl": number(row.closed_pnl),
+        "fillCount": str(row.fill_count),
+        "leverage": number(row.leverage),
+        "openFee": number(row.open_fee),
+        "closeFee": number(row.close_fee),
+        "createdTime": ms_text(row.created_at),
+        "updatedTime": ms_text(row.updated_at),
+    }
+
+
 def _position(position: PositionState, risk_limit_value: Decimal) -> dict[str, Any]:
-    is_flat = position.side is None
+    side = position.side
+    if side is None:
+        initial = maintenance = "0"
+    else:
+        initial, maintenance = number(position.initial_margin), number(position.maintenance_margin)
+    isolated = position.is_isolated and side is not None
     return {
         "positionIdx": position.position_idx,
         "riskId": 1,
         "riskLimitValue": number(risk_limit_value),
         "symbol": position.symbol,
-        "side": "" if position.side is None else position.side.value,
+        "side": "" if side is None else side.value,
         "size": number(position.size),
         "positionValue": number(position.value),
         "positionStatus": position.status,
@@ -43,10 +80,10 @@ def _position(position: PositionState, risk_limit_value: Decimal) -> dict[str, A
         "breakEvenPrice": number_or(position.break_even_price, ""),
         "markPrice": number(position.mark_price),
         "liqPrice": number_or(position.liq_price, ""),
-        "positionIM": number(position.initial_margin),
-        "positionIMByMp": number(position.initial_margin),
-        "positionMM": number(position.maintenance_margin),
-        "positionMMByMp": number(position.maintenance_margin),
+        "positionIM": initial,
+        "positionIMByMp": initial,
+        "positionMM": maintenance,
+        "positionMMByMp": maintenance,
         "takeProfit": number_or(position.take_profit, ""),
         "stopLoss": number_or(position.stop_loss, ""),
         "trailingStop": number_or(position.trailing_stop, "0"),
@@ -55,14 +92,15 @@ def _position(position: PositionState, risk_limit_value: Decimal) -> dict[str, A
         "curRealisedPnl": number(position.current_realized_pnl),
         "cumRealisedPnl": number(position.cumulative_realized_pnl),
         "autoAddMargin": 0,
-        "adlRankIndicator": 0 if is_flat else 2,
+        "adlRankIndicator": position.adl_rank,
         "isReduceOnly": False,
         "mmrSysUpdatedTime": "",
         "leverageSysUpdatedTime": "",
         "tpslMode": "Full",
-        # Bybit leaves it empty in cross margin, the only mode there is here.
-        "bustPrice": "",
-        "positionBalance": "0",
+        # Bybit leaves it empty in cross margin, where the whole account stands behind the position.
+        "bustPrice": number_or(position.bust_price, "") if isolated else "",
+        "positionBalance": number_or(position.own_margin, "0") if isolated else "0",
+        # The margin mode is the account's since unified accounts 2.0, so this stays 0.
         "tradeMode": 0,
         "seq": position.seq,
         "openTime": 0 if position.opened_at is None else to_ms(position.opened_at),

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from http import HTTPStatus
 from typing import Any
 
+import msgspec
 import orjson
 import structlog
 from aiohttp import web
@@ -17,16 +17,25 @@ from alpha.domain.clock import to_ms
 from paper_exchange.accounts import ExchangeAccount
 from paper_exchange.engine import Refused
 from paper_exchange.faults.requests import AnsweredInstead, ConnectionCut
-from paper_exchange.server import routes_account, routes_market, routes_orders, routes_positions
+from paper_exchange.server import (
+    routes_account,
+    routes_asset,
+    routes_batches,
+    routes_closed_pnl,
+    routes_market,
+    routes_order_lists,
+    routes_orders,
+    routes_positions,
+)
+from paper_exchange.server.broadcast import Broadcast
 from paper_exchange.server.envelope import answer, refusal
 from paper_exchange.server.exchange import Exchange
 from paper_exchange.server.faults import Faults
 from paper_exchange.server.lockstep import Lockstep
 from paper_exchange.server.params import BAD_PARAMETER, Params
-from paper_exchange.server.private_stream import PrivateStream
 from paper_exchange.server.rate_limits import RateLimits
 from paper_exchange.server.rest_guard import LIMIT_HEADERS, RestGuard
-from paper_exchange.server.routes import PrivateRoute, PublicRoute, Result, Route
+from paper_exchange.server.routes import BatchResult, PrivateRoute, PublicRoute, Result, Route
 from paper_exchange.server.signature import HeadersMissing, authenticated
 from paper_exchange.server.wall_clock import WallClock
 
@@ -36,13 +45,20 @@ MARKET_TIME_HEADER = "X-Alpha-Market-Time"
 ROUTES: tuple[Route, ...] = (
     *routes_market.ROUTES,
     *routes_orders.ROUTES,
+    *routes_batches.ROUTES,
+    *routes_order_lists.ROUTES,
     *routes_positions.ROUTES,
+    *routes_closed_pnl.ROUTES,
     *routes_account.ROUTES,
+    *routes_asset.ROUTES,
 )
 
 _SERVER_ERROR = 10016
 _NO_ROUTE = 10017
 _BAD_KEY = 10003
+
+_LONGEST_TEXT = 2_000
+"""A client's text comes back in some refusals; a megabyte of it need not."""
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -53,7 +69,7 @@ class Rest:
     def __init__(
         self,
         exchange: Exchange,
-        private: PrivateStream,
+        broadcast: Broadcast,
         lockstep: Lockstep,
         clock: WallClock,
         *,
@@ -62,7 +78,7 @@ class Rest:
     ) -> None:
         """`limits` are in force from the start and for ever."""
         self._exchange = exchange
-        self._private = private
+        self._broadcast = broadcast
         self._lockstep = lockstep
         self._clock = clock
         self._guard = RestGuard(clock, limits, faults)
@@ -104,30 +120,59 @@ class Rest:
                 text = f"Request path or method not found: {request.method} {request.path}"
                 return self._refuse(_NO_ROUTE, text, HTTPStatus.NOT_FOUND)
             return self._refuse(BAD_PARAMETER, error.reason, HTTPStatus(error.status))
+        except web.RequestPayloadError:
+            # A body that is not what its headers say: chunks or a compression that do not add up.
+            response = self._refuse(BAD_PARAMETER, "params error: the body cannot be read", HTTPStatus.BAD_REQUEST)
+            response.force_close()
+            return response
+        except ConnectionError:
+            # The client went away in the middle of its request.
+            return web.Response(status=HTTPStatus.BAD_REQUEST)
         except Exception:
             self.failures += 1
             log.exception("request_failed", method=request.method, path=request.path)
+            if request.writer.output_size > 0:
+                # A socket whose handshake is over: it can only be cut.
+                raise ConnectionError("the answer was begun already") from None
             return self._refuse(_SERVER_ERROR, "Internal System Error.")
 
     def _handler(self, route: Route) -> Handler:
+        return self._public(route) if isinstance(route, PublicRoute) else self._private_handler(route)
+
+    def _public(self, route: PublicRoute) -> Handler:
         async def handle(request: web.Request) -> web.StreamResponse:
             self._guard.admit(request)
-            query = request.message.path.partition("?")[2]
-            body = await request.read() if request.method == "POST" else b""
-            values = _json_object(body) if request.method == "POST" else request.rel_url.query
-            if isinstance(route, PublicRoute):
-                return await self._perform(route, None, values, partial(route.handler, self._exchange, Params(values)))
+            values = _json_object(await request.read()) if route.method == "POST" else request.rel_url.query
+            work = partial(route.handler, self._exchange, Params(values))
+            return await self._perform(route, None, values, work)
+
+        return handle
+
+    def _private_handler(self, route: PrivateRoute) -> Handler:
+        is_post = route.method == "POST"
+
+        async def handle(request: web.Request) -> web.StreamResponse:
+            self._guard.admit(request)
             # Signed is what was received, byte for byte: clients order and encode parameters in their own ways.
-            payload = body.decode("utf-8", "replace") if request.method == "POST" else query
-            account = authenticated(request.headers, payload, self._exchange.accounts, self._clock.now_ms())
-            self._guard.allow(request, account)
-            work = partial(route.handler, self._exchange, account, Params(values))
+            signed = await request.read() if is_post else _raw_query(request)
+            account = authenticated(request.headers, signed, self._exchange.accounts, self._clock.now_ms())
+            values = _json_object(signed) if is_post else request.rel_url.query
+            params = Params(values)
+            units = params.count_of(route.items) if route.items else 1
+            granted = self._guard.allow(request, account, units)
+            if granted < units:
+                params.admitted = granted
+            work = partial(route.handler, self._exchange, account, params)
             return await self._perform(route, account, values, work)
 
         return handle
 
     async def _perform(
-        self, route: Route, account: ExchangeAccount | None, values: Mapping[str, Any], work: Callable[[], Result]
+        self,
+        route: Route,
+        account: ExchangeAccount | None,
+        values: Mapping[str, Any],
+        work: Callable[[], Result | BatchResult],
     ) -> web.Response:
         """Does what was asked, with whatever faults the request meets before and after."""
         meets = None
@@ -135,16 +180,21 @@ class Rest:
             subject = str(values.get("orderLinkId", ""))
             meets = self._faults.requests.of(route.path, None if account is None else account.name, subject)
             meets.before()
-        message = route.message if isinstance(route, PrivateRoute) else "OK"
         try:
-            content = answer(work(), self._clock.now_ms(), message=message)
+            content = self._answer(work(), route.message)
         except Refused as error:
-            content = refusal(error.code, error.text, self._clock.now_ms())
+            content = refusal(error.code, error.text[:_LONGEST_TEXT], self._clock.now_ms())
         finally:
-            self._private.publish(self._exchange.take_events())
+            self._broadcast.soon()
         if meets is not None:
             await asyncio.sleep(meets.after(content, is_get=route.method == "GET"))
         return self._respond(content)
+
+    def _answer(self, result: Result | BatchResult, message: str) -> dict[str, Any]:
+        now_ms = self._clock.now_ms()
+        if isinstance(result, BatchResult):
+            return answer({"list": result.rows}, now_ms, message=message, extra={"list": result.outcomes})
+        return answer(result, now_ms, message=message)
 
     async def _handle_lockstep(self, request: web.Request) -> web.StreamResponse:
         account = self._exchange.accounts.with_key(request.headers.get("X-BAPI-API-KEY", ""))
@@ -160,7 +210,7 @@ class Rest:
         return self._respond(answer({}, self._clock.now_ms()))
 
     def _refuse(self, code: int, text: str, status: HTTPStatus = HTTPStatus.OK) -> web.Response:
-        return self._respond(refusal(code, text, self._clock.now_ms()), status)
+        return self._respond(refusal(code, text[:_LONGEST_TEXT], self._clock.now_ms()), status)
 
     def _respond(self, content: Mapping[str, Any], status: HTTPStatus = HTTPStatus.OK) -> web.Response:
         return web.Response(
@@ -171,13 +221,21 @@ class Rest:
         )
 
 
+def _raw_query(request: web.Request) -> bytes:
+    # The parser keeps bytes that are no UTF-8 as surrogates.
+    return request.message.path.partition("?")[2].encode("utf-8", "surrogateescape")
+
+
+# Numbers are kept as they were written: a quantity must not pass through a float.
+_decode = msgspec.json.Decoder(float_hook=str).decode
+
+
 def _json_object(body: bytes) -> dict[str, Any]:
-    """Numbers are kept as they were written: a quantity must not pass through a float."""
     if not body:
         return {}
     try:
-        content = json.loads(body, parse_float=str)
-    except (ValueError, RecursionError) as error:
+        content = _decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise Refused(BAD_PARAMETER, "params error: the body is not JSON") from error
     if not isinstance(content, dict):
         raise Refused(BAD_PARAMETER, "params error: the body must be a JSON object")

@@ -16,13 +16,19 @@ from paper_exchange.faults.requests import AnsweredInstead
 from paper_exchange.faults.schedule import ArmedFault
 from paper_exchange.server.envelope import refusal
 from paper_exchange.server.faults import Faults
-from paper_exchange.server.rate_limits import PER_SECOND, TOO_MANY_VISITS, Allowance, RateLimits
+from paper_exchange.server.rate_limits import (
+    PER_SECOND,
+    TOO_MANY_VISITS,
+    TOO_MANY_VISITS_TEXT,
+    Allowance,
+    RateLimits,
+)
 from paper_exchange.server.wall_clock import WallClock
 
 LIMIT_HEADERS = web.RequestKey("limit_headers", dict)
 
 _TEXTS = {
-    "10006": "Too many visits!",
+    "10006": TOO_MANY_VISITS_TEXT,
     "10016": "Internal System Error.",
     "10000": "Server Timeout",
     "403": "access too frequent",
@@ -48,6 +54,8 @@ class RestGuard:
 
     def admit(self, request: web.Request) -> None:
         """Raises AnsweredInstead (403) for an address that asks too often."""
+        if self._limits is None and (self._faults is None or not self._faults.are_armed):
+            return
         now = asyncio.get_running_loop().time()
         for armed, limits in self._in_force(None):
             if not limits.admits(request.remote or "", now):
@@ -55,14 +63,21 @@ class RestGuard:
                     armed.count()
                 raise AnsweredInstead("403")
 
-    def allow(self, request: web.Request, account: ExchangeAccount) -> None:
-        """Leaves the headers of the limit with the request. Raises Refused (10006) when it is reached."""
+    def allow(self, request: web.Request, account: ExchangeAccount, units: int) -> int:
+        """How many of so many orders may pass (another request counts as one of them).
+
+        Leaves the headers of the limit with the request. Raises Refused (10006) when it is reached.
+        """
+        if self._limits is None and (self._faults is None or not self._faults.are_armed):
+            return units
+        granted = units
         now = asyncio.get_running_loop().time()
         tightest: Allowance | None = None
         for armed, limits in self._in_force(account.name):
-            allowance = limits.take(account.uid, request.path, now)
+            allowance = limits.take(account.uid, request.path, now, units)
             if allowance is None:
                 continue
+            granted = min(granted, allowance.taken)
             if armed is not None:
                 armed.hit += 1
                 armed.injected += allowance.exceeded
@@ -74,7 +89,8 @@ class RestGuard:
         if tightest is not None:
             request[LIMIT_HEADERS] = tightest.headers(self._clock.now_ms())
             if tightest.exceeded:
-                raise Refused(TOO_MANY_VISITS, _TEXTS["10006"])
+                raise Refused(TOO_MANY_VISITS, TOO_MANY_VISITS_TEXT)
+        return granted
 
     def instead(self, answer: str, path: str) -> web.Response:
         """The answer of a fault: a retCode in Bybit's envelope, or what a gateway says with an HTTP status."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 from collections.abc import Mapping
 
@@ -15,14 +14,15 @@ _BAD_KEY = 10003
 _BAD_SIGNATURE = 10004
 _DEFAULT_WINDOW_MS = 5000
 _AHEAD_MS = 1000
+_LONGEST_TIME = 18
 
 
 class HeadersMissing(Refused):
     """A request to a private endpoint that carries no authentication at all: the one case answered with HTTP 401."""
 
 
-def authenticated(headers: Mapping[str, str], payload: str, accounts: Accounts, now_ms: int) -> ExchangeAccount:
-    """The account of a signed request. `payload` is the raw query string (GET) or the raw body (POST).
+def authenticated(headers: Mapping[str, str], signed: bytes, accounts: Accounts, now_ms: int) -> ExchangeAccount:
+    """The account of a signed request. `signed` is the raw query string (GET) or the raw body (POST).
 
     Raises Refused with 10001, 10002, 10003 or 10004, HeadersMissing when there is nothing to check.
     """
@@ -36,9 +36,10 @@ def authenticated(headers: Mapping[str, str], payload: str, accounts: Accounts, 
     account = accounts.with_key(key)
     if account is None:
         raise Refused(_BAD_KEY, "API key is invalid.")
-    origin = f"{timestamp}{key}{window}{payload}"
-    if not hmac.compare_digest(sign(account.api_secret, origin).encode(), signature.encode()):
-        raise Refused(_BAD_SIGNATURE, f"error sign! origin_string[{origin}]")
+    origin = f"{timestamp}{key}{window}".encode() + signed
+    expected = hmac.digest(account.api_secret.encode(), origin, "sha256").hex()
+    if not hmac.compare_digest(expected.encode(), signature.encode("utf-8", "replace")):
+        raise Refused(_BAD_SIGNATURE, f"error sign! origin_string[{origin.decode('utf-8', 'replace')}]")
     return account
 
 
@@ -48,18 +49,18 @@ def authenticated_socket(arguments: object, accounts: Accounts, now_ms: int) -> 
         return None
     key, expires, signature = (str(argument) for argument in arguments)
     account = accounts.with_key(key)
-    if account is None or not expires.isdecimal() or int(expires) <= now_ms:
+    if account is None or not _is_milliseconds(expires) or int(expires) <= now_ms:
         return None
     expected = sign(account.api_secret, f"GET/realtime{expires}")
-    return account if hmac.compare_digest(expected.encode(), signature.encode()) else None
+    return account if hmac.compare_digest(expected.encode(), signature.encode("utf-8", "replace")) else None
 
 
 def sign(secret: str, text: str) -> str:
-    return hmac.new(secret.encode(), text.encode(), hashlib.sha256).hexdigest()
+    return hmac.digest(secret.encode(), text.encode(), "sha256").hex()
 
 
 def _check_time(timestamp: str, window: str, now_ms: int) -> None:
-    if not timestamp.isdecimal() or (window and not window.isdecimal()):
+    if not _is_milliseconds(timestamp) or (window and not _is_milliseconds(window)):
         raise Refused(_BAD_PARAMETER, "params error: timestamp or recv_window invalid")
     window_ms = int(window) if window else _DEFAULT_WINDOW_MS
     if not now_ms - window_ms <= int(timestamp) < now_ms + _AHEAD_MS:
@@ -68,3 +69,7 @@ def _check_time(timestamp: str, window: str, now_ms: int) -> None:
             "invalid request, please check your server timestamp or recv_window param. "
             f"req_timestamp[{timestamp}],server_timestamp[{now_ms}],recv_window[{window_ms}]",
         )
+
+
+def _is_milliseconds(text: str) -> bool:
+    return len(text) <= _LONGEST_TIME and text.isascii() and text.isdecimal()

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
 import orjson
 import structlog
-from aiohttp import WSMsgType, web
+from aiohttp import WSCloseCode, WSMsgType, web
 
 log = structlog.get_logger()
 
 ACK_DELAY_S = 0.025
 """pybit registers a request id only after its send has returned, and its socket dies of an earlier answer."""
+IDLE_S = 600.0
+_SHORTEST_IDLE_S = 30.0
+_ACTIVE_TIME = re.compile(r"(\d{1,4})(s|m)")
 _QUEUE_FRAMES = 20_000
 _MAX_FRAME = 1 << 20
 
@@ -71,20 +76,42 @@ class Socket:
                 return
 
 
+@dataclass(frozen=True, slots=True)
+class Keeping:
+    """How long a connection is kept whose client says nothing: no request, no ping of either kind.
+
+    A client may shorten its own with `?max_active_time=30s` to `10m`, as on Bybit.
+    """
+
+    idle_s: float = IDLE_S
+
+    def of(self, request: web.Request) -> float:
+        asked = _ACTIVE_TIME.fullmatch(request.rel_url.query.get("max_active_time", ""))
+        if asked is None:
+            return self.idle_s
+        seconds = float(asked[1]) * (60 if asked[2] == "m" else 1)
+        return min(self.idle_s, max(_SHORTEST_IDLE_S, seconds))
+
+
 OnFrame = Callable[[Socket, dict[str, Any]], Awaitable[None]]
 
 
 async def serve(
-    request: web.Request, opened: Callable[[Socket], None], closed: Callable[[Socket], None], on_frame: OnFrame
+    request: web.Request,
+    keeping: Keeping,
+    opened: Callable[[Socket], None],
+    closed: Callable[[Socket], None],
+    on_frame: OnFrame,
 ) -> web.WebSocketResponse:
     """Holds one connection from handshake to end. Frames are handled strictly one after the other.
 
-    Protocol-level pings are answered by aiohttp.
+    Protocol-level pings are answered by aiohttp, and count as a sign of life.
     """
-    response = web.WebSocketResponse(compress=False, max_msg_size=_MAX_FRAME, autoping=True)
+    response = web.WebSocketResponse(
+        compress=False, max_msg_size=_MAX_FRAME, autoping=True, receive_timeout=keeping.of(request)
+    )
     await response.prepare(request)
-    transport = request.transport
-    socket = Socket(response, transport if isinstance(transport, asyncio.Transport) else None)
+    socket = Socket(response, request.transport)
     opened(socket)
     writer = asyncio.create_task(socket.write_all())
     try:
@@ -92,6 +119,13 @@ async def serve(
             if message.type is WSMsgType.ERROR:
                 break
             await on_frame(socket, _parsed(message.data))
+    except TimeoutError:
+        log.info("socket_idle", conn_id=socket.conn_id)
+        socket.abort()
+    except Exception:
+        # After the handshake nothing but a closing frame may be written here: an HTTP answer would be no frame at all.
+        log.exception("socket_failed", conn_id=socket.conn_id, path=request.path)
+        await response.close(code=WSCloseCode.INTERNAL_ERROR)
     finally:
         closed(socket)
         writer.cancel()

@@ -32,8 +32,10 @@ def test_hundreds_of_orders_are_heard_listed_and_in_the_journal(exchange: Exchan
 
 
 def test_executions_of_one_match_share_a_message(exchange: ExchangeProcess) -> None:
+    # more than the first level of the book has, which takes leverage
+    client(exchange).set_leverage(**LINEAR, symbol=BTC, buyLeverage="100", sellLeverage="100")
     with listening(exchange) as listener:
-        answer = exchange.admin.trade([{"account": "canary", "symbol": BTC, "side": "Sell", "qty": "0.5"}])
+        answer = exchange.admin.trade([{"account": "canary", "symbol": BTC, "side": "Sell", "qty": "5"}])
         assert answer["executions"] > 1
         eventually(lambda: listener.received, what="the executions")
         assert [len(received.frame["data"]) for received in listener.received] == [answer["executions"]]

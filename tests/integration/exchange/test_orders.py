@@ -1,15 +1,10 @@
 from __future__ import annotations
 
-import time
 from decimal import Decimal
 from typing import Any
 
 import pytest
-import requests
 
-from paper_exchange.server.rest import ROUTES
-from paper_exchange.server.routes import PublicRoute
-from paper_exchange.server.signature import sign
 from tests.exchange_process import ExchangeProcess
 from tests.integration.exchange.clients import BTC, LINEAR, buy, client, last_price, refusal_of, sell
 
@@ -114,7 +109,7 @@ def test_a_resting_order_can_be_amended_and_cancelled(exchange: ExchangeProcess)
         ({"orderLinkId": "x" * 37}, 10001),
         ({"reduceOnly": True}, 110017),
         ({"qty": "400"}, 110007),
-        ({"triggerPrice": "90000", "triggerDirection": 2}, 10001),
+        ({"triggerPrice": "90000"}, 10001),
         ({"category": "inverse"}, 10001),
     ],
 )
@@ -152,7 +147,8 @@ def test_leverage_and_position_mode_answer_as_bybit_does(exchange: ExchangeProce
     assert refusal_of(http.set_leverage, **leverage, buyLeverage="101", sellLeverage="101") == 110013
     assert http.get_positions(**leverage)["result"]["list"][0]["leverage"] == "7"
     assert refusal_of(http.switch_position_mode, **LINEAR, symbol=BTC, mode=0) == 110025
-    assert refusal_of(http.switch_position_mode, **LINEAR, symbol=BTC, mode=3) == 110029
+    assert http.switch_position_mode(**LINEAR, symbol=BTC, mode=3)["result"] == {}
+    assert http.switch_position_mode(**LINEAR, symbol=BTC, mode=0)["result"] == {}
 
 
 def test_account_endpoints_answer(exchange: ExchangeProcess) -> None:
@@ -180,84 +176,6 @@ def test_the_transaction_log_explains_the_balance(exchange: ExchangeProcess) -> 
         funding = Decimal(row["funding"] or 0)
         assert Decimal(row["change"]) == Decimal(row["cashFlow"]) + funding - Decimal(row["fee"])
     assert rows[0]["cashBalance"] == _wallet(http)["walletBalance"]
-
-
-NONSENSE: list[Any] = [None, "", "x", -1, 0, 10**30, 1.5, True, [], {}, ["a"], {"a": 1}, "2" * 400, "\u0000", "é"]
-
-
-@pytest.mark.parametrize("route", [route for route in ROUTES if route.method == "POST"], ids=lambda route: route.path)
-def test_no_body_makes_the_server_fail(exchange: ExchangeProcess, route: Any) -> None:
-    names = ("symbol", "side", "orderType", "qty", "price", "orderLinkId", "positionIdx", "buyLeverage", "takeProfit")
-    good = {
-        "category": "linear",
-        "symbol": BTC,
-        "side": "Buy",
-        "orderType": "Limit",
-        "qty": "0.001",
-        "price": "90000",
-        "orderId": "unknown",
-        "buyLeverage": "3",
-        "sellLeverage": "3",
-        "mode": 0,
-        "settleCoin": "USDT",
-    }
-    with requests.Session() as session:
-        for name in (*names, "category", "timeInForce", "reduceOnly", "trailingStop", "mode", "orderId", "settleCoin"):
-            for value in NONSENSE:
-                _expect_an_answer(_post(exchange, session, route.path, {**good, name: value}))
-        for body in (b"", b"[]", b"null", b"{", b"\xff\xfe", b'"text"', b"[" * 5_000):
-            _expect_an_answer(_post_raw(exchange, session, route.path, body))
-
-
-@pytest.mark.parametrize("route", [route for route in ROUTES if route.method == "GET"], ids=lambda route: route.path)
-def test_no_query_makes_the_server_fail(exchange: ExchangeProcess, route: Any) -> None:
-    good = f"category=linear&symbol={BTC}&accountType=UNIFIED&interval=5"
-    values = ("", "x", "-1", "99999999999999999999", "1.5", "%00", "%", "%ff", "a,b", "1:2,3:4", "NaN", "٣")
-    names = ("limit", "cursor", "startTime", "endTime", "start", "end", "symbol", "openOnly", "orderId", "execType")
-    with requests.Session() as session:
-        for name in names:
-            for value in values:
-                query = f"{good}&{name}={value}" if name != "symbol" else f"category=linear&symbol={value}"
-                _expect_an_answer(_signed_get(exchange, session, route.path, query))
-        if isinstance(route, PublicRoute):
-            assert session.get(exchange.rest_url + route.path, timeout=10).status_code == 200
-
-
-def _expect_an_answer(answer: requests.Response) -> None:
-    assert answer.status_code == 200, answer.text
-    assert answer.json()["retCode"] not in (10016, 10003, 10004), answer.text
-
-
-def _post(exchange: ExchangeProcess, session: requests.Session, path: str, body: dict[str, Any]) -> requests.Response:
-    return _post_raw(exchange, session, path, requests.compat.json.dumps(body).encode())  # type: ignore[attr-defined]
-
-
-def _post_raw(exchange: ExchangeProcess, session: requests.Session, path: str, body: bytes) -> requests.Response:
-    return session.post(
-        exchange.rest_url + path,
-        data=body,
-        headers=_signed(exchange, body.decode("utf-8", "replace")),
-        timeout=10,
-    )
-
-
-def _signed_get(exchange: ExchangeProcess, session: requests.Session, path: str, query: str) -> requests.Response:
-    request = requests.Request("GET", f"{exchange.rest_url}{path}?{query}").prepare()
-    assert request.url is not None
-    request.headers.update(_signed(exchange, request.url.partition("?")[2]))
-    return session.send(request, timeout=10)
-
-
-def _signed(exchange: ExchangeProcess, payload: str) -> dict[str, str]:
-    account = exchange.accounts["shortseller"]
-    timestamp = str(int(time.time() * 1000))
-    return {
-        "X-BAPI-API-KEY": account.api_key,
-        "X-BAPI-TIMESTAMP": timestamp,
-        "X-BAPI-RECV-WINDOW": "5000",
-        "X-BAPI-SIGN": sign(account.api_secret, f"{timestamp}{account.api_key}5000{payload}"),
-        "Content-Type": "application/json",
-    }
 
 
 def _wallet(http: Any) -> dict[str, str]:

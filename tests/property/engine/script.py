@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any
@@ -12,7 +13,17 @@ from alpha.domain.bar import Bar
 from alpha.domain.ids import Symbol
 from alpha.domain.order import OrderType, TimeInForce
 from alpha.domain.side import Side
-from paper_exchange.engine import Engine, Event, OrderRequest, Refused, TradingStop
+from paper_exchange.engine import (
+    Engine,
+    EngineAccount,
+    Event,
+    OrderRequest,
+    Refused,
+    TpslMode,
+    TradingStop,
+    TriggerBy,
+)
+from paper_exchange.engine.requests import MarginMode, PositionMode
 from tests.unit.engine.scene import COIN, FIVE_MINUTES, OTHER, Scene
 
 UIDS = (1, 2)
@@ -55,6 +66,10 @@ def order_requests(draw: st.DrawFn, name: str) -> OrderRequest:
     is_market = draw(st.booleans())
     reduce_only = draw(st.integers(0, 3)) == 0
     with_stops = not reduce_only and draw(st.booleans())
+    # where a conditional order triggers, as a distance from the last price
+    trigger = draw(tenths(-6, 6)) if draw(st.integers(0, 3)) == 0 else None
+    is_partial = draw(st.booleans())
+    limits = is_partial and draw(st.booleans())
     return OrderRequest(
         symbol=draw(st.sampled_from(SYMBOLS)),
         side=draw(st.sampled_from(Side)),
@@ -66,6 +81,15 @@ def order_requests(draw: st.DrawFn, name: str) -> OrderRequest:
         reduce_only=reduce_only,
         take_profit=draw(maybe_price) if with_stops else None,
         stop_loss=draw(maybe_price) if with_stops else None,
+        trigger_price=trigger,
+        trigger_direction=0 if trigger is None else 1 if trigger > 0 else 2,
+        trigger_by=draw(st.sampled_from(TriggerBy)),
+        tpsl_mode=TpslMode.PARTIAL if is_partial else TpslMode.FULL,
+        tp_trigger_by=draw(st.sampled_from(TriggerBy)),
+        tp_order_type=OrderType.LIMIT if limits else OrderType.MARKET,
+        tp_limit_price=draw(limit_prices) if limits else None,
+        sl_order_type=OrderType.LIMIT if limits else OrderType.MARKET,
+        sl_limit_price=draw(limit_prices) if limits else None,
     )
 
 
@@ -80,9 +104,16 @@ def other_requests(draw: st.DrawFn) -> tuple[str, int, Symbol, Any]:
             stop_loss=draw(maybe_price),
             trailing_stop=draw(st.none() | tenths(0, 5)),
             active_price=draw(maybe_price),
+            tpsl_mode=draw(st.sampled_from(TpslMode)),
+            sl_trigger_by=draw(st.none() | st.sampled_from(TriggerBy)),
+            tp_size=(size := draw(st.none() | st.integers(1, 200).map(lambda steps: Decimal(steps) / 100))),
+            sl_size=size,
         )
     elif kind == "amend":
-        detail = (draw(st.integers(0, 5)), draw(st.none() | quantities), draw(st.none() | limit_prices))
+        detail = (
+            draw(st.integers(0, 5)), draw(st.none() | quantities), draw(st.none() | limit_prices),
+            draw(st.none() | tenths(-6, 6)), draw(maybe_price),
+        )  # fmt: skip
     elif kind == "trade":
         detail = (draw(st.sampled_from(Side)), draw(quantities), draw(st.booleans()))
     elif kind == "leverage":
@@ -118,9 +149,25 @@ def scripts(draw: st.DrawFn, turns: int = 8) -> list[Turn]:
     return script
 
 
-def live(script: list[Turn], *, seed: int = 7, balance: str = "500", reverse_orders: bool = False) -> Life:
-    """Run a script from the start. Refusals are part of life."""
-    engine = Scene(balance=balance, seed=seed, uids=UIDS).engine
+def live(
+    script: list[Turn],
+    *,
+    seed: int = 7,
+    balance: str = "500",
+    reverse_orders: bool = False,
+    position_mode: PositionMode = "one_way",
+    margin_mode: MarginMode = "cross",
+    insurance: Decimal | None = None,
+    each_turn: Callable[[Engine], None] | None = None,
+) -> Life:
+    """Run a script from the start. Refusals are part of life. The modes are those of both accounts.
+
+    `each_turn` is called with the engine before and after every bar.
+    """
+    engine = Scene(seed=seed, uids=(), insurance=insurance).engine
+    for uid in UIDS:
+        account = EngineAccount(uid=uid, balance=Decimal(balance), position_mode=position_mode, margin_mode=margin_mode)
+        engine.open_account(account)
     life = Life(engine)
     for turn in script:
         for uid, request in reversed(turn.orders) if reverse_orders else turn.orders:
@@ -133,9 +180,13 @@ def live(script: list[Turn], *, seed: int = 7, balance: str = "500", reverse_ord
                 _ask(engine, kind, uid, symbol, detail)
             except Refused:
                 continue
+        if each_turn is not None:
+            each_turn(engine)
         bars = {symbol: _bar(engine, symbol, turn) for symbol in SYMBOLS}
         marks = {symbol: bar.close + turn.mark_basis for symbol, bar in bars.items()} if turn.mark_basis else None
         engine.step(bars, marks=marks, funding=turn.funding)
+        if each_turn is not None:
+            each_turn(engine)
         told = engine.take_events()
         life.told_by_turn.append(told)
         life.events.extend(told)
@@ -152,7 +203,7 @@ def _ask(engine: Engine, kind: str, uid: int, symbol: Symbol, detail: Any) -> No
         request = OrderRequest(
             symbol=symbol, side=side, order_type=OrderType.MARKET, quantity=quantity, reduce_only=reduce_only
         )
-        engine.trade_now(uid, request)
+        engine.trade_now(uid, replace(request, position_idx=_position_idx(engine, uid, request)))
     elif kind == "cancel_all":
         engine.cancel_all(uid, symbol, include_stops=detail > 2)
     else:
@@ -164,36 +215,60 @@ def _ask(engine: Engine, kind: str, uid: int, symbol: Symbol, detail: Any) -> No
         if kind == "cancel":
             engine.cancel_order(uid, symbol, order.order_id)
         else:
-            price = None if detail[2] is None else _price(engine, symbol) + order.side.sign * detail[2]
-            engine.amend_order(uid, symbol, order_id=order.order_id, quantity=detail[1], price=price)
+            _, quantity, limit, trigger, take_profit = detail
+            last, sign = _price(engine, symbol), order.side.sign
+            engine.amend_order(
+                uid, symbol, order_id=order.order_id, quantity=quantity,
+                price=None if limit is None else last + sign * limit,
+                trigger_price=None if trigger is None else last + trigger,
+                take_profit=None if take_profit is None else last + sign * take_profit,
+            )  # fmt: skip
 
 
 def _around_the_price(engine: Engine, uid: int, request: OrderRequest) -> OrderRequest:
     side, last = request.side, _price(engine, request.symbol)
-    held = engine.position(uid, request.symbol).side
+    position_idx = _position_idx(engine, uid, request)
+    held = engine.position(uid, request.symbol, position_idx).side
     if request.reduce_only and held is not None:
         side = held.opposite
     price = None if request.price is None else last + side.sign * request.price
-    base = last if price is None else price
+    trigger = None if request.trigger_price is None else last + request.trigger_price
+    if trigger is not None and price is not None:
+        price += trigger - last
+    base = price or trigger or last
     return replace(
         request,
         side=side,
         price=price,
+        position_idx=position_idx,
+        trigger_price=trigger,
         take_profit=None if request.take_profit is None else base + side.sign * request.take_profit,
         stop_loss=None if request.stop_loss is None else base - side.sign * request.stop_loss,
+        tp_limit_price=None if request.tp_limit_price is None else base + request.tp_limit_price,
+        sl_limit_price=None if request.sl_limit_price is None else base + request.sl_limit_price,
     )
 
 
 def _stops_around_the_price(engine: Engine, uid: int, stops: TradingStop) -> TradingStop:
     """A distance of 0 stays 0, which removes the stop."""
-    held, last = engine.position(uid, stops.symbol).side, _price(engine, stops.symbol)
+    position_idx = 1 if engine.is_hedge(uid, stops.symbol) else 0
+    held, last = engine.position(uid, stops.symbol, position_idx).side, _price(engine, stops.symbol)
     sign = 1 if held is None else held.sign
     return replace(
         stops,
+        position_idx=position_idx,
         take_profit=last + sign * stops.take_profit if stops.take_profit else stops.take_profit,
         stop_loss=last - sign * stops.stop_loss if stops.stop_loss else stops.stop_loss,
         active_price=last + sign * stops.active_price if stops.active_price else stops.active_price,
     )
+
+
+def _position_idx(engine: Engine, uid: int, request: OrderRequest) -> int:
+    """In hedge mode what opens goes to the position of its side, what reduces to the other."""
+    if not engine.is_hedge(uid, request.symbol):
+        return 0
+    is_long = (request.side is Side.BUY) != request.reduce_only
+    return 1 if is_long else 2
 
 
 def _price(engine: Engine, symbol: Symbol) -> Decimal:

@@ -56,9 +56,6 @@ def test_the_position_is_the_signed_sum_of_executions(script: list[Turn]):
             ]
             position = engine.position(uid, symbol)
             assert sum(moves) == (position.side.sign * position.size if position.side else 0)
-            # what protects a position is there only with it, and covers all of it
-            stops = [order for order in engine.orders(uid, symbol) if order.stop_order_type]
-            assert all(order.quantity == position.size > 0 for order in stops)
 
 
 @laws

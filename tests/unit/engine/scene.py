@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 from alpha.domain.bar import Bar
 from alpha.domain.ids import Symbol
@@ -29,6 +30,11 @@ UID = 1001
 START = datetime(2025, 1, 1, tzinfo=UTC)
 FIVE_MINUTES = timedelta(minutes=5)
 BUY, SELL = Side.BUY, Side.SELL
+
+_NUMBERS = {
+    "quantity", "price", "trigger_price", "take_profit", "stop_loss", "tp_limit_price", "sl_limit_price", "tp_size",
+    "sl_size", "trailing_stop", "active_price", "slippage_tolerance",
+}  # fmt: skip
 
 
 def D(text: str | int) -> Decimal:  # noqa: N802 - the door through which text becomes Decimal
@@ -64,7 +70,13 @@ BOOK = Liquidity(
 class Scene:
     """One account of 1,000 USDT (unless told otherwise), fees 0.1 % taker and 0.02 % maker, both symbols at 100."""
 
-    def __init__(self, balance: str = "1000", seed: int = 7, uids: tuple[int, ...] = (UID,)) -> None:
+    def __init__(
+        self,
+        balance: str = "1000",
+        seed: int = 7,
+        uids: tuple[int, ...] = (UID,),
+        insurance: Decimal | None = None,
+    ) -> None:
         fees = FeeRates(taker=D("0.001"), maker=D("0.0002"))
         self.engine = Engine(
             instruments={COIN: instrument(COIN), OTHER: instrument(OTHER)},
@@ -72,6 +84,7 @@ class Scene:
             seed=seed,
             start=START,
             liquidity=BOOK,
+            insurance=insurance,
             prices={COIN: D(100), OTHER: D(100)},
         )
         for uid in uids:
@@ -99,6 +112,28 @@ class Scene:
         )  # fmt: skip
         return self.engine.place_order(uid, request)
 
+    def place(
+        self, side: Side, quantity: str, price: str | None = None, *, uid: int = UID, **fields: Any
+    ) -> OrderState:  # fmt: skip
+        """An order with any field of a request; a text given for a price or size is a number."""
+        values = {name: D(value) if name in _NUMBERS else value for name, value in fields.items()}
+        request = OrderRequest(
+            symbol=values.pop("symbol", COIN), side=side, quantity=D(quantity),
+            order_type=OrderType.MARKET if price is None else OrderType.LIMIT,
+            price=None if price is None else D(price), **values,
+        )  # fmt: skip
+        return self.engine.place_order(uid, request)
+
+    def amend(self, order: OrderState, **fields: Any) -> OrderState:
+        """The order changed; a text given for a price or size is a number."""
+        values = {name: D(value) if name in _NUMBERS else value for name, value in fields.items()}
+        return self.engine.amend_order(order.uid, order.symbol, order_id=order.order_id, **values)
+
+    def trading_stop(self, **fields: Any) -> PositionState:
+        """As `stops`, with any field of the request."""
+        values = {name: D(value) if name in _NUMBERS else value for name, value in fields.items()}
+        return self.engine.set_trading_stop(UID, TradingStop(symbol=values.pop("symbol", COIN), **values))
+
     def stops(
         self, *, tp: str | None = None, sl: str | None = None, trailing: str | None = None, active: str | None = None
     ) -> PositionState:
@@ -109,11 +144,13 @@ class Scene:
     def bar(
         self, open_: str = "100", high: str | None = None, low: str | None = None, close: str | None = None, *,
         volume: str = "1000", symbol: Symbol = COIN, mark: str | None = None, funding: str | None = None,
+        index: str | None = None,
     ) -> None:  # fmt: skip
         """One bar of one symbol; what is not given is the open."""
         self.engine.step(
             {symbol: self.make_bar(open_, high, low, close, volume=volume, symbol=symbol)},
             marks=None if mark is None else {symbol: D(mark)},
+            index=None if index is None else {symbol: D(index)},
             funding=None if funding is None else {symbol: D(funding)},
         )
 

@@ -117,3 +117,40 @@ def test_on_one_path_the_near_order_fills_before_the_far_one():
     near = scene.limit(BUY, "1", "99", link="b")
     scene.bar("100", low="96")
     assert [fill.order_id for fill in scene.executions()] == [near.order_id, far.order_id]
+
+
+def test_what_a_reducing_order_cannot_fill_because_the_position_went_is_cancelled():
+    scene = Scene()
+    scene.market(BUY, "2")
+    scene.bar("100")
+    scene.market(SELL, "1", link="a")
+    order = scene.limit(SELL, "2", "99.9", link="b", reduce_only=True)
+    scene.bar("100")
+    state = scene.order(order)
+    assert (state.filled_quantity, state.status, state.cancel_type) == (
+        D(1), OrderStatus.CANCELLED, "CancelByReduceOnly",
+    )  # fmt: skip
+    assert scene.position().size == 0
+
+
+def test_a_reduce_only_order_ends_when_its_own_fill_has_closed_the_rest_of_the_position():
+    # given a reduce-only order of 20 on a position that has shrunk to 8 since
+    scene = Scene(balance="5000")
+    scene.market(BUY, "20")
+    scene.bar()
+    order = scene.limit(SELL, "20", "100.5", reduce_only=True)
+    scene.bar()
+    scene.market(SELL, "12")
+    scene.bar(volume="100000")
+    # when the bar trades through it, 5 on each leg
+    scene.bar("100", high="101", close="100.9")
+    # then it has sold those 8 and is over
+    ended = scene.order(order)
+    assert (ended.filled_quantity, ended.status, ended.cancel_type) == (
+        D(8), OrderStatus.CANCELLED, "CancelByReduceOnly",
+    )  # fmt: skip
+    # and does not close the next position
+    scene.market(BUY, "1")
+    scene.bar("100.4")
+    scene.bar("100.4", high="102", close="101")
+    assert scene.position().size == 1

@@ -106,3 +106,31 @@ def test_the_whole_account_is_liquidated():
     assert sorted(fill.symbol for fill in busts) == [COIN, OTHER]
     assert D(0) <= scene.wallet().balance < D(3)
     assert scene.wallet().equity == scene.wallet().balance
+
+
+def test_a_close_of_ones_own_costs_no_more_than_there_is():
+    scene = leveraged_long()
+    scene.stops(sl="0")
+    # the mark price stands 6 above the last one, so that the gap to 90 does not liquidate
+    scene.bar("100", mark="106")
+    scene.market(SELL, "10")
+    scene.bar("90", mark="96")
+    fill = scene.executions()[-1]
+    # at 90 the 59 would be short of 41; 94.2 is the bankruptcy price on a tick, and the fee is 0.942
+    assert (fill.exec_type, fill.price) == (ExecType.TRADE, D("94.2"))
+    assert scene.wallet().balance == D(59) - 58 - D("0.942")
+
+
+@pytest.mark.parametrize("another_is_busy", [False, True])
+def test_one_that_funding_has_made_due_dies_whoever_else_is_there(another_is_busy: bool):
+    # given a long of 9 whose equity of 10.6 at 90 stands above its maintenance margin of 4.8
+    scene = Scene(uids=(UID, 2), balance="101.5")
+    scene.market(BUY, "9")
+    scene.bar(volume="100000")
+    scene.bar("90")
+    if another_is_busy:
+        scene.limit(BUY, "0.1", "89.5", uid=2)
+    # when funding takes 6.9 of it, and the bar does not go against the position
+    scene.bar("90.1", high="90.2", funding="0.0085")
+    # then it is taken over, whether the bar had to be walked for somebody else or not
+    assert [fill.exec_type for fill in scene.executions()] == [ExecType.TRADE, ExecType.FUNDING, ExecType.BUST]

@@ -7,15 +7,15 @@ from tests.unit.engine.scene import BUY, OTHER, SELL, D, Scene, instrument
 
 def test_margin_of_the_documented_position():
     # 0.003 BTC at 100,000, leverage 10, taker 0.055 %: 300 / 10 + 300 * (1 - 1/10) * 0.00055 = 30 + 0.1485
-    assert margin.initial_margin(D(300), 1, D(10), D("0.00055")) == D("30.1485")
+    assert D(300) * margin.initial_margin_rate(1, D(10), D("0.00055")) == D("30.1485")
     # 300 * 0.005 + 0.1485
-    assert margin.maintenance_margin(D(300), 1, D(10), D("0.00055"), D("0.005")) == D("1.6485")
+    assert D(300) * margin.maintenance_margin_rate(1, D(10), D("0.00055"), D("0.005")) == D("1.6485")
 
 
 def test_order_cost_is_margin_and_both_fees_and_dearer_for_a_sell():
     # 1,000 at leverage 10: 100 + 1 to open + 1000 * 0.9 * 0.001 to close
-    assert margin.order_cost(D(1000), 1, D(10), D("0.001")) == D("101.9")
-    assert margin.order_cost(D(1000), -1, D(10), D("0.001")) == D("102.1")
+    assert D(1000) * margin.order_cost_rate(1, D(10), D("0.001")) == D("101.9")
+    assert D(1000) * margin.order_cost_rate(-1, D(10), D("0.001")) == D("102.1")
 
 
 def test_the_maintenance_rate_is_half_the_least_initial_margin():
@@ -70,3 +70,21 @@ def test_break_even_covers_both_fees():
     scene.bar("100")
     # (100 * 10 + 1) / (10 - 10 * 0.001) = 1001 / 9.99 = 100.2002
     assert scene.position().break_even_price == D("100.2")
+
+
+def test_a_loss_that_was_realized_may_exceed_the_balance_while_profits_stand_behind_it():
+    # given a long and a short of 10 each on 300, at cross margin, and a fall from 100 to 60
+    scene = Scene(balance="300")
+    scene.market(BUY, "10")
+    scene.market(SELL, "10", symbol=OTHER)
+    for price in ("100", "90", "80", "70", "60"):
+        scene.engine.step({symbol: scene.make_bar(price, symbol=symbol) for symbol in (COIN, OTHER)})
+    # when the long that lost is closed
+    scene.market(SELL, "10", reduce_only=True)
+    scene.bar("60")
+    # then 300 less fees of 1, 1 and 0.6 less 400: what the short has gained carries it, and pays when it is closed
+    wallet = scene.wallet()
+    assert (wallet.balance, wallet.equity, wallet.borrowed) == (D("-102.6"), D("297.4"), D("102.6"))
+    scene.market(BUY, "10", symbol=OTHER, reduce_only=True)
+    scene.bar("60", symbol=OTHER)
+    assert (scene.wallet().balance, scene.wallet().borrowed) == (D("296.8"), D(0))

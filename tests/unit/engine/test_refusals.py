@@ -224,11 +224,6 @@ def test_stops_need_a_position_the_right_side_and_a_change():
     assert refusal(lambda: scene.engine.set_trading_stop(UID, wrong))[0] == 10001
 
 
-def test_hedge_mode_is_refused_for_now():
-    account = EngineAccount(uid=5, balance=D(1), position_mode="hedge")
-    assert refusal(lambda: Scene().engine.open_account(account))[0] == 110029
-
-
 def test_no_orders_before_the_first_price():
     fees = FeeRates(taker=D("0.001"), maker=D("0.001"))
     engine = Engine(instruments={COIN: instrument(COIN)}, fees={COIN: fees}, seed=1, start=START)

@@ -3,7 +3,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from alpha.domain.order import OrderStatus
-from paper_exchange.engine import OrderState
+from paper_exchange.engine import EngineAccount, OrderState
 from tests.unit.engine.scene import BUY, COIN, SELL, START, UID, D, Scene
 
 
@@ -216,3 +216,37 @@ def test_a_trailing_stop_never_moves_back():
     assert scene.position().trailing_level == D(99)
     scene.stops(trailing="0")
     assert (scene.position().trailing_stop, scene.engine.orders(UID)) == (None, [])
+
+
+def test_the_stops_of_a_position_outlive_the_liquidation_of_the_other_side():
+    # given in isolated margin a long that dies at about 91, and a short under a stop
+    scene = Scene(uids=())
+    scene.engine.open_account(EngineAccount(uid=UID, balance=D(1000), position_mode="hedge", margin_mode="isolated"))
+    scene.place(BUY, "1", position_idx=1, stop_loss="80")
+    scene.place(SELL, "1", position_idx=2, stop_loss="110")
+    scene.bar("100")
+    # when it dies
+    scene.bar("100", low="89", close="89")
+    # then its own stops end with it, and those of the short still follow the short
+    assert [(order.position_idx, order.stop_order_type) for order in scene.engine.orders(UID)] == [(2, "StopLoss")]
+    scene.place(SELL, "1", position_idx=2)
+    scene.bar("89")
+    assert [order.quantity for order in scene.engine.orders(UID)] == [D(2)]
+
+
+def test_the_order_of_a_trailing_stop_shows_where_it_stands_and_is_told_once_in_a_bar_that_moved_it():
+    scene = long_of("2")
+    scene.stops(trailing="3", active="101")
+    assert scene.stop_orders()["TrailingStop"].trigger_price == D(101)
+    scene.engine.take_events()
+    # peaks of 104 on the first leg up and 108 on the second
+    scene.bar("100", low="100", high="108", close="106")
+    (told,) = [event for event in scene.engine.take_events() if isinstance(event, OrderState)]
+    assert (told, told.trigger_price) == (scene.stop_orders()["TrailingStop"], D(105))
+    # a bar that does not move it tells nothing, one that triggers it where it stood
+    scene.bar("106", high="107", low="105.5", close="106")
+    assert scene.engine.take_events() == []
+    scene.bar("109", low="105")
+    assert {order.trigger_price for order in scene.engine.orders(UID, open_only=False) if order.stop_order_type} == {
+        D(106)
+    }

@@ -48,6 +48,15 @@ def test_the_reset_is_never_in_the_past_of_who_reads_it():
     assert late.resets_in_ms == 100
 
 
+def test_a_batch_counts_as_its_orders_and_takes_what_is_left():
+    limits, batch = RateLimits(), "/v5/order/create-batch"
+    granted = [limits.take(UID, batch, at, units) for at, units in ((10.0, 7), (10.1, 7), (10.2, 1), (11.0, 8))]
+    # 10 in a second: 7, then the 3 that are left, then none; at 11.0 the first 7 are a second old
+    assert [(one.taken, one.remaining, one.exceeded) for one in granted if one] == [
+        (7, 3, False), (3, 0, False), (0, 0, True), (7, 0, False),
+    ]  # fmt: skip
+
+
 def test_accounts_and_endpoints_have_limits_of_their_own():
     limits = RateLimits(per_second=1)
     taken = [limits.take(UID, FEES, 10), limits.take(UID, LIST, 10), limits.take(UID + 1, FEES, 10)]
