@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum, unique
@@ -14,13 +14,16 @@ from typing import Any
 import structlog
 
 from alpha.config.registry import AccountConfig
+from alpha.domain.fill import Fill
 from alpha.domain.ids import AccountName
-from alpha.exchange.account_state import WalletBalance
+from alpha.domain.order import Order
+from alpha.exchange.account_state import ExchangePosition, WalletBalance
 from alpha.exchange.endpoints import Endpoints
 from alpha.exchange.errors import UnknownMessage
-from alpha.exchange.parse import PrivateMessage, parse_private
+from alpha.exchange.parse import parse_private
 from alpha.exchange.signing import KeyPair
 from alpha.exchange.stream import Frame, StreamClient, StreamState
+from alpha.exchange.wire_execution import read_execution_frame
 from alpha.ledger.fill_rows import FillSource
 from alpha.live.health import ListenerHealth
 from alpha.live.wire import now
@@ -168,6 +171,7 @@ class AccountSession:
                 on_frame=self.on_frame,
                 on_state=self.on_state,
                 on_garbage=lambda error: self._unreadable("", error),
+                take_message=self.take_message,
             )
             await client.run(self._stop)
         stopping.cancel()
@@ -266,20 +270,44 @@ class AccountSession:
             return
         for unreadable in message.unreadable:
             self._unreadable(topic, unreadable)
-        heard = [
-            Heard(fill=fill, source=FillSource.STREAM, received_at=received_at, frame_at=message.created_at)
-            for fill in message.fills
-        ]
-        wallet = message.wallets[-1] if message.wallets else None
-        if not self.epoch and self._remember(heard, message, wallet):
+        self._heard(
+            message.fills,
+            received_at,
+            message.created_at,
+            orders=message.orders,
+            positions=message.positions,
+            wallet=message.wallets[-1] if message.wallets else None,
+        )
+
+    def take_message(self, message: bytes) -> str | None:
+        """Executions, of which most is heard, are read from the bytes of their message; its topic, or None when it is
+        left to `on_frame`."""
+        frame = read_execution_frame(message, self.name)
+        if frame is None:
+            return None
+        self.last_frame_at = received_at = now()
+        self._heard(frame.fills, received_at, frame.created_at)
+        return frame.topic
+
+    def _heard(
+        self,
+        fills: Sequence[Fill],
+        received_at: datetime,
+        created_at: datetime,
+        *,
+        orders: tuple[Order, ...] = (),
+        positions: tuple[ExchangePosition, ...] = (),
+        wallet: WalletBalance | None = None,
+    ) -> None:
+        heard = [Heard(fill, FillSource.STREAM, received_at, created_at) for fill in fills]
+        if not self.epoch and self._remember(heard, orders, positions, wallet):
             return
-        self.heard_executions.note(message.fills)
-        if heard and not self.held.offer(heard) and not self.adopting:
-            self._writer.record(heard, droppable=True)
-        if message.orders or message.positions or wallet is not None:
-            self._live.put(
-                live_state.Heard(account=self.name, orders=message.orders, positions=message.positions, wallet=wallet)
-            )
+        if heard:
+            self.heard_executions.note(fills)
+            if not self.held.offer(heard) and not self.adopting:
+                self._writer.record(heard, droppable=True)
+        if orders or positions or wallet is not None:
+            self._live.put(live_state.Heard(account=self.name, orders=orders, positions=positions, wallet=wallet))
 
     def on_state(self, state: StreamState, reason: str) -> None:
         if state is not StreamState.SUBSCRIBED:
@@ -359,11 +387,17 @@ class AccountSession:
         if self.role is not Role.STANDBY:
             self._keep_raw(self.name, topic, error)
 
-    def _remember(self, fills: list[Heard], message: PrivateMessage, wallet: WalletBalance | None) -> bool:
+    def _remember(
+        self,
+        fills: list[Heard],
+        orders: tuple[Order, ...],
+        positions: tuple[ExchangePosition, ...],
+        wallet: WalletBalance | None,
+    ) -> bool:
         """False when the account has become ours meanwhile."""
         with self._lock:
             if not self.epoch:
-                self._memory.heard(fills=fills, orders=message.orders, positions=message.positions, wallet=wallet)
+                self._memory.heard(fills=fills, orders=orders, positions=positions, wallet=wallet)
                 return True
         return False
 

@@ -3,45 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 
 from alpha.config.registry import AccountConfig, BotConfig
-from alpha.domain.fill import Attribution, AttributionMethod, ExecType, Fill
+from alpha.domain.fill import Attribution, AttributionMethod, Fill
+from alpha.domain.fill_reason import reason_of
 from alpha.domain.ids import BotId, OrderId, Symbol
-from alpha.domain.order_link_id import OrderLinkId
+from alpha.domain.order_link_id import is_nonce
 from alpha.domain.reason import Reason
-
-# https://bybit-exchange.github.io/docs/v5/enum#createtype and #stopordertype. CreateByUser without one of our tags is a
-# person or a foreign program on the same account.
-_BY_CREATE_TYPE = {
-    "CreateByStopLoss": Reason.STOP_LOSS,
-    "CreateByPartialStopLoss": Reason.STOP_LOSS,
-    "CreateByTakeProfit": Reason.TAKE_PROFIT,
-    "CreateByPartialTakeProfit": Reason.TAKE_PROFIT,
-    "CreateByTrailingStop": Reason.TRAILING_STOP,
-    "CreateByTrailingProfit": Reason.TRAILING_STOP,
-    "CreateByLiq": Reason.LIQUIDATION,
-    "CreateByMmRateClose": Reason.LIQUIDATION,
-    "CreateByTakeOver_PassThrough": Reason.LIQUIDATION,
-    "CreateByAdl_PassThrough": Reason.ADL,
-    "CreateBySettle": Reason.SETTLEMENT,
-    "CreateByAdminClosing": Reason.MANUAL,
-    "CreateByClosing": Reason.MANUAL,
-}
-_BY_STOP_ORDER_TYPE = {
-    "StopLoss": Reason.STOP_LOSS,
-    "PartialStopLoss": Reason.STOP_LOSS,
-    "TakeProfit": Reason.TAKE_PROFIT,
-    "PartialTakeProfit": Reason.TAKE_PROFIT,
-    "TrailingStop": Reason.TRAILING_STOP,
-    "MmRateClose": Reason.LIQUIDATION,
-}
-_BY_EXEC_TYPE = {
-    ExecType.FUNDING: Reason.FUNDING,
-    ExecType.ADL: Reason.ADL,
-    ExecType.BUST: Reason.LIQUIDATION,
-    ExecType.DELIVERY: Reason.SETTLEMENT,
-    ExecType.SETTLE: Reason.SETTLEMENT,
-}
 
 
 class AccountOwners:
@@ -51,7 +20,7 @@ class AccountOwners:
         self.account = account.name
         self.hedge = account.position_mode == "hedge"
         self.bots = tuple(bots)
-        self._by_code = {bot.code: bot.id for bot in bots}
+        self._by_tag = {f"{bot.code}-{reason.tag}": (bot.id, reason) for bot in bots for reason in Reason}
         self._rows: dict[tuple[Symbol, int], list[BotId]] = {}
         for bot in bots:
             for symbol in bot.symbols:
@@ -72,10 +41,10 @@ class AccountOwners:
 
     def by_tag(self, order_link_id: str) -> tuple[BotId, Reason] | None:
         """The bot and the reason in one of our tags; None for a foreign tag and for that of another account's bot."""
-        tag = OrderLinkId.parse(order_link_id)
-        if tag is None or tag.code not in self._by_code:
-            return None
-        return self._by_code[tag.code], tag.reason
+        # As OrderLinkId.parse does; every fill is asked.
+        head, _, nonce = order_link_id.rpartition("-")
+        tagged = self._by_tag.get(head)
+        return tagged if tagged is not None and is_nonce(nonce) else None
 
     def sole_owner(self, symbol: Symbol, position_idx: int) -> BotId | None:
         """The only bot of the account, or the only one that trades this side of the symbol on it."""
@@ -106,7 +75,7 @@ def attribute(
     """
     tagged = owners.by_tag(fill.order_link_id)
     if tagged is not None:
-        return Attribution(bot=tagged[0], reason=tagged[1], method=AttributionMethod.TAG)
+        return _attribution(*tagged, AttributionMethod.TAG)
     reason = reason_of(fill)
     # Funding belongs to no order, whatever its order id says.
     ordered = owner_of_order(fill.order_id) if fill.exec_type.moves_position else None
@@ -114,23 +83,16 @@ def attribute(
     # An order without a tag was itself given to the sole owner, if its report came before the fill. The method must not
     # depend on which came first, so where both say the same, sole ownership is the reason.
     if ordered is not None and ordered != sole and owners.has(ordered):
-        return Attribution(bot=ordered, reason=reason, method=AttributionMethod.ORDER)
+        return _attribution(ordered, reason, AttributionMethod.ORDER)
     if sole is not None:
-        return Attribution(bot=sole, reason=reason, method=AttributionMethod.SOLE_OWNER)
+        return _attribution(sole, reason, AttributionMethod.SOLE_OWNER)
     holder = holder_of(fill.symbol, position_idx)
     if holder is not None and owners.has(holder):
-        return Attribution(bot=holder, reason=reason, method=AttributionMethod.HOLDER)
-    return Attribution(bot=None, reason=reason, method=AttributionMethod.NONE)
+        return _attribution(holder, reason, AttributionMethod.HOLDER)
+    return _attribution(None, reason, AttributionMethod.NONE)
 
 
-def reason_of(fill: Fill) -> Reason:
-    """Why a fill without one of our tags happened, from what the exchange says created it."""
-    if fill.exec_type in _BY_EXEC_TYPE:
-        return _BY_EXEC_TYPE[fill.exec_type]
-    if fill.create_type in _BY_CREATE_TYPE:
-        return _BY_CREATE_TYPE[fill.create_type]
-    if fill.stop_order_type in _BY_STOP_ORDER_TYPE:
-        return _BY_STOP_ORDER_TYPE[fill.stop_order_type]
-    if fill.create_type in ("CreateByUser", "CreateByStopOrder"):
-        return Reason.MANUAL
-    return Reason.UNKNOWN
+@lru_cache(maxsize=1024)
+def _attribution(bot: BotId | None, reason: Reason, method: AttributionMethod) -> Attribution:
+    """There are few, and each is said of many fills."""
+    return Attribution(bot, reason, method)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Hashable, Mapping
 from concurrent.futures import Future
-from datetime import datetime
 
 import orjson
 import structlog
@@ -19,7 +18,7 @@ from alpha.ledger.drift import Finding, add_changed_drift, open_drift, resolve_d
 from alpha.ledger.raw_events import add_raw_event
 from alpha.live.wire import now
 from alpha.service.alerts import AlertWriter
-from websocket_listener.latency import LatencyWindow
+from websocket_listener.latency import LatencyWindow, milliseconds_since_frames
 from websocket_listener.live_positions import Disagreement
 from websocket_listener.metrics import ListenerMetrics
 from websocket_listener.position_drift import finding_of
@@ -88,12 +87,15 @@ class Bookkeeping:
         result = committed.result
         if self._replay is not None:
             self._replay.committed(result.recorded)
-        for recorded in result.recorded:
-            fill, attribution = recorded.fill, recorded.attribution
-            self._metrics.fills.labels(fill.account, recorded.source.value, attribution.method.value).inc()
-            if recorded.frame_at is not None:
-                self._latency(recorded.frame_at, committed.at)
-            if attribution.bot is None:
+        counts = Counter([(each.fill.account, each.source, each.attribution.method) for each in result.recorded])
+        for (account, source, method), count in counts.items():
+            self._metrics.fills.labels(account, source.value, method.value).inc(count)
+        if taken := milliseconds_since_frames(result.recorded, committed.at):
+            self.fill_to_commit.add(taken)
+            self._metrics.fill_to_commit.observe(taken)
+        for recorded in result.recorded if result.unattributed else ():
+            if recorded.attribution.bot is None:
+                fill = recorded.fill
                 self._alerts.alert(
                     "fill_unattributed",
                     f"nobody owns execution {fill.exec_id} of {fill.symbol}: assign it to a bot",
@@ -197,11 +199,6 @@ class Bookkeeping:
             return
         self._backlog_warned_at_s = time.monotonic()
         log.warning("backlog", fills=fills, dropped=dropped)
-
-    def _latency(self, frame_at: datetime, at: datetime) -> None:
-        milliseconds = (at - frame_at).total_seconds() * 1000
-        self.fill_to_commit.add(milliseconds)
-        self._metrics.fill_to_commit.observe(milliseconds)
 
     def _agree_again(self, connection: Connection, finding: Finding) -> None:
         if _resolve(connection, finding):

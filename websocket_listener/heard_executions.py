@@ -1,9 +1,9 @@
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
 from collections.abc import Iterable
 from datetime import datetime
+from itertools import islice
 
 from alpha.domain.fill import Fill
 from alpha.domain.ids import ExecId, Symbol
@@ -21,19 +21,24 @@ class HeardExecutions:
     def __init__(self, *, kept: int = 200_000) -> None:
         self._kept = kept
         self._lock = threading.Lock()
-        self._times: OrderedDict[ExecKey, datetime] = OrderedDict()
+        self._times: dict[ExecKey, datetime] = {}
         self._newest: datetime | None = None
+        self.count = 0
+        """How many executions were told so far."""
         self.until_break: datetime | None = None
         """Market time of the latest execution heard before the connection last broke off."""
 
     def note(self, fills: Iterable[Fill]) -> None:
         with self._lock:
             for fill in fills:
+                self.count += 1
                 self._times[(fill.symbol, fill.exec_id)] = fill.exec_time
                 if self._newest is None or fill.exec_time > self._newest:
                     self._newest = fill.exec_time
-            while len(self._times) > self._kept:
-                self._times.popitem(last=False)
+            if len(self._times) > self._kept:
+                # Many at once: finding the oldest passes over all the places that were left empty since.
+                for key in list(islice(self._times, self._kept // 10 + 1)):
+                    del self._times[key]
 
     def untold_by(self, told: set[ExecKey], since: datetime, until: datetime) -> set[ExecKey]:
         """Executions heard with since <= exec_time < until (market clock) that are not among those REST told."""

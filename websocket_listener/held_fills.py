@@ -36,6 +36,8 @@ class HeldFills:
             return True
 
     def overdue(self) -> bool:
+        if self._until is None:
+            return False
         with self._lock:
             return self._until is not None and time.monotonic() > self._until
 

@@ -2,8 +2,11 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+
+from alpha.ledger.fill_rows import RecordedFill
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,13 +28,18 @@ class LatencyWindow:
         self._samples: deque[float] = deque(maxlen=size)
         self._count = 0
 
-    def add(self, milliseconds: float) -> None:
-        self._samples.append(milliseconds)
-        self._count += 1
+    def add(self, milliseconds: Sequence[float]) -> None:
+        self._samples.extend(milliseconds)
+        self._count += len(milliseconds)
 
     def summary(self) -> LatencySummary:
         samples = sorted(self._samples.copy())
         return LatencySummary(percentile(samples, 50), percentile(samples, 99), self._count)
+
+
+def milliseconds_since_frames(fills: Iterable[RecordedFill], at: datetime) -> list[float]:
+    """From the creation of each fill's frame until `at`; fills that came by REST have none."""
+    return [(at - fill.frame_at).total_seconds() * 1000 for fill in fills if fill.frame_at is not None]
 
 
 def percentile(ascending: Sequence[float], percent: float) -> float | None:

@@ -25,7 +25,7 @@ from alpha.live.health import ListenerHealth
 from alpha.live.wire import now
 from websocket_listener.account_live import AccountLive
 from websocket_listener.attribution import AccountOwners
-from websocket_listener.latency import LatencyWindow
+from websocket_listener.latency import LatencyWindow, milliseconds_since_frames
 from websocket_listener.live_output import Confirmation, LiveOutput
 from websocket_listener.live_positions import Disagreement, Row
 from websocket_listener.metrics import ListenerMetrics
@@ -339,9 +339,6 @@ class LiveState:
         }
 
     def _observe(self, fills: list[RecordedFill]) -> None:
-        published_at = now()
-        for recorded in fills:
-            if recorded.frame_at is not None:
-                milliseconds = (published_at - recorded.frame_at).total_seconds() * 1000
-                self.fill_to_redis.add(milliseconds)
-                self._metrics.fill_to_redis.observe(milliseconds)
+        if fills and (taken := milliseconds_since_frames(fills, now())):
+            self.fill_to_redis.add(taken)
+            self._metrics.fill_to_redis.observe(taken)

@@ -47,7 +47,7 @@ from websocket_listener.writer import Committed, Writer
 
 log = structlog.get_logger()
 _WAIT_FOR_LEDGER_S = 5.0
-_WATCHED_EVERY_S = 0.25
+_WATCHED_EVERY_S = 0.5
 
 
 def main(settings: Settings, registry: Registry) -> None:

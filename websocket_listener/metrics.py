@@ -1,6 +1,8 @@
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge
+
+from websocket_listener.latency_histogram import LatencyHistogram
 
 _BUCKETS = (0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 5_000, 30_000)
 
@@ -39,12 +41,11 @@ class ListenerMetrics:
         self.dropped = Gauge(
             "listener_dropped_fills", "Fills let go at the queue's bound, to be recovered", registry=self.registry
         )
-        self.fill_to_commit = Histogram(
-            "listener_fill_to_commit_ms",
-            "From the frame's creation to the commit",
-            registry=self.registry,
-            buckets=_BUCKETS,
+        self.fill_to_commit = LatencyHistogram(
+            "listener_fill_to_commit_ms", "From the frame's creation to the commit", _BUCKETS
         )
-        self.fill_to_redis = Histogram(
-            "listener_fill_to_redis_ms", "From the frame's creation to Redis", registry=self.registry, buckets=_BUCKETS
+        self.fill_to_redis = LatencyHistogram(
+            "listener_fill_to_redis_ms", "From the frame's creation to Redis", _BUCKETS
         )
+        self.registry.register(self.fill_to_commit)
+        self.registry.register(self.fill_to_redis)

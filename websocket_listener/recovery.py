@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import CancelledError, Future, wait
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import TypeVar
 
 import structlog
@@ -41,6 +41,7 @@ from alpha.ledger.equity import add_equity_snapshot
 from alpha.ledger.fill_rows import FillSource
 from alpha.ledger.opening_positions import OpeningPosition, adopt_positions
 from alpha.ledger.orders import open_orders
+from alpha.ledger.partitions import ensure_months_ahead, month_of
 from alpha.ledger.reading import exec_ids_at_any_time, exec_ids_between, filled_by_order
 from alpha.live.wire import now
 from alpha.service.alerts import AlertWriter
@@ -66,6 +67,9 @@ _READERS = 4
 # A look at the newest orders of a window: the ones whose executions may be late.
 _ORDERS_ASKED = 500
 _DOUBTS_TOLD = 5
+_BURST_PER_S, _BACKLOG_OF_BURST = 1_000, 1_000
+_HEARD_NOTED_EVERY_S = 30.0
+_MONTH_MADE_AHEAD = timedelta(days=2)
 _POSITIONS_DIFFER = "the exchange's positions are not those of the fills"
 _UNREADABLE = "executions cannot be read or stored; they are in trading.raw_events"
 # Bybit allows 500 connections in five minutes, and a stream that loses single messages gets no better by haste.
@@ -122,6 +126,13 @@ class Recovery:
         self._heard_until: datetime | None = None
         self._live_since_s = 0.0
         self._next_replacement_s = 0.0
+        self._looked_at_s = 0.0
+        self._found_nothing = False
+        self._months: set[date] = set()
+        self._next_heard_s = 0.0
+        self._heard_noted: datetime | None = None
+        self._counted = (0.0, 0)
+        """When the executions of the stream were last counted (monotonic), and how many there were."""
         self._thread = threading.Thread(target=self._run, name=f"recovery-{self._account}", daemon=True)
 
     def start(self) -> None:
@@ -155,9 +166,23 @@ class Recovery:
                 if self._until_done(lambda: self._recover(generation), while_generation=generation):  # noqa: B023
                     self._recovered = generation
             else:
-                self._until_done(self._look, while_generation=generation)
+                if not self._is_better_put_off():
+                    self._until_done(self._look, while_generation=generation)
+                    self._looked_at_s = time.monotonic()
                 # A new connection, or another holder, does not wait for the next look.
                 session.news.wait(self._timing.look_every_s)
+
+    def _is_better_put_off(self) -> bool:
+        """A look reads every fill again that is not proven. In the middle of a burst this takes the time in which they
+        are to be recorded, and moves no more than the proven edge: better a little later, all at once. And of an
+        account where nothing happens there is nothing to find but what the stream has lost."""
+        now_s, heard = time.monotonic(), self._session.heard_executions.count
+        since_s, before = self._counted
+        self._counted = (now_s, heard)
+        if heard - before > _BURST_PER_S * (now_s - since_s) or self._writer.backlog > _BACKLOG_OF_BURST:
+            return now_s - self._looked_at_s < self._timing.put_off_s
+        is_quiet = heard == before and self._found_nothing and not self._session.trouble
+        return is_quiet and now_s - self._looked_at_s < self._timing.quiet_look_every_s - 1
 
     def _until_done(self, work: Callable[[], None], *, while_generation: int | None = None) -> bool:
         """Try until it is done, the connection it is for is gone, or the process ends."""
@@ -239,11 +264,13 @@ class Recovery:
         self._note_heard_until_break()
         if session.adopting:
             self._adopt()
+        self._make_months(self._client.market_time())
         until, recorded = self._read_unproven()
         session.release()
         self._refresh()
         if session.live(generation):
             self._heard_from, self._live_since_s = until, time.monotonic()
+            self._next_heard_s = 0.0
         log.info(
             "account_recovered",
             account=self._account,
@@ -252,6 +279,13 @@ class Recovery:
             executions=recorded,
             seconds=round(time.monotonic() - began_s, 3),
         )
+
+    def _make_months(self, at: datetime) -> None:
+        """Making the place for a month's fills takes as long as ten commits: not when the first of them is there."""
+        months = {month_of(at), month_of(at + _MONTH_MADE_AHEAD)}
+        if not months <= self._months:
+            self._ledger(lambda connection: ensure_months_ahead(connection, months))
+            self._months = months
 
     def _look(self) -> None:
         generation = self._session.generation
@@ -265,7 +299,8 @@ class Recovery:
             self._note_equity(wallet, self._client.market_time())
         if self._readings:
             self._pause(self._readings[-1].read_at_s + self._timing.lag_s - time.monotonic(), generation)
-        until, _ = self._read_unproven()
+        until, count = self._read_unproven()
+        self._found_nothing = count == 0 and all(reading.found.count == 0 for reading in self._readings)
         if self._session.connected.is_set() and generation == self._session.generation:
             # The end was fixed before the reading, and the connection has lasted until after it.
             self._note_heard(until)
@@ -527,6 +562,7 @@ class Recovery:
     def _note_equity(self, wallet: WalletBalance, at: datetime) -> None:
         self._next_equity_s = time.monotonic() + _EQUITY_EVERY_S
         self._ledger(lambda connection: add_equity_snapshot(connection, wallet, at=at, source="listener"))
+        self._make_months(at)
 
     def _ledger(self, work: Callable[[Connection], _T]) -> _T:
         """Work on the writer's connection, after the fills handed in before it; waits while PostgreSQL is away. Raises
@@ -544,16 +580,21 @@ class Recovery:
     def _note_heard_until_break(self) -> None:
         """The connection before this one was heard at least until the last execution it brought."""
         newest = self._session.heard_executions.until_break
-        if newest is not None and self._heard_until is not None and newest > self._heard_until:
-            self._note_heard(newest)
+        if self._heard_until is not None:
+            until = self._heard_until if newest is None else max(newest, self._heard_until)
+            if until != self._heard_noted:
+                self._note_heard(until, has_ended=True)
         self._heard_from = self._heard_until = None
 
-    def _note_heard(self, until: datetime) -> None:
-        """The stream has been live since `_heard_from`, in market time; the interval grows with every look."""
+    def _note_heard(self, until: datetime, *, has_ended: bool = False) -> None:
+        """The stream has been live since `_heard_from`, in market time; the interval grows with the looks."""
         since = self._heard_from
         if since is None or until <= since:
             return
         self._heard_until = until
+        if time.monotonic() < self._next_heard_s and not has_ended:
+            return
+        self._next_heard_s, self._heard_noted = time.monotonic() + _HEARD_NOTED_EVERY_S, until
         # Not waited for: it says nothing about completeness.
         self._writer.run(
             lambda connection: add_interval(

@@ -16,6 +16,7 @@ from alpha.domain.errors import AlphaError
 from alpha.domain.fill import Fill
 from alpha.domain.ids import AccountName, BotId, ExecId, OrderId, Symbol
 from alpha.domain.order import Order
+from alpha.domain.quick_init import quick_init
 from alpha.exchange.account_state import ExchangePosition
 from alpha.ledger.connection import Connection
 from alpha.ledger.fill_rows import FillSource
@@ -28,7 +29,8 @@ _STATES_GIVE_WAY_S = 1.0
 _ORDERS_AT_ONCE = 500
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_init
+@dataclass(frozen=True, slots=True)
 class Heard:
     """A fill as it came in, before anybody asked whose it is. Both times are wall clock."""
 

@@ -288,14 +288,7 @@ class Writer:
             owner_of_order=owner_of_order,
             holder_of=lambda symbol, idx: self._holders.holder_of(fill.account, symbol, idx),
         )
-        return HeardFill(
-            fill=fill,
-            attribution=attribution,
-            position_idx=position_idx,
-            source=heard.source,
-            frame_at=heard.frame_at,
-            received_at=heard.received_at,
-        )
+        return HeardFill(fill, attribution, heard.source, heard.received_at, position_idx, heard.frame_at)
 
     def _do(self, job: Job) -> None:
         if job.account is not None and self._epochs.get(job.account) != job.epoch:

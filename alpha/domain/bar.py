@@ -9,9 +9,13 @@ from alpha.domain.errors import InvalidValue
 from alpha.domain.ids import Symbol
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Bar:
-    """One closed bar over [start, start + interval). Volume is in base units, turnover in the quote currency."""
+    """One closed bar over [start, start + interval). Volume is in base units, turnover in the quote currency.
+
+    A recording may hand out bars that make their numbers when they are asked for (`alpha.candles.tape`). They are bars
+    like any other: two bars are equal when they say the same, however they were made.
+    """
 
     symbol: Symbol
     interval: timedelta
@@ -35,3 +39,14 @@ class Bar:
     def end(self) -> datetime:
         """The instant the bar is closed and may be decided on."""
         return self.start + self.interval
+
+    def __eq__(self, other: object) -> bool:
+        return self._content == other._content if isinstance(other, Bar) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self._content)
+
+    @property
+    def _content(self) -> tuple[object, ...]:
+        prices = (self.open, self.high, self.low, self.close)
+        return (self.symbol, self.interval, self.start, prices, self.volume, self.turnover)

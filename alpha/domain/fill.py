@@ -4,11 +4,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum, unique
+from operator import attrgetter
 from typing import NamedTuple
 
 from alpha.domain.clock import require_aware
 from alpha.domain.errors import InvalidValue
 from alpha.domain.ids import AccountName, BotId, ExecId, OrderId, Symbol
+from alpha.domain.quick_init import quick_init
 from alpha.domain.reason import Reason
 from alpha.domain.side import Side
 
@@ -49,7 +51,8 @@ class ExecutionOrder(NamedTuple):
 _new_tuple = tuple.__new__
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_init
+@dataclass(frozen=True, slots=True)
 class Fill:
     """One execution as the exchange reported it. A fact: inserted once, never changed.
 
@@ -98,6 +101,11 @@ class Fill:
         """Signed change of the position in base units; 0 for funding."""
         return self.side.sign * self.quantity if self.exec_type.moves_position else Decimal(0)
 
+    @property
+    def content_hash(self) -> int:
+        """The same, within this process, of two reports between which there are no `differences`."""
+        return hash(_content(self))
+
     def differences(self, other: Fill) -> dict[str, tuple[str, str]]:
         """Where two reports of the same execution disagree in what counts: field -> (ours, theirs).
 
@@ -126,6 +134,7 @@ _IDENTITY_FIELDS = (
     "order_id",
     "order_link_id",
 )
+_content = attrgetter(*_IDENTITY_FIELDS)
 
 
 @unique
@@ -139,7 +148,8 @@ class AttributionMethod(StrEnum):
     NONE = "unattributed"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_init
+@dataclass(frozen=True, slots=True)
 class Attribution:
     """Whose fill it is, why it happened, and how we know. `bot` is None exactly when the method is NONE."""
 

@@ -8,6 +8,7 @@ from enum import StrEnum, unique
 from alpha.domain.clock import require_aware
 from alpha.domain.errors import InvalidValue
 from alpha.domain.ids import AccountName, OrderId, Symbol
+from alpha.domain.quick_init import quick_init
 from alpha.domain.side import Side
 
 
@@ -77,7 +78,8 @@ TRANSITIONS: dict[OrderStatus, frozenset[OrderStatus]] = {
 once may be reported as Filled only."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_init
+@dataclass(frozen=True, slots=True)
 class Order:
     """An order as the exchange last reported it. Prices that are not set are None."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import re
 from dataclasses import dataclass
@@ -11,10 +10,13 @@ from datetime import datetime
 from alpha.domain.clock import to_ms
 from alpha.domain.errors import InvalidValue
 from alpha.domain.ids import BotId, Symbol
+from alpha.domain.quick_init import quick_init
 from alpha.domain.reason import Reason
 
 _CODE = re.compile(r"[a-z0-9]{2,6}")
 _NONCE = re.compile(r"[a-z2-7]{20}")
+_LETTERS = "abcdefghijklmnopqrstuvwxyz234567"
+_PAIRS = [first + second for first in _LETTERS for second in _LETTERS]
 _ALLOWED = re.compile(r"[A-Za-z0-9_-]{1,36}")
 
 
@@ -23,6 +25,7 @@ def is_bot_code(text: str) -> bool:
     return _CODE.fullmatch(text) is not None
 
 
+@quick_init
 @dataclass(frozen=True, slots=True)
 class OrderLinkId:
     """`<code>-<rr>-<nonce>`: whose order it is, why it was sent, and 100 bits of hash of the decision behind it.
@@ -54,9 +57,7 @@ class OrderLinkId:
         one), `bar` is the start of the bar decided on, `ordinal` counts deliberate further tries.
         """
         decision = "\x1f".join([bot, run, symbol, str(to_ms(bar)), reason.value, str(ordinal)])
-        digest = hashlib.sha256(decision.encode()).digest()
-        nonce = base64.b32encode(digest).decode().lower()[:20]
-        return cls(code, reason, nonce)
+        return cls(code, reason, _nonce(hashlib.sha256(decision.encode()).digest()))
 
     @classmethod
     def parse(cls, text: str) -> OrderLinkId | None:
@@ -69,6 +70,17 @@ class OrderLinkId:
         if reason is None or not is_bot_code(code) or not _NONCE.fullmatch(nonce):
             return None
         return cls(code, reason, nonce)
+
+
+def _nonce(digest: bytes) -> str:
+    """The first 100 bits as base32, two letters at a time: the standard library's takes ten times as long."""
+    bits = int.from_bytes(digest[:13], "big") >> 4
+    return "".join([_PAIRS[bits >> shift & 0x3FF] for shift in range(90, -1, -10)])
+
+
+def is_nonce(text: str) -> bool:
+    """Whether the text may be what stands behind code and reason in an id of ours."""
+    return _NONCE.fullmatch(text) is not None
 
 
 def is_valid_order_link_id(text: str) -> bool:

@@ -4,11 +4,13 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from alpha.domain.errors import InvalidValue
+from alpha.domain.quick_init import quick_init
 from alpha.domain.side import Direction
 
 ZERO = Decimal(0)
 
 
+@quick_init
 @dataclass(frozen=True, slots=True)
 class Position:
     """A holding: signed quantity in base units and the average price of what is open (0 when flat)."""

@@ -5,6 +5,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from alpha.domain.ids import AccountName, BotId, ExecId, Symbol
+from alpha.domain.quick_init import quick_init
 from alpha.domain.reason import Reason
 from alpha.domain.side import Direction
 
@@ -19,7 +20,8 @@ class BookKey:
     position_idx: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_init
+@dataclass(frozen=True, slots=True)
 class Trade:
     """A round trip: flat, position, flat. All amounts in the quote currency.
 

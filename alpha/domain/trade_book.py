@@ -11,12 +11,14 @@ from alpha.domain.errors import InvalidValue, InvariantViolated
 from alpha.domain.fill import ExecType, ExecutionOrder, Fill
 from alpha.domain.ids import ExecId
 from alpha.domain.position import FLAT, ZERO, Position
+from alpha.domain.quick_init import quick_init
 from alpha.domain.reason import Reason
 from alpha.domain.side import Direction, Side
 from alpha.domain.trade import BookKey, Trade
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_init
+@dataclass(frozen=True, slots=True)
 class OpenTrade:
     """The round trip in progress: what has been entered and exited so far."""
 
@@ -34,7 +36,8 @@ class OpenTrade:
     fill_count: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_init
+@dataclass(frozen=True, slots=True)
 class TradeBook:
     """The state after folding fills in execution order. Immutable: `apply` gives the next one.
 
@@ -59,7 +62,7 @@ class TradeBook:
 
     def is_late(self, fill: Fill) -> bool:
         """Whether the fill belongs before one that is already folded, so that the book must be refolded."""
-        return self.last is not None and fill.execution_order <= self.last
+        return self.last is not None and not _follows(fill, self.last)
 
     def with_opening(self, position: Position, *, at: datetime, name: str) -> TradeBook:
         """The book of a position that existed before the platform saw the account. Not a fill: it is in no ledger row.
@@ -91,156 +94,203 @@ class TradeBook:
 
         Raises InvalidValue for a fill of another book or one out of execution order.
         """
-        order = fill.execution_order
-        if fill.symbol != self.key.symbol or fill.account != self.key.account:
-            raise InvalidValue(f"fill {fill.exec_id} of {fill.account} {fill.symbol} is not of {self.key}")
-        if self.last is not None and order <= self.last:
-            raise InvalidValue(f"fill {fill.exec_id} is late for {self.key}: refold the book instead")
+        fold = BookFold(self)
+        closed = fold.take(fill, reason)
+        return fold.book(), () if closed is None else (closed,)
+
+
+class BookFold:
+    """A book while fills are folded into it: changed in place, since a new TradeBook for each fill is a good part of
+    what recording one costs. `book` makes the one after the fills so far."""
+
+    __slots__ = (
+        "_entry_price",
+        "_fees",
+        "_fill_count",
+        "_funding",
+        "_key",
+        "_last",
+        "_quantity",
+        "_realized_pnl",
+        "_trip",
+    )
+
+    def __init__(self, book: TradeBook) -> None:
+        self._key = book.key
+        self._quantity, self._entry_price = book.position.quantity, book.position.entry_price
+        self._trip = None if book.open_trade is None else _Trip.of(book.open_trade)
+        self._realized_pnl, self._fees, self._funding = book.realized_pnl, book.fees, book.funding
+        self._fill_count = book.fill_count
+        self._last: Fill | ExecutionOrder | None = book.last
+
+    def take(self, fill: Fill, reason: Reason) -> Trade | None:
+        """Folds the next fill; answers the round trip it closed, if any. Raises as `TradeBook.apply` does; the fold is
+        of no use then."""
+        last = self._last
+        if fill.symbol != self._key.symbol or fill.account != self._key.account:
+            raise InvalidValue(f"fill {fill.exec_id} of {fill.account} {fill.symbol} is not of {self._key}")
+        if last is not None and not _follows(fill, last):
+            raise InvalidValue(f"fill {fill.exec_id} is late for {self._key}: refold the book instead")
+        self._last = fill
+        self._fill_count += 1
+        fee = fill.fee
         if fill.exec_type is ExecType.FUNDING:
-            return self._with_funding(-fill.fee, order), ()
-        held, quantity = self.position.quantity, fill.quantity
+            self._funding -= fee
+            if self._trip is not None:
+                self._trip.funding -= fee
+                self._trip.fill_count += 1
+            return None
+        self._fees += fee
+        held, quantity = self._quantity, fill.quantity
         if not held or (held > 0) == (fill.side is Side.BUY):
-            return self._increased(fill, quantity, fill.fee, reason, order), ()
+            self._increase(fill, quantity, fee, reason)
+            return None
         closing = abs(held)
         if quantity <= closing:
-            return self._reduced(fill, quantity, fill.fee, reason, order)
-        closing_fee = fill.fee * closing / quantity
-        flat, trades = self._reduced(fill, closing, closing_fee, reason, order)
-        opened = flat._increased(fill, quantity - closing, fill.fee - closing_fee, reason, order)
-        # The flip is one fill, counted when it closed.
-        return replace(opened, fill_count=flat.fill_count), trades
+            return self._reduce(fill, quantity, fee, reason)
+        # One fill that flips is of both round trips, its fee shared by quantity.
+        closing_fee = fee * closing / quantity
+        closed = self._reduce(fill, closing, closing_fee, reason)
+        self._increase(fill, quantity - closing, fee - closing_fee, reason)
+        return closed
 
-    # Books and round trips are made whole below: dataclasses.replace takes several times as long, and folding is a good
-    # part of what recording a fill costs.
-
-    def _with_funding(self, received: Decimal, order: ExecutionOrder) -> TradeBook:
-        trade = self.open_trade
-        if trade is not None:
-            trade = replace(trade, funding=trade.funding + received, fill_count=trade.fill_count + 1)
+    def book(self) -> TradeBook:
+        last = self._last
         return TradeBook(
-            key=self.key,
-            position=self.position,
-            open_trade=trade,
-            realized_pnl=self.realized_pnl,
-            fees=self.fees,
-            funding=self.funding + received,
-            fill_count=self.fill_count + 1,
-            last=order,
+            self._key,
+            Position(self._quantity, self._entry_price) if self._quantity else FLAT,
+            None if self._trip is None else self._trip.frozen(),
+            self._realized_pnl,
+            self._fees,
+            self._funding,
+            self._fill_count,
+            last.execution_order if isinstance(last, Fill) else last,
         )
 
-    def _increased(
-        self, fill: Fill, quantity: Decimal, fee: Decimal, reason: Reason, order: ExecutionOrder
-    ) -> TradeBook:
-        sign = 1 if fill.side is Side.BUY else -1
+    def _increase(self, fill: Fill, quantity: Decimal, fee: Decimal, reason: Reason) -> None:
         value = fill.price * quantity
-        held = self.position
-        size = abs(held.quantity) + quantity
-        entry_price = (held.entry_price * abs(held.quantity) + value) / size
-        trade = self.open_trade
-        if trade is None:
-            trade = OpenTrade(
-                first_exec_id=fill.exec_id,
-                opened_at=fill.exec_time,
-                direction=Direction.LONG if sign > 0 else Direction.SHORT,
-                entry_reason=reason,
-                entered_quantity=quantity,
-                entered_value=value,
-                exited_quantity=ZERO,
-                exited_value=ZERO,
-                gross_pnl=ZERO,
-                fees=fee,
-                funding=ZERO,
-                fill_count=1,
-            )
-        else:
-            trade = OpenTrade(
-                first_exec_id=trade.first_exec_id,
-                opened_at=trade.opened_at,
-                direction=trade.direction,
-                entry_reason=trade.entry_reason,
-                entered_quantity=trade.entered_quantity + quantity,
-                entered_value=trade.entered_value + value,
-                exited_quantity=trade.exited_quantity,
-                exited_value=trade.exited_value,
-                gross_pnl=trade.gross_pnl,
-                fees=trade.fees + fee,
-                funding=trade.funding,
-                fill_count=trade.fill_count + 1,
-            )
-        return TradeBook(
-            key=self.key,
-            position=Position(sign * size, entry_price),
-            open_trade=trade,
-            realized_pnl=self.realized_pnl,
-            fees=self.fees + fee,
-            funding=self.funding,
-            fill_count=self.fill_count + 1,
-            last=order,
+        size = abs(self._quantity)
+        trip = self._trip
+        if trip is None:
+            direction = Direction.LONG if fill.side is Side.BUY else Direction.SHORT
+            trip = self._trip = _Trip(fill.exec_id, fill.exec_time, direction, reason)
+        trip.entered_quantity += quantity
+        trip.entered_value += value
+        trip.fees += fee
+        trip.fill_count += 1
+        self._entry_price = (self._entry_price * size + value) / (size + quantity)
+        self._quantity += quantity if fill.side is Side.BUY else -quantity
+
+    def _reduce(self, fill: Fill, quantity: Decimal, fee: Decimal, reason: Reason) -> Trade | None:
+        trip = self._trip
+        if trip is None:
+            raise InvariantViolated(f"{self._key} holds {self._quantity} without an open round trip")
+        gross = (fill.price - self._entry_price) * quantity
+        if trip.direction is Direction.SHORT:
+            gross = -gross
+        trip.exited_quantity += quantity
+        trip.exited_value += fill.price * quantity
+        trip.gross_pnl += gross
+        trip.fees += fee
+        trip.fill_count += 1
+        self._realized_pnl += gross
+        self._quantity += quantity if fill.side is Side.BUY else -quantity
+        if self._quantity:
+            return None
+        self._entry_price, self._trip = ZERO, None
+        return trip.closed(self._key, fill, reason)
+
+
+class _Trip:
+    """An OpenTrade that is changed in place."""
+
+    __slots__ = (
+        "direction",
+        "entered_quantity",
+        "entered_value",
+        "entry_reason",
+        "exited_quantity",
+        "exited_value",
+        "fees",
+        "fill_count",
+        "first_exec_id",
+        "funding",
+        "gross_pnl",
+        "opened_at",
+    )
+
+    def __init__(self, first_exec_id: ExecId, opened_at: datetime, direction: Direction, entry_reason: Reason) -> None:
+        self.first_exec_id, self.opened_at = first_exec_id, opened_at
+        self.direction, self.entry_reason = direction, entry_reason
+        self.entered_quantity = self.entered_value = self.exited_quantity = self.exited_value = ZERO
+        self.gross_pnl = self.fees = self.funding = ZERO
+        self.fill_count = 0
+
+    @classmethod
+    def of(cls, trade: OpenTrade) -> _Trip:
+        trip = cls(trade.first_exec_id, trade.opened_at, trade.direction, trade.entry_reason)
+        trip.entered_quantity, trip.entered_value = trade.entered_quantity, trade.entered_value
+        trip.exited_quantity, trip.exited_value = trade.exited_quantity, trade.exited_value
+        trip.gross_pnl, trip.fees, trip.funding = trade.gross_pnl, trade.fees, trade.funding
+        trip.fill_count = trade.fill_count
+        return trip
+
+    def frozen(self) -> OpenTrade:
+        return OpenTrade(
+            self.first_exec_id,
+            self.opened_at,
+            self.direction,
+            self.entry_reason,
+            self.entered_quantity,
+            self.entered_value,
+            self.exited_quantity,
+            self.exited_value,
+            self.gross_pnl,
+            self.fees,
+            self.funding,
+            self.fill_count,
         )
 
-    def _reduced(
-        self, fill: Fill, quantity: Decimal, fee: Decimal, reason: Reason, order: ExecutionOrder
-    ) -> tuple[TradeBook, tuple[Trade, ...]]:
-        trade = self.open_trade
-        if trade is None:
-            raise InvariantViolated(f"{self.key} holds {self.position.quantity} without an open round trip")
-        gross = (fill.price - self.position.entry_price) * quantity * trade.direction.sign
-        trade = OpenTrade(
-            first_exec_id=trade.first_exec_id,
-            opened_at=trade.opened_at,
-            direction=trade.direction,
-            entry_reason=trade.entry_reason,
-            entered_quantity=trade.entered_quantity,
-            entered_value=trade.entered_value,
-            exited_quantity=trade.exited_quantity + quantity,
-            exited_value=trade.exited_value + fill.price * quantity,
-            gross_pnl=trade.gross_pnl + gross,
-            fees=trade.fees + fee,
-            funding=trade.funding,
-            fill_count=trade.fill_count + 1,
-        )
-        left = self.position.quantity + (quantity if fill.side is Side.BUY else -quantity)
-        after = TradeBook(
-            key=self.key,
-            position=Position(left, self.position.entry_price) if left else FLAT,
-            open_trade=trade if left else None,
-            realized_pnl=self.realized_pnl + gross,
-            fees=self.fees + fee,
-            funding=self.funding,
-            fill_count=self.fill_count + 1,
-            last=order,
-        )
-        return after, () if left else (self._closed(trade, fill, reason),)
-
-    def _closed(self, trade: OpenTrade, last: Fill, reason: Reason) -> Trade:
-        if trade.entered_quantity != trade.exited_quantity:
+    def closed(self, key: BookKey, last: Fill, reason: Reason) -> Trade:
+        entered = self.entered_quantity
+        if entered != self.exited_quantity:
             raise InvariantViolated(
-                f"{self.key}: round trip {trade.first_exec_id} entered {trade.entered_quantity} "
-                f"and exited {trade.exited_quantity}"
+                f"{key}: round trip {self.first_exec_id} entered {entered} and exited {self.exited_quantity}"
             )
         return Trade(
-            key=self.key,
-            first_exec_id=trade.first_exec_id,
-            last_exec_id=last.exec_id,
-            direction=trade.direction,
-            opened_at=trade.opened_at,
-            closed_at=last.exec_time,
-            quantity=trade.entered_quantity,
-            entry_price=trade.entered_value / trade.entered_quantity,
-            exit_price=trade.exited_value / trade.exited_quantity,
-            gross_pnl=trade.gross_pnl,
-            fees=trade.fees,
-            funding=trade.funding,
-            fill_count=trade.fill_count,
-            entry_reason=trade.entry_reason,
-            exit_reason=reason,
+            key,
+            self.first_exec_id,
+            last.exec_id,
+            self.direction,
+            self.opened_at,
+            last.exec_time,
+            entered,
+            self.entered_value / entered,
+            self.exited_value / entered,
+            self.gross_pnl,
+            self.fees,
+            self.funding,
+            self.fill_count,
+            self.entry_reason,
+            reason,
         )
+
+
+def _follows(fill: Fill, last: Fill | ExecutionOrder) -> bool:
+    """Whether the fill comes after the last one in execution order. Nearly always the time or `seq` tells."""
+    if fill.exec_time != last.exec_time:
+        return fill.exec_time > last.exec_time
+    if fill.seq != last.seq:
+        return fill.seq > last.seq
+    return fill.execution_order > (last.execution_order if isinstance(last, Fill) else last)
 
 
 def fold(book: TradeBook, fills: Iterable[tuple[Fill, Reason]]) -> tuple[TradeBook, list[Trade]]:
     """The book after all the fills, which may come in any arrival order, and the round trips they closed."""
-    closed: list[Trade] = []
+    folding = BookFold(book)
+    closed = []
     for fill, reason in sorted(fills, key=lambda pair: pair[0].execution_order):
-        book, trades = book.apply(fill, reason)
-        closed.extend(trades)
-    return book, closed
+        trade = folding.take(fill, reason)
+        if trade is not None:
+            closed.append(trade)
+    return folding.book(), closed

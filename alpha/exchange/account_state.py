@@ -8,9 +8,11 @@ from decimal import Decimal
 
 from alpha.domain.ids import AccountName, Symbol
 from alpha.domain.position import Position
+from alpha.domain.quick_init import quick_init
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_init
+@dataclass(frozen=True, slots=True)
 class ExchangePosition:
     """A position as the exchange reported it, flat ones included.
 

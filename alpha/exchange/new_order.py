@@ -9,10 +9,12 @@ from alpha.domain.errors import InvalidValue
 from alpha.domain.ids import Symbol
 from alpha.domain.order import OrderType, TimeInForce
 from alpha.domain.order_link_id import is_valid_order_link_id
+from alpha.domain.quick_init import quick_init
 from alpha.domain.side import Side
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_init
+@dataclass(frozen=True, slots=True)
 class NewOrder:
     """An order to place, already rounded to the instrument's filters.
 

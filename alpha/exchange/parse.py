@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
-from functools import lru_cache
 from typing import Any, TypeVar
 
 from alpha.domain.bar import Bar
@@ -25,7 +24,9 @@ from alpha.domain.position import FLAT, ZERO, Position
 from alpha.domain.side import Side
 from alpha.exchange.account_state import CoinBalance, ExchangePosition, FeeRates, WalletBalance
 from alpha.exchange.errors import UnknownMessage
+from alpha.exchange.settle_coin import settle_coin
 from alpha.exchange.ticker import Ticker
+from alpha.exchange.wire_execution import read_execution
 
 LINEAR = "linear"
 SETTLE_COIN = "USDT"
@@ -34,7 +35,7 @@ Item = Mapping[str, Any]
 _T = TypeVar("_T")
 
 # What a malformed item raises while its fields are read. InvalidOperation is Decimal's, KeyError a missing field,
-# OverflowError a time beyond the calendar.
+# OverflowError and OSError a time beyond the calendar.
 _UNREADABLE = (
     KeyError,
     ValueError,
@@ -43,6 +44,7 @@ _UNREADABLE = (
     IndexError,
     InvalidOperation,
     OverflowError,
+    OSError,
     InvalidValue,
 )
 
@@ -167,6 +169,11 @@ def parse_public(frame: Item) -> PublicMessage:
 
 def parse_fill(item: Item, account: AccountName, category: str | None = None) -> Fill:
     """An execution of the stream or of execution/list, which names the category once for the whole page."""
+    return read_execution(item, account, category) or explained_fill(item, account, category)
+
+
+def explained_fill(item: Item, account: AccountName, category: str | None = None) -> Fill:
+    """What `parse_fill` answers, of any shape that can be read. Raises UnknownMessage with what is wrong."""
     try:
         of_category = _category(item, category)
         symbol = Symbol(_text(item, "symbol"))
@@ -235,31 +242,32 @@ def infer_position_idx(fill: Fill, hedge: bool) -> int:
 def parse_order(item: Item, account: AccountName, category: str | None = None) -> Order:
     """An order of the stream, order/realtime or order/history."""
     try:
+        # By position, in the order of Order: with so many fields names take longer than all the rest.
         return Order(
-            account=account,
-            category=_category(item, category),
-            symbol=Symbol(_text(item, "symbol")),
-            order_id=OrderId(_text(item, "orderId")),
-            order_link_id=_optional_text(item, "orderLinkId"),
-            side=Side(_text(item, "side")),
-            order_type=OrderType(_text(item, "orderType")),
-            time_in_force=_optional_text(item, "timeInForce"),
-            status=OrderStatus(_text(item, "orderStatus")),
-            price=_price(item, "price"),
-            quantity=_number(item, "qty"),
-            filled_quantity=_amount(item, "cumExecQty"),
-            average_price=_price(item, "avgPrice"),
-            reduce_only=_flag(item, "reduceOnly"),
-            position_idx=_integer(item, "positionIdx"),
-            create_type=_optional_text(item, "createType"),
-            stop_order_type=_unset(_optional_text(item, "stopOrderType")),
-            trigger_price=_price(item, "triggerPrice"),
-            take_profit=_price(item, "takeProfit"),
-            stop_loss=_price(item, "stopLoss"),
-            reject_reason=_unset(_optional_text(item, "rejectReason")),
-            cancel_type=_unset(_optional_text(item, "cancelType")),
-            created_at=_time(item, "createdTime"),
-            updated_at=_time(item, "updatedTime"),
+            account,
+            _category(item, category),
+            Symbol(_text(item, "symbol")),
+            OrderId(_text(item, "orderId")),
+            _optional_text(item, "orderLinkId"),
+            _side(item),
+            _order_type(item),
+            _optional_text(item, "timeInForce"),
+            _order_status(item),
+            _price(item, "price"),
+            _number(item, "qty"),
+            _amount(item, "cumExecQty"),
+            _price(item, "avgPrice"),
+            _flag(item, "reduceOnly"),
+            _integer(item, "positionIdx"),
+            _optional_text(item, "createType"),
+            _unset(_optional_text(item, "stopOrderType")),
+            _price(item, "triggerPrice"),
+            _price(item, "takeProfit"),
+            _price(item, "stopLoss"),
+            _unset(_optional_text(item, "rejectReason")),
+            _unset(_optional_text(item, "cancelType")),
+            _time(item, "createdTime"),
+            _time(item, "updatedTime"),
         )
     except _UNREADABLE as error:
         raise _unknown("order", error, item) from error
@@ -356,9 +364,9 @@ def parse_instrument(item: Item) -> Instrument:
 
 
 def parse_kline_row(row: Sequence[str], symbol: Symbol, interval: timedelta) -> Bar:
-    """A row of market/kline: start, open, high, low, close, volume, turnover."""
+    """A row of market/kline: start, open, high, low, close, volume, turnover. Mark prices have no volume."""
     try:
-        start, open_, high, low, close, volume, turnover = row[:7]
+        start, open_, high, low, close, volume, turnover = row[:7] if len(row) > 5 else (*row, "0", "0")
         return Bar(
             symbol=symbol,
             interval=interval,
@@ -372,6 +380,14 @@ def parse_kline_row(row: Sequence[str], symbol: Symbol, interval: timedelta) -> 
         )
     except _UNREADABLE as error:
         raise _unknown("kline row", error, row) from error
+
+
+def parse_funding_row(item: Item) -> tuple[datetime, Decimal]:
+    """A row of market/funding/history: when it was due and the rate, above 0 paid by longs to shorts."""
+    try:
+        return _time(item, "fundingRateTimestamp"), _number(item, "fundingRate")
+    except _UNREADABLE as error:
+        raise _unknown("funding rate", error, item) from error
 
 
 def parse_ticker(item: Item, at: datetime) -> Ticker:
@@ -398,21 +414,6 @@ def parse_fee_rates(item: Item) -> tuple[Symbol, FeeRates]:
         return Symbol(_text(item, "symbol")), rates
     except _UNREADABLE as error:
         raise _unknown("fee rate", error, item) from error
-
-
-@lru_cache(maxsize=4096)
-def settle_coin(category: str, symbol: Symbol) -> str:
-    """The coin a contract settles in, which is also the coin of its fees: executions of linear contracts often leave
-    `feeCurrency` empty.
-
-    Raises InvalidValue for spot and options, where it cannot be told from the symbol.
-    """
-    contract = symbol.split("-")[0]
-    if category == "linear":
-        return "USDT" if contract.endswith("USDT") else "USDC"
-    if category == "inverse" and "USD" in contract:
-        return contract[: contract.index("USD")]
-    raise InvalidValue(f"no fee currency for {category} {symbol}")
 
 
 _INTERVALS = {
@@ -520,6 +521,8 @@ def _price(item: Item, name: str) -> Decimal | None:
 # Looked up before they are asked for by name, which takes ten times as long and is only needed to say what is wrong.
 _SIDES = {side.value: side for side in Side}
 _EXEC_TYPES = {exec_type.value: exec_type for exec_type in ExecType}
+_ORDER_TYPES = {order_type.value: order_type for order_type in OrderType}
+_ORDER_STATUSES = {status.value: status for status in OrderStatus}
 
 
 def _side(item: Item) -> Side:
@@ -530,6 +533,16 @@ def _side(item: Item) -> Side:
 def _exec_type(item: Item) -> ExecType:
     name = _text(item, "execType")
     return _EXEC_TYPES.get(name) or ExecType(name)
+
+
+def _order_type(item: Item) -> OrderType:
+    name = _text(item, "orderType")
+    return _ORDER_TYPES.get(name) or OrderType(name)
+
+
+def _order_status(item: Item) -> OrderStatus:
+    name = _text(item, "orderStatus")
+    return _ORDER_STATUSES.get(name) or OrderStatus(name)
 
 
 def _integer(item: Item, name: str) -> int:

@@ -37,6 +37,7 @@ from alpha.exchange.parse import (
     Item,
     interval_to_wire,
     parse_fee_rates,
+    parse_funding_row,
     parse_instrument,
     parse_kline_row,
     parse_order,
@@ -63,6 +64,7 @@ _EXECUTION_PAGE = 100
 _ORDER_PAGE = 50
 _POSITION_PAGE = 200
 _KLINE_PAGE = 1000
+_FUNDING_PAGE = 200
 
 _LEVERAGE_NOT_MODIFIED = 110043
 _STOP_NOT_MODIFIED = 34040
@@ -197,14 +199,52 @@ class ExchangeClient:
 
         Raises InvalidValue for an interval that the exchange does not serve.
         """
+        return self._klines("GET /v5/market/kline", self._http.get_kline, symbol, interval, start, end)
+
+    def mark_klines(self, symbol: Symbol, interval: timedelta, start: datetime, end: datetime) -> list[Bar]:
+        """As `klines`, of the mark price: volume and turnover are 0."""
+        call = self._http.get_mark_price_kline
+        return self._klines("GET /v5/market/mark-price-kline", call, symbol, interval, start, end)
+
+    def funding_rates(self, symbol: Symbol, start: datetime, end: datetime) -> list[tuple[datetime, Decimal]]:
+        """The rates that were due in [start, end), oldest first, of any number: the exchange gives the newest 200 of a
+        period, so the pages go back in time."""
+        rates: dict[datetime, Decimal] = {}
+        until_ms = to_ms(end) - 1
+        while until_ms >= to_ms(start):
+            answer = self._read(
+                "GET /v5/market/funding/history",
+                self._http.get_funding_rate_history,
+                category=LINEAR,
+                symbol=symbol,
+                startTime=to_ms(start),
+                endTime=until_ms,
+                limit=_FUNDING_PAGE,
+            )
+            page = dict(parse_funding_row(row) for row in _rows(answer))
+            rates |= page
+            if len(page) < _FUNDING_PAGE:
+                break
+            until_ms = to_ms(min(page)) - 1
+        return sorted(rates.items())
+
+    def _klines(
+        self,
+        operation: str,
+        call: Callable[..., Any],
+        symbol: Symbol,
+        interval: timedelta,
+        start: datetime,
+        end: datetime,
+    ) -> list[Bar]:
         name = interval_to_wire(interval)
         bars: dict[datetime, Bar] = {}
         page_start = start
         while page_start < end:
             page_end = min(page_start + interval * _KLINE_PAGE, end)
             answer = self._read(
-                "GET /v5/market/kline",
-                self._http.get_kline,
+                operation,
+                call,
                 category=LINEAR,
                 symbol=symbol,
                 interval=name,

@@ -10,14 +10,15 @@ import contextlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import StrEnum, unique
-from typing import Any
+from typing import Any, cast
 
 import orjson
 import structlog
-from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.client import connect
 from websockets.exceptions import WebSocketException
 
 from alpha.exchange.backoff import Backoff
+from alpha.exchange.direct_connection import DirectConnection
 from alpha.exchange.endpoints import is_loopback
 from alpha.exchange.errors import UnknownMessage
 from alpha.exchange.signing import KeyPair, stream_signature
@@ -61,7 +62,8 @@ class StreamClient:
 
     `on_frame` gets every frame that has a topic, in the order of arrival, and must only enqueue. `on_garbage` gets what
     cannot be read or was not awaited, raw. `on_state` hears every change of state, with the reason of a break or "".
-    `credentials` are for private streams only.
+    `credentials` are for private streams only. `take_message` is asked first and gets the bytes of every message once
+    the stream is subscribed: it takes what it can read by itself and answers its topic, or None.
 
     The connection is pinged in both forms (JSON and protocol) every `ping_s`. It is replaced when nothing at all was
     heard for `silent_s`, protocol pongs not counted: a server that has forgotten its subscribers may still send those.
@@ -80,6 +82,7 @@ class StreamClient:
         on_frame: Callable[[Frame], None],
         on_state: Callable[[StreamState, str], None],
         on_garbage: Callable[[UnknownMessage], None] = lambda _: None,
+        take_message: Callable[[bytes], str | None] = lambda _: None,
         ping_s: float = 5.0,
         silent_s: float = 15.0,
         data_silent_s: float | None = None,
@@ -93,10 +96,11 @@ class StreamClient:
         self._topics = tuple(topics)
         self._credentials = credentials
         self._on_frame, self._on_state, self._on_garbage = on_frame, on_state, on_garbage
+        self._take_message = take_message
         self._ping_s, self._silent_s, self._data_silent_s = ping_s, silent_s, data_silent_s
         self._probe_s = probe_s if credentials is not None else None
         self._probe: SubscriptionProbe | None = None
-        self._connection: ClientConnection | None = None
+        self._connection: DirectConnection | None = None
         self._given_up = ""
         self._ack_within_s, self._stable_after_s, self._refused_pause_s = ack_within_s, stable_after_s, refused_pause_s
         self._backoff = backoff or Backoff(cap_s=_LOOPBACK_CAP_S if is_loopback(url) else _REMOTE_CAP_S)
@@ -169,7 +173,9 @@ class StreamClient:
             ping_interval=self._ping_s,
             ping_timeout=self._silent_s,
             user_agent_header=None,
-        ) as connection:
+            create_connection=DirectConnection,
+        ) as opened:
+            connection = cast(DirectConnection, opened)
             self.connections += 1
             self._last_heard = self._last_data = time.monotonic()
             self._connection, self._given_up = connection, ""
@@ -187,7 +193,7 @@ class StreamClient:
                     await asyncio.wait({watchdog})
         raise AssertionError("reading ends with the connection, and that is told by an exception")
 
-    async def _begin(self, connection: ClientConnection) -> None:
+    async def _begin(self, connection: DirectConnection) -> None:
         if self._credentials is not None:
             expires = time.time_ns() // 1_000_000 + _AUTH_VALID_MS
             signature = stream_signature(self._credentials.secret, expires)
@@ -201,14 +207,14 @@ class StreamClient:
             )
         self._change(StreamState.SUBSCRIBED, "")
 
-    async def _ask(self, connection: ClientConnection, operation: str, args: Sequence[Any]) -> None:
+    async def _ask(self, connection: DirectConnection, operation: str, args: Sequence[Any]) -> None:
         """Sends an operation and waits for its acknowledgement; data that comes in between is not lost."""
         request_id = f"{operation}-{time.monotonic_ns()}"
         await connection.send(_text({"req_id": request_id, "op": operation, "args": args}))
         try:
             async with asyncio.timeout(self._ack_within_s):
                 while True:
-                    frame = self._read(await connection.recv(decode=False))
+                    frame = self._read(await connection.next_message())
                     if frame is None:
                         continue
                     # Not every server echoes the id of an auth request.
@@ -221,14 +227,35 @@ class StreamClient:
             said = frame.get("ret_msg") or frame.get("retMsg") or "no reason given"
             raise _Refused(f"{self._url}: {operation} refused: {said}")
 
-    async def _read_all(self, connection: ClientConnection) -> None:
+    async def _read_all(self, connection: DirectConnection) -> None:
         """Reads until the connection ends, which raises."""
+        connection.hand_over(self._handle_or_give_up)
         while True:
-            frame = self._read(await connection.recv(decode=False))
+            self._handle(await connection.next_message())
+
+    def _handle_or_give_up(self, message: bytes) -> None:
+        """What raises here would reach the event loop only."""
+        try:
+            self._handle(message)
+        except Exception as error:
+            self.failures += 1
+            log.exception("stream_failed", url=self._url, failures=self.failures)
+            if self._connection is not None:
+                self._give_up(self._connection, f"our own failure: {type(error).__name__}: {error}")
+
+    def _handle(self, message: bytes) -> None:
+        topic = self._take_message(message)
+        if topic is None:
+            frame = self._read(message)
             if frame is not None:
                 self._deliver(frame)
+            return
+        self._last_heard = self._last_data = time.monotonic()
+        self.frames += 1
+        if self._probe is not None:
+            self._probe.heard(topic, self._last_heard)
 
-    async def _watch(self, connection: ClientConnection) -> None:
+    async def _watch(self, connection: DirectConnection) -> None:
         """Pings and asks; ends once the connection is not heard any more, having cut it off."""
         while not (reason := self._silence()):
             # A half-open connection takes bytes until its buffer is full: never wait on sending alone.
@@ -250,7 +277,7 @@ class StreamClient:
             return f"no data for {no_data_s:.1f} s"
         return self._probe.overdue(now) if self._probe else ""
 
-    def _give_up(self, connection: ClientConnection, reason: str) -> None:
+    def _give_up(self, connection: DirectConnection, reason: str) -> None:
         self._given_up = self._given_up or reason
         # Not a closing handshake: the other side does not answer.
         connection.transport.abort()

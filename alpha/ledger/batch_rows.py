@@ -6,16 +6,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-import orjson
-
 from alpha.domain.ids import AccountName, BotId
 from alpha.domain.trade_book import TradeBook
 from alpha.ledger.book_rows import BOOK_COLUMNS, FLAT_POINT_COLUMNS, KEY, TRADE_COLUMNS, row_of_book, row_of_closed
-from alpha.ledger.connection import Cursor, LedgerRefused
+from alpha.ledger.connection import Cursor
 from alpha.ledger.copying import copy_rows
 from alpha.ledger.fill_copy import copy_fills
 from alpha.ledger.fill_rows import RECORDED_COLUMNS, RecordedFill, row_of_recorded
 from alpha.ledger.folding import ClosedTrade
+from alpha.ledger.json_rows import json_rows
 from alpha.ledger.prepared import PreparedStatement
 
 
@@ -38,14 +37,14 @@ class NumbersTaken:
     last: int
 
 
-_BOOK_ROW = (*KEY, *BOOK_COLUMNS)
-_TRADE_ROW = (*KEY, *TRADE_COLUMNS, *FLAT_POINT_COLUMNS)
+BOOK_ROW = (*KEY, *BOOK_COLUMNS)
+TRADE_ROW = (*KEY, *TRADE_COLUMNS, *FLAT_POINT_COLUMNS)
 # COPY takes half as long per row and twice as long for one.
 _FILLS_COPIED_FROM = 6
 _TRADES_COPIED_FROM = 12
 
 _fills = ", ".join((*RECORDED_COLUMNS, "epoch"))
-_books, _trades = ", ".join(_BOOK_ROW), ", ".join(_TRADE_ROW)
+_books, _trades = ", ".join(BOOK_ROW), ", ".join(TRADE_ROW)
 _WRITE = PreparedStatement(
     "write_batch",
     f"""
@@ -102,25 +101,17 @@ def write_batch(
         copy_fills(cursor, fills, epochs or {})
         fills = ()
     if len(trades) >= _TRADES_COPIED_FROM:
-        copy_rows(cursor, "trading.trades", _TRADE_ROW, map(row_of_closed, trades))
+        copy_rows(cursor, "trading.trades", TRADE_ROW, map(row_of_closed, trades))
         trades = ()
     _WRITE.execute(
         cursor,
         (
-            _json([dict(zip(_BOOK_ROW, row_of_book(book), strict=True)) for book in books]),
-            _json([dict(zip(_TRADE_ROW, row_of_closed(closed), strict=True)) for closed in trades]),
-            _json(heads),
-            _json(numbers),
-            _json([row_of_recorded(each) | {"epoch": (epochs or {})[each.fill.account]} for each in fills]),
+            json_rows([dict(zip(BOOK_ROW, row_of_book(book), strict=True)) for book in books]),
+            json_rows([dict(zip(TRADE_ROW, row_of_closed(closed), strict=True)) for closed in trades]),
+            json_rows(heads),
+            json_rows(numbers),
+            json_rows([row_of_recorded(each) | {"epoch": (epochs or {})[each.fill.account]} for each in fills]),
         ),
     )
     ((taken,),) = cursor.fetchall()
     return bool(taken == len(numbers))
-
-
-def _json(rows: object) -> str:
-    try:
-        # Decimals become strings, from which PostgreSQL reads the same digits.
-        return orjson.dumps(rows, default=str).decode()
-    except orjson.JSONEncodeError as error:
-        raise LedgerRefused(f"a text of the batch is not one that PostgreSQL keeps: {error}") from error

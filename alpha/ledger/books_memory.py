@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from alpha.domain.clock import EPOCH
 from alpha.domain.ids import AccountName, BotId
 from alpha.domain.trade import BookKey
 from alpha.ledger.books import HeldBook, load_books
@@ -60,6 +61,24 @@ class BooksMemory:
             )
             read = dict(cursor.fetchall())
         return {bot: read.get(bot, 0) if bot in missing else self._numbers[bot] for bot in wanted}
+
+    def heads(self, epochs: Mapping[AccountName, int]) -> LockedHeads | None:
+        """The heads of the accounts as this recorder's last commits left them, under these epochs; None when one is not
+        known. `at` says nothing."""
+        marks = {account: mark for account in epochs if (mark := self._marks.get(account)) is not None}
+        if any(account not in marks or marks[account].epoch != epoch for account, epoch in epochs.items()):
+            return None
+        return LockedHeads(
+            at=EPOCH,
+            books_versions={account: mark.books_version for account, mark in marks.items()},
+            fills={account: mark.fills for account, mark in marks.items()},
+        )
+
+    def has(self, keys: Iterable[BookKey], bots: Iterable[BotId]) -> bool:
+        """Whether nothing needs to be read for these books and for the numbers of these bots, who have some already."""
+        return all(key in self._books.get(key.account, ()) for key in keys) and all(
+            self._numbers.get(bot) for bot in bots
+        )
 
     def committed(
         self,

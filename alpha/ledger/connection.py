@@ -10,7 +10,7 @@ import psycopg2.errors
 from psycopg2 import extensions
 from psycopg2.extras import Json
 
-from alpha.domain.errors import AlphaError, Unreachable
+from alpha.domain.errors import AlphaError, InvariantViolated, Unreachable
 from alpha.domain.ids import AccountName
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "LedgerUnavailable",
     "as_json",
     "connect",
+    "single_statement",
     "transaction",
 ]
 
@@ -150,6 +151,32 @@ def transaction(connection: Connection) -> Iterator[Cursor]:
         raise
     finally:
         connection.transaction_depth -= 1
+
+
+@contextmanager
+def single_statement(connection: Connection) -> Iterator[Cursor]:
+    """A cursor whose statements are each a transaction of their own, committed when they are answered. Not inside of
+    `transaction`, and not for pooled connections.
+
+    Raises as `transaction` does; when the connection was lost meanwhile the statement may have been done.
+    """
+    if connection.transaction_depth or connection.transaction_prelude:
+        raise InvariantViolated("a single statement stands for itself")
+    try:
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            yield cursor
+    except _PASSING as error:
+        raise LedgerUnavailable(
+            f"PostgreSQL did not finish: {_first_line(error)}",
+            commit_unknown=error.pgcode is None,
+            sqlstate=error.pgcode or "",
+        ) from error
+    except psycopg2.Error as error:
+        raise LedgerRefused(f"PostgreSQL refused: {_first_line(error)}") from error
+    finally:
+        if not connection.closed:
+            connection.autocommit = False
 
 
 def as_json(value: object) -> Json:

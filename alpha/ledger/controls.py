@@ -32,7 +32,8 @@ class DesiredState(StrEnum):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Control:
     """What a person wants of a scope. An entry passes only when every scope over it allows entries; a scope without a
-    row says nothing of its own. `at` is the database's clock."""
+    row says nothing of its own. `resumed_at` is when entries were last allowed by a command, None if never: what halted
+    a bot before that is lifted. Times are the database's clock."""
 
     scope: str
     entries_allowed: bool
@@ -40,12 +41,13 @@ class Control:
     by: str
     why: str
     at: datetime
+    resumed_at: datetime | None = None
 
 
 def load_controls(connection: Connection) -> dict[str, Control]:
     """Every control by scope (`platform`, `account:<name>`, `bot:<id>`)."""
     with transaction(connection) as cursor:
-        cursor.execute("SELECT scope, entries_allowed, desired_state, by, why, at FROM trading.controls")
+        cursor.execute("SELECT scope, entries_allowed, desired_state, by, why, at, resumed_at FROM trading.controls")
         return {row[0]: _control(row) for row in cursor.fetchall()}
 
 
@@ -56,7 +58,7 @@ def load_controls_version(connection: Connection) -> tuple[int, dict[str, Contro
         cursor.execute(
             """
             SELECT pg_snapshot_xmax(s)::text::bigint - (SELECT count(*) FROM pg_snapshot_xip(s)),
-                   scope, entries_allowed, desired_state, by, why, at
+                   scope, entries_allowed, desired_state, by, why, at, resumed_at
             FROM trading.controls, pg_current_snapshot() AS s
             """
         )
@@ -80,20 +82,27 @@ def set_control(
     with transaction(connection) as cursor:
         cursor.execute(
             """
-            INSERT INTO trading.controls AS c (scope, entries_allowed, desired_state, by, why, at)
+            INSERT INTO trading.controls AS c (scope, entries_allowed, desired_state, by, why, at, resumed_at)
             VALUES (%(scope)s, coalesce(%(entries)s, true), coalesce(%(state)s, 'running'), %(by)s, %(why)s,
-                    clock_timestamp())
+                    clock_timestamp(), CASE WHEN %(entries)s THEN clock_timestamp() END)
             ON CONFLICT (scope) DO UPDATE SET
                 entries_allowed = coalesce(%(entries)s, c.entries_allowed),
                 desired_state = coalesce(%(state)s, c.desired_state),
-                by = excluded.by, why = excluded.why, at = excluded.at
-            RETURNING entries_allowed, desired_state, at
+                by = excluded.by, why = excluded.why, at = excluded.at,
+                resumed_at = coalesce(excluded.resumed_at, c.resumed_at)
+            RETURNING entries_allowed, desired_state, at, resumed_at
             """,
             {"scope": scope, "entries": entries_allowed, "state": desired_state, "by": by, "why": why},
         )
-        allowed, state, at = cursor.fetchone() or (None, None, None)
+        allowed, state, at, resumed_at = cursor.fetchone() or (None, None, None, None)
         control = Control(
-            scope=scope, entries_allowed=allowed, desired_state=DesiredState(state), by=by, why=why, at=at
+            scope=scope,
+            entries_allowed=allowed,
+            desired_state=DesiredState(state),
+            by=by,
+            why=why,
+            at=at,
+            resumed_at=resumed_at,
         )
         add_audit_event(
             connection,
@@ -107,7 +116,7 @@ def set_control(
 
 
 def _control(row: Sequence[Any]) -> Control:
-    scope, entries_allowed, desired_state, by, why, at = row
+    scope, entries_allowed, desired_state, by, why, at, resumed_at = row
     return Control(
         scope=scope,
         entries_allowed=entries_allowed,
@@ -115,4 +124,5 @@ def _control(row: Sequence[Any]) -> Control:
         by=by,
         why=why,
         at=at,
+        resumed_at=resumed_at,
     )

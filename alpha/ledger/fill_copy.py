@@ -54,18 +54,17 @@ _COLUMNS = _FOREIGN_COLUMNS + _OWN_COLUMNS
 
 
 def copy_fills(cursor: Cursor, recorded: Sequence[RecordedFill], epochs: Mapping[AccountName, int]) -> None:
-    """Inserts the fills, each under the epoch of its account."""
+    """Inserts the fills of one batch, which have one `recorded_at`, each under the epoch of its account."""
     exec_times = time_texts([each.fill.exec_time for each in recorded])
     received = time_texts([each.received_at for each in recorded])
     frames = time_texts([each.frame_at or each.received_at for each in recorded])
-    recorded_at = time_texts([each.recorded_at for each in recorded])
-    lines = map(
-        _line, recorded, exec_times, frames, received, recorded_at, [epochs[each.fill.account] for each in recorded]
-    )
+    recorded_at = time_texts([recorded[0].recorded_at])[0]
+    ends = {account: f"{recorded_at}\t{epoch}\n" for account, epoch in epochs.items()}
+    lines = map(_line, recorded, exec_times, frames, received, [ends[each.fill.account] for each in recorded])
     copy_lines(cursor, "trading.fills", _COLUMNS, lines)
 
 
-def _line(recorded: RecordedFill, exec_time: str, frame_at: str, received_at: str, recorded_at: str, epoch: int) -> str:
+def _line(recorded: RecordedFill, exec_time: str, frame_at: str, received_at: str, end: str) -> str:
     fill, attribution = recorded.fill, recorded.attribution
     bot, mark_price, bot_seq = attribution.bot, fill.mark_price, recorded.bot_seq
     foreign = (
@@ -76,9 +75,11 @@ def _line(recorded: RecordedFill, exec_time: str, frame_at: str, received_at: st
         foreign = "\t".join(escaped(getattr(fill, name)) for name in _FOREIGN_COLUMNS[1:])
     return (
         f"{NULL if bot is None else escaped(bot)}\t{foreign}\t{exec_time}\t{fill.seq}"
-        f"\t{fill.exec_type}\t{fill.side}\t{fill.price!s}\t{fill.quantity!s}\t{fill.notional!s}\t{fill.fee!s}"
+        f"\t{fill.exec_type._value_}\t{fill.side._value_}"
+        f"\t{fill.price!s}\t{fill.quantity!s}\t{fill.notional!s}\t{fill.fee!s}"
         f"\t{fill.fee_rate!s}\t{'t' if fill.is_maker else 'f'}\t{fill.closed_quantity!s}\t{fill.leaves_quantity!s}"
-        f"\t{NULL if mark_price is None else str(mark_price)}\t{attribution.reason}\t{attribution.method}"
-        f"\t{recorded.position_idx}\t{NULL if bot_seq is None else bot_seq}\t{recorded.source}"
-        f"\t{NULL if recorded.frame_at is None else frame_at}\t{received_at}\t{recorded_at}\t{epoch}\n"
+        f"\t{NULL if mark_price is None else str(mark_price)}"
+        f"\t{attribution.reason._value_}\t{attribution.method._value_}"
+        f"\t{recorded.position_idx}\t{NULL if bot_seq is None else bot_seq}\t{recorded.source._value_}"
+        f"\t{NULL if recorded.frame_at is None else frame_at}\t{received_at}\t{end}"
     )

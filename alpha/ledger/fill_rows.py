@@ -10,6 +10,7 @@ from typing import Any
 from alpha.domain.clock import require_aware
 from alpha.domain.errors import InvalidValue
 from alpha.domain.fill import Attribution, AttributionMethod, ExecType, Fill
+from alpha.domain.quick_init import quick_init
 from alpha.domain.reason import Reason
 from alpha.domain.side import Side
 from alpha.domain.trade import BookKey
@@ -24,7 +25,8 @@ class FillSource(StrEnum):
     REPLAY = "replay"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_init
+@dataclass(frozen=True, slots=True)
 class HeardFill:
     """A fill on its way into the ledger.
 
@@ -39,6 +41,18 @@ class HeardFill:
     position_idx: int = 0
     frame_at: datetime | None = None
 
+    @property
+    def book_key(self) -> BookKey | None:
+        """The book it belongs to; None for a fill that nobody owns."""
+        if self.attribution.bot is None:
+            return None
+        return BookKey(
+            bot=self.attribution.bot,
+            account=self.fill.account,
+            symbol=self.fill.symbol,
+            position_idx=self.position_idx,
+        )
+
     def __post_init__(self) -> None:
         require_aware(self.received_at)
         if self.frame_at is not None:
@@ -49,7 +63,8 @@ class HeardFill:
             object.__setattr__(self, "source", FillSource(self.source))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_init
+@dataclass(frozen=True, slots=True)
 class RecordedFill:
     """A fill as the ledger holds it. `bot_seq` counts its bot's fills in commit order without a gap, from 1; it is None
     exactly when nobody owns the fill. `recorded_at` is the database's clock."""

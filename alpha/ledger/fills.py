@@ -6,11 +6,12 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
+from typing import overload
 
-from alpha.domain.errors import AlphaError, DomainError
 from alpha.domain.ids import AccountName, BotId, Symbol
 from alpha.domain.trade import BookKey, Trade
 from alpha.domain.trade_book import TradeBook
+from alpha.ledger.at_once import MOST_AT_ONCE, ExpectedHead, record_at_once
 from alpha.ledger.batch_rows import HeadAdvance, NumbersTaken, write_batch
 from alpha.ledger.books import HeldBook, refold
 from alpha.ledger.books_memory import BooksMemory
@@ -34,7 +35,6 @@ class RecordResult:
     `recorded` is in execution order (per bot: by bot_seq). `trades` are the round trips that were closed or, by a late
     fill, changed; `books` are the books that were touched, as they are now; `refolded` counts those among them that a
     fill came late for. Fills of `stranded_months` went to the default partition: somebody has to move them.
-    `left_out` are the accounts of which nothing was recorded, and why; only `record_by_account` leaves any out.
     """
 
     recorded: list[RecordedFill] = field(default_factory=list)
@@ -44,7 +44,6 @@ class RecordResult:
     books: dict[BookKey, TradeBook] = field(default_factory=dict)
     refolded: int = 0
     stranded_months: tuple[date, ...] = ()
-    left_out: Mapping[AccountName, AlphaError] = field(default_factory=dict)
 
     @property
     def unattributed(self) -> int:
@@ -75,6 +74,8 @@ class FillRecorder:
         if not batch:
             return RecordResult()
         accounts = {heard.fill.account for heard in batch}
+        if len(batch) <= MOST_AT_ONCE and (result := self._recorded_at_once(batch, accounts)) is not None:
+            return result
         for _ in range(_ATTEMPTS):
             try:
                 return self._record(batch, accounts)
@@ -85,25 +86,6 @@ class FillRecorder:
             except UnicodeEncodeError as error:
                 raise LedgerRefused(f"a text of the batch is not one that PostgreSQL keeps: {error}") from error
         raise LedgerUnavailable("other listeners keep numbering the same bots' fills; repeat the batch")
-
-    def record_by_account(self, batch: Sequence[HeardFill]) -> RecordResult:
-        """Like `record`, but an account that is fenced or whose fills are refused does not hold up the others: it is in
-        `left_out`. All or nothing per account.
-
-        Raises LedgerUnavailable (repeat the batch).
-        """
-        try:
-            return self.record(batch)
-        except Fenced as error:
-            rest = self.record_by_account([heard for heard in batch if heard.fill.account not in error.accounts])
-            return replace(rest, left_out={**rest.left_out, **dict.fromkeys(error.accounts, error)})
-        except (LedgerRefused, DomainError) as error:
-            by_account: defaultdict[AccountName, list[HeardFill]] = defaultdict(list)
-            for heard in batch:
-                by_account[heard.fill.account].append(heard)
-            if len(by_account) == 1:
-                return RecordResult(left_out=dict.fromkeys(by_account, error))
-            return _together([self.record_by_account(own) for own in by_account.values()])
 
     def _record(self, batch: Sequence[HeardFill], accounts: set[AccountName]) -> RecordResult:
         first, repeats = distinct(batch)
@@ -153,6 +135,68 @@ class FillRecorder:
             stranded_months=tuple(month for month, state in months.items() if state is MonthState.STRANDED),
         )
 
+    def _recorded_at_once(self, batch: Sequence[HeardFill], accounts: set[AccountName]) -> RecordResult | None:
+        """A few fills of which nothing is unusual, recorded in one statement. None when something is, or when the
+        ledger is not as it is remembered; nothing was written then, and the long way finds out."""
+        connection = self._connection
+        if connection.transaction_depth or connection.transaction_prelude:
+            return None
+        epochs = {account: epoch for account in accounts if (epoch := self._epochs.get(account)) is not None}
+        heads = self._memory.heads(epochs) if len(epochs) == len(accounts) else None
+        first, repeats = distinct(batch)
+        fresh = list(first.values())
+        bots = {heard.attribution.bot for heard in fresh}
+        known_bots = [bot for bot in bots if bot is not None]
+        if (
+            heads is None
+            or repeats
+            or len(known_bots) != len(bots)
+            or not months_of([heard.fill.exec_time for heard in fresh]) <= self._present_months
+            or not self._memory.has({heard.book_key for heard in fresh if heard.book_key is not None}, known_bots)
+        ):
+            return None
+        with connection.cursor() as cursor:  # Nothing is asked through it: all that follows is remembered.
+            recorded, numbers = self._numbered(cursor, fresh, heads.at)
+            folded = self._folded(cursor, recorded, may_refold=False)
+        if folded is None:
+            return None
+        try:
+            at = record_at_once(
+                connection,
+                fills=recorded,
+                epochs=epochs,
+                heads=[
+                    ExpectedHead(
+                        advance.account,
+                        epochs[advance.account],
+                        heads.books_versions[advance.account],
+                        heads.fills[advance.account],
+                        advance.fills,
+                        advance.last_exec_time,
+                    )
+                    for advance in _advances(recorded, heads.at)
+                ],
+                numbers=numbers,
+                books=[held.book for held in folded.books],
+                trades=folded.closed,
+            )
+        except LedgerRefused:
+            return None
+        if at is None:
+            return None
+        self._memory.committed(
+            heads,
+            epochs,
+            fills=Counter(each.fill.account for each in recorded),
+            books=folded.books,
+            numbers={each.bot: each.last for each in numbers},
+        )
+        return RecordResult(
+            recorded=[replace(each, recorded_at=at) for each in recorded],
+            trades=folded.trades,
+            books={held.book.key: held.book for held in folded.books},
+        )
+
     def _ensured_months(
         self, cursor: Cursor, held: Mapping[AccountName, int | None], batch: Iterable[HeardFill]
     ) -> dict[date, MonthState]:
@@ -179,20 +223,25 @@ class FillRecorder:
                 number = last[bot] = last[bot] + 1
             recorded.append(
                 RecordedFill(
-                    fill=heard.fill,
-                    attribution=heard.attribution,
-                    position_idx=heard.position_idx,
-                    bot_seq=number,
-                    source=heard.source,
-                    frame_at=heard.frame_at,
-                    received_at=heard.received_at,
-                    recorded_at=recorded_at,
+                    heard.fill,
+                    heard.attribution,
+                    heard.position_idx,
+                    number,
+                    heard.source,
+                    heard.frame_at,
+                    heard.received_at,
+                    recorded_at,
                 )
             )
         return recorded, [NumbersTaken(bot=bot, before=before[bot], last=last[bot]) for bot in before]
 
-    def _folded(self, cursor: Cursor, recorded: Sequence[RecordedFill]) -> _Folded:
-        """Takes the fills, which are not in the ledger yet, into their books."""
+    @overload
+    def _folded(self, cursor: Cursor, recorded: Sequence[RecordedFill]) -> _Folded: ...
+    @overload
+    def _folded(self, cursor: Cursor, recorded: Sequence[RecordedFill], *, may_refold: bool) -> _Folded | None: ...
+    def _folded(self, cursor: Cursor, recorded: Sequence[RecordedFill], *, may_refold: bool = True) -> _Folded | None:
+        """Takes the fills, which are not in the ledger yet, into their books. None when one is late for its book and it
+        may not be refolded."""
         by_book = _by_book(recorded)
         folded = _Folded()
         for key, held in self._memory.books(cursor, by_book).items():
@@ -201,6 +250,8 @@ class FillRecorder:
                 continue
             fresh = [(each.fill, each.attribution.reason) for each in counting]
             if held.book.is_late(fresh[0][0]):
+                if not may_refold:
+                    return None
                 again = refold(cursor, held, fresh)
                 book, closed = again.book, again.closed
                 folded.trades.extend(again.changed)
@@ -250,17 +301,3 @@ def _advances(recorded: Sequence[RecordedFill], recorded_at: datetime) -> list[H
         HeadAdvance(account=account, fills=counts[account], last_exec_time=newest[account], recorded_at=recorded_at)
         for account in sorted(counts)
     ]
-
-
-def _together(results: Sequence[RecordResult]) -> RecordResult:
-    """The results of several accounts, each recorded by itself, as one."""
-    return RecordResult(
-        recorded=[each for result in results for each in result.recorded],
-        duplicates=sum(result.duplicates for result in results),
-        conflicts=[each for result in results for each in result.conflicts],
-        trades=[each for result in results for each in result.trades],
-        books={key: book for result in results for key, book in result.books.items()},
-        refolded=sum(result.refolded for result in results),
-        stranded_months=tuple(sorted({month for result in results for month in result.stranded_months})),
-        left_out={account: error for result in results for account, error in result.left_out.items()},
-    )

@@ -10,9 +10,10 @@ from alpha.domain.clock import require_aware
 from alpha.domain.fill import Fill
 from alpha.domain.ids import ExecId
 from alpha.domain.position import Position
+from alpha.domain.quick_init import quick_init
 from alpha.domain.reason import Reason
 from alpha.domain.trade import BookKey, Trade
-from alpha.domain.trade_book import TradeBook
+from alpha.domain.trade_book import BookFold, TradeBook
 
 OPENING = ExecId("opening")
 """Stands where a round trip that began before us would have the id of its first fill."""
@@ -44,7 +45,8 @@ class OpeningPosition:
         return TradeBook(key=self.key).with_opening(self.position, at=self.at, name=OPENING)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_init
+@dataclass(frozen=True, slots=True)
 class ClosedTrade:
     """A round trip and the book after the fill that closed it."""
 
@@ -62,8 +64,10 @@ def fold_on(book: TradeBook, fills: Iterable[tuple[Fill, Reason]]) -> tuple[Trad
 
     Raises InvalidValue when one is late for the book: then fold all fills after a flat point before it.
     """
+    folding = BookFold(book)
     closed: list[ClosedTrade] = []
     for fill, reason in sorted(fills, key=lambda pair: pair[0].execution_order):
-        book, trades = book.apply(fill, reason)
-        closed.extend(ClosedTrade(trade=trade, book=book) for trade in trades)
-    return book, closed
+        trade = folding.take(fill, reason)
+        if trade is not None:
+            closed.append(ClosedTrade(trade, folding.book()))
+    return folding.book(), closed

@@ -3,12 +3,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from psycopg2.extras import execute_values
-
 from alpha.domain.ids import AccountName, BotId, OrderId
 from alpha.domain.order import Order, OrderStatus, OrderType
 from alpha.domain.side import Side
-from alpha.ledger.connection import Connection, Cursor, transaction
+from alpha.ledger.connection import Connection, transaction
+from alpha.ledger.json_rows import json_rows
+from alpha.ledger.prepared import PreparedStatement
 
 _COLUMNS = (
     "account",
@@ -39,35 +39,62 @@ _COLUMNS = (
 )
 _TERMINAL = [status.value for status in OrderStatus if status.is_terminal]
 
+# `Order.superseded_by`, for the row that is there: states that are not terminal follow each other as listed.
+_ALIVE = "ARRAY['Untriggered', 'Triggered', 'New', 'PartiallyFilled']"
+_SUPERSEDED = f"""(
+    array_position({_ALIVE}, o.status) IS NOT NULL
+    AND CASE
+        WHEN array_position({_ALIVE}, excluded.status) IS NULL THEN true
+        WHEN excluded.filled_quantity <> o.filled_quantity THEN excluded.filled_quantity > o.filled_quantity
+        ELSE array_position({_ALIVE}, excluded.status) >= array_position({_ALIVE}, o.status)
+            AND excluded.updated_at >= o.updated_at
+    END
+)"""
+_STATE = [name for name in _COLUMNS if name not in ("account", "order_id", "bot")]
+_columns = ", ".join(_COLUMNS)
+# An owner that is learned later is stored also where the report itself changes nothing.
+_UPSERT = PreparedStatement(
+    "upsert_orders",
+    f"""
+    (json) AS
+    WITH changed AS (
+        INSERT INTO trading.orders AS o ({_columns})
+        SELECT {_columns} FROM json_populate_recordset(NULL::trading.orders, $1)
+        ON CONFLICT (account, order_id) DO UPDATE SET
+            ({", ".join(_STATE)}) = (
+                SELECT {", ".join(f"CASE WHEN newer THEN excluded.{name} ELSE o.{name} END" for name in _STATE)}
+                FROM (SELECT {_SUPERSEDED}) AS compared (newer)
+            ),
+            bot = coalesce(excluded.bot, o.bot), recorded_at = clock_timestamp()
+        WHERE {_SUPERSEDED} OR (o.bot IS NULL AND excluded.bot IS NOT NULL)
+        RETURNING 1
+    )
+    SELECT count(*) FROM changed
+    """,
+)
+
 _OrderKey = tuple[AccountName, OrderId]
 
 
 def upsert_orders(connection: Connection, reports: Sequence[tuple[Order, BotId | None]]) -> int:
     """Stores the latest state of each order and returns how many changed. A report that is older than what is stored
     changes nothing; an owner, once known, stays."""
-    if not reports:
+    latest: dict[_OrderKey, tuple[Order, BotId | None]] = {}
+    for order, bot in reports:
+        key = _key(order)
+        before = latest.get(key)
+        if before is None or before[0].superseded_by(order):
+            latest[key] = (order, bot if bot is not None or before is None else before[1])
+        elif before[1] is None and bot is not None:
+            latest[key] = (before[0], bot)
+    if not latest:
         return 0
+    # In one order, in which two writers cannot wait for each other.
+    rows = [_row(order, bot) for _, (order, bot) in sorted(latest.items())]
     with transaction(connection) as cursor:
-        stored = _lock_orders(cursor, {_key(order) for order, _ in reports})
-        changed: dict[_OrderKey, tuple[Order, BotId | None]] = {}
-        for order, bot in reports:
-            key = _key(order)
-            before = changed.get(key) or stored.get(key)
-            if before is None or before[0].superseded_by(order):
-                changed[key] = (order, bot if bot is not None or before is None else before[1])
-            elif before[1] is None and bot is not None:
-                changed[key] = (before[0], bot)
-        if changed:
-            execute_values(
-                cursor,
-                f"INSERT INTO trading.orders ({', '.join(_COLUMNS)}) VALUES %s"
-                " ON CONFLICT (account, order_id) DO UPDATE SET "
-                + ", ".join(f"{name} = excluded.{name}" for name in _COLUMNS if name not in ("account", "order_id"))
-                + ", recorded_at = clock_timestamp()",
-                [_row(order, bot) for _, (order, bot) in sorted(changed.items())],
-                page_size=1000,
-            )
-    return len(changed)
+        _UPSERT.execute(cursor, (json_rows(dict(zip(_COLUMNS, row, strict=True)) for row in rows),))
+        ((changed,),) = cursor.fetchall()
+    return int(changed)
 
 
 def bot_of_order(connection: Connection, account: AccountName, order_id: OrderId) -> BotId | None:
@@ -117,23 +144,6 @@ def filled_entries_with_stop(connection: Connection, bot: BotId, side: Side) -> 
         )
         (count,) = cursor.fetchone() or (0,)
     return int(count)
-
-
-def _lock_orders(cursor: Cursor, keys: Iterable[_OrderKey]) -> dict[_OrderKey, tuple[Order, BotId | None]]:
-    accounts, order_ids = zip(*sorted(keys), strict=True)
-    # LATERAL with LIMIT is a probe of the primary key per order. A join would let the planner read every order of the
-    # account while it has no statistics of the table.
-    cursor.execute(
-        f"""
-        SELECT {", ".join("o." + name for name in _COLUMNS)}
-        FROM unnest(%s::text[], %s::text[]) AS k (account, order_id)
-        CROSS JOIN LATERAL (
-            SELECT * FROM trading.orders AS o WHERE o.account = k.account AND o.order_id = k.order_id LIMIT 1 FOR UPDATE
-        ) AS o
-        """,
-        (list(accounts), list(order_ids)),
-    )
-    return {_key(order): (order, bot) for order, bot in ((_order_of_row(row), row[-1]) for row in cursor.fetchall())}
 
 
 def _key(order: Order) -> _OrderKey:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime
 from enum import StrEnum, unique
 
-from alpha.ledger.connection import Cursor
+from alpha.ledger.connection import Connection, Cursor, transaction
 
 
 @unique
@@ -37,3 +37,10 @@ def ensure_months(cursor: Cursor, months: Iterable[date]) -> dict[date, MonthSta
         (sorted(months),),
     )
     return {month: MonthState(state) for month, state in cursor.fetchall()}
+
+
+def ensure_months_ahead(connection: Connection, months: Iterable[date]) -> None:
+    """The same before there are fills, so that the first of a month need not wait for it. A caller inside of a
+    transaction holds no lock but those of heads."""
+    with transaction(connection) as cursor:
+        ensure_months(cursor, months)

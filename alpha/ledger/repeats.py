@@ -54,18 +54,40 @@ def distinct(batch: Sequence[HeardFill]) -> tuple[dict[Identity, HeardFill], lis
     first: dict[Identity, HeardFill] = {}
     repeats = []
     for heard in batch:
-        if first.setdefault(_identity(heard.fill), heard) is not heard:
+        fill = heard.fill
+        if first.setdefault((fill.account, fill.category, fill.symbol, fill.exec_id), heard) is not heard:
             repeats.append(heard)
-    return dict(sorted(first.items(), key=lambda item: item[1].fill.execution_order)), repeats
+    if not _is_in_order(first.values()):
+        first = dict(sorted(first.items(), key=lambda item: item[1].fill.execution_order))
+    return first, repeats
 
 
+def _is_in_order(batch: Iterable[HeardFill]) -> bool:
+    """Whether time and `seq` alone show the fills to be in execution order, as they nearly always do."""
+    fills = iter(batch)
+    before = next(fills).fill
+    for heard in fills:
+        fill = heard.fill
+        if fill.exec_time <= before.exec_time and (fill.exec_time < before.exec_time or fill.seq <= before.seq):
+            return False
+        before = fill
+    return True
+
+
+# Only the id may be looked up by an index, and only the primary key begins with it. Left the choice, the planner, which
+# takes all indexes of a partition that was just made for equally good, may go through all fills of the account for each
+# id, with a plan that it keeps.
+SAME_EXECUTION = (
+    "f.exec_id = k.exec_id AND f.symbol IS NOT DISTINCT FROM k.symbol"
+    " AND f.account IS NOT DISTINCT FROM k.account AND f.category IS NOT DISTINCT FROM k.category"
+)
 # One row per account with its head, and on each the numbers (from 1) of the executions given that the ledger has.
 # LATERAL with LIMIT is a probe of the unique index per id; a join would let the planner read whole partitions when it
 # has no statistics of them yet. Behind a sub-select it does not see how many ids there are: one plan then serves all
 # batches, where it would otherwise plan small ones anew each time, which takes longer than the probes.
 _LOOK = PreparedStatement(
     "look",
-    """
+    f"""
     (text[], text[], text[], text[], text[]) AS
     SELECT h.account, h.epoch, h.books_version, h.fills, clock_timestamp(), (
         SELECT array_agg(k.number)
@@ -73,7 +95,7 @@ _LOOK = PreparedStatement(
             WITH ORDINALITY AS k (account, category, symbol, exec_id, number)
         CROSS JOIN LATERAL (
             SELECT FROM trading.fills AS f
-            WHERE f.exec_id = k.exec_id AND f.symbol = k.symbol AND f.account = k.account AND f.category = k.category
+            WHERE {SAME_EXECUTION}
             LIMIT 1
         ) AS f
     )
@@ -89,7 +111,7 @@ _KNOWN = PreparedStatement(
     FROM unnest((SELECT $1), (SELECT $2), (SELECT $3), (SELECT $4)) AS k (account, category, symbol, exec_id)
     CROSS JOIN LATERAL (
         SELECT * FROM trading.fills AS f
-        WHERE f.exec_id = k.exec_id AND f.symbol = k.symbol AND f.account = k.account AND f.category = k.category
+        WHERE {SAME_EXECUTION}
         LIMIT 1
     ) AS f
     """,

@@ -77,6 +77,7 @@ def _to_json(control: Control) -> str:
             "by": control.by,
             "why": control.why,
             "at": control.at.isoformat(),
+            "resumed_at": None if control.resumed_at is None else control.resumed_at.isoformat(),
         }
     )
 
@@ -91,6 +92,7 @@ def _from_json(scope: str, text: str) -> Control:
             by=raw["by"],
             why=raw["why"],
             at=datetime.fromisoformat(raw["at"]),
+            resumed_at=None if raw.get("resumed_at") is None else datetime.fromisoformat(raw["resumed_at"]),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise LiveStateError(f"Redis key {KEY} does not hold controls ({error!r}); delete it: it is rebuilt") from error

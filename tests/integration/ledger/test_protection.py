@@ -145,7 +145,7 @@ WRITES = {
     },
     "SELECT trading.mark_unproven('main', now(), now(), 'ids differ')": {"ledger_writer", "sync_writer", "commander"},
     AN_ALERT: {"ledger_writer", "sync_writer", "bot", "commander"},
-    AN_AUDIT_EVENT: {"commander"},
+    AN_AUDIT_EVENT: {"bot", "commander"},
     "INSERT INTO trading.leases (name, holder, expires_at) VALUES ('n', 'h', now())": {
         "ledger_writer",
         "sync_writer",

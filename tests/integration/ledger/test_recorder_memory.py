@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
 from decimal import Decimal
+from itertools import islice
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -20,6 +21,7 @@ from alpha.domain.side import Side
 from alpha.domain.trade import BookKey
 from alpha.domain.trade_book import TradeBook
 from alpha.ledger import connection as connection_module
+from alpha.ledger.at_once import MOST_AT_ONCE
 from alpha.ledger.books import books_of_account, rebuild_books
 from alpha.ledger.connection import Connection, LedgerRefused, LedgerUnavailable, connect, transaction
 from alpha.ledger.epochs import epoch_falls
@@ -155,26 +157,35 @@ def test_whatever_breaks_the_ledger_is_that_of_one_fold_of_everything(
     assert epoch_falls(ledger) == []
 
 
-def test_a_connection_may_end_at_every_step_of_a_batch(breaking: Callable[[], BreakingConnection]) -> None:
+@pytest.mark.parametrize("size", [1, MOST_AT_ONCE + 1])
+def test_a_connection_may_end_at_every_step_of_a_batch(breaking: Callable[[], BreakingConnection], size: int) -> None:
     listener = Listener(breaking, {})
     listener.take([MAIN])
     buys = (heard(a_fill(Side.BUY, "1", at=str(100 + n), n=n)) for n in range(1000))
-    # given how many steps a batch of a warm recorder has
-    listener.record([next(buys)])
+    recorded = 0
+
+    def record(times: int = 1) -> None:
+        nonlocal recorded
+        for _ in range(times):
+            listener.record(list(islice(buys, size)))
+            recorded += size
+
+    # given how many steps a batch of a warm recorder has: one for a few fills
+    record(times=2)
     listener.connection.break_at(None)
-    listener.record([next(buys)])
+    record()
     steps = listener.connection.steps
-    recorded = 2
-    # when it is refused or the session ended before and after each of them, the commit being the last
+    assert (steps == 1) == (size <= MOST_AT_ONCE)
+    # when it is refused or the session ended before and after each of them, the last of which commits
     for how in Break:
         for step in range(1, steps + 1):
-            listener.record([next(buys)])
+            record(times=2)
             broken = listener.connection
             broken.break_at(step, how)
-            listener.record([next(buys)])
-            recorded += 2
+            record()
             # then it broke there, and the next batch is folded on what the ledger holds
-            assert (broken.broken_at is not None, broken.broken_at == "commit") == (True, step == steps)
+            assert broken.broken_at is not None
+            assert steps == 1 or (broken.broken_at == "commit") == (step == steps)
             (book,) = books_of_account(listener.connection, MAIN)
             assert book.position.quantity == recorded
             assert fills_after(listener.connection, BOT, recorded - 1)[0].bot_seq == recorded
@@ -189,8 +200,8 @@ def test_books_are_read_once_and_then_remembered(breaking: Callable[[], Breaking
         listener.connection.break_at(None)
         listener.record([heard(a_fill(Side.BUY, "1", at="100", n=n))])
         steps.append(listener.connection.steps)
-    # the first reads books and numbers and makes the month; what is prepared stays prepared
-    assert steps[0] > steps[1] == steps[2] == steps[3]
+    # the first reads books and numbers and makes the month, the second prepares its statement, which stays prepared
+    assert steps[0] > steps[1] > steps[2] == steps[3] == 1
 
 
 def test_books_that_somebody_else_changed_are_read_again(recorder: FillRecorder, writer: Connection) -> None:
@@ -322,58 +333,6 @@ def waits_for_a_lock(database: Database, connection: Connection) -> bool:
         cursor.execute("SELECT cardinality(pg_blocking_pids(%s)) > 0", (connection.info.backend_pid,))
         ((waits,),) = cursor.fetchall()
     return bool(waits)
-
-
-# Several accounts in one batch
-
-
-def a_batch_of(names: str) -> list[HeardFill]:
-    """Two fills of each account, with a bot of its own."""
-    return [
-        heard(a_fill(Side.BUY, "1", at="100", n=n), BotId(f"bot_{name}"), account=AccountName(name))
-        for n in range(2)
-        for name in names
-    ]
-
-
-def taken(connection: Connection, names: str) -> dict[AccountName, int]:
-    return {AccountName(name): take_account(connection, AccountName(name), "tests") for name in names}
-
-
-def test_a_fenced_account_does_not_hold_up_the_others(writer: Connection) -> None:
-    recorder = FillRecorder(writer, taken(writer, "abc"))
-    take_account(writer, AccountName("b"), "standby")
-    # when
-    result = recorder.record_by_account(a_batch_of("abc"))
-    # then
-    assert sorted(each.fill.account for each in result.recorded) == ["a", "a", "c", "c"]
-    assert list(result.left_out) == [AccountName("b")]
-    assert isinstance(result.left_out[AccountName("b")], Fenced)
-    assert fills_after(writer, BotId("bot_b"), 0) == []
-
-
-def test_an_account_whose_fills_are_refused_does_not_hold_up_the_others(writer: Connection) -> None:
-    recorder = FillRecorder(writer, taken(writer, "abc"))
-    batch = a_batch_of("abc")
-    # given a fill that PostgreSQL refuses: the exchange's times are whole milliseconds
-    spoiled = batch[1].fill
-    batch[1] = replace(batch[1], fill=replace(spoiled, exec_time=spoiled.exec_time.replace(microsecond=1)))
-    # when
-    result = recorder.record_by_account(batch)
-    # then nothing of that account is there, all of the others, and it is told why
-    assert sorted(each.fill.account for each in result.recorded) == ["a", "a", "c", "c"]
-    assert sorted(result.books, key=lambda key: key.account) == [
-        BookKey(bot=BotId(f"bot_{name}"), account=AccountName(name), symbol=BOOK.symbol) for name in "ac"
-    ]
-    assert list(result.left_out) == [AccountName("b")]
-    assert "exec_time" in str(result.left_out[AccountName("b")])
-    # and what is right of it is taken afterwards
-    assert [each.bot_seq for each in recorder.record([batch[4]]).recorded] == [1]
-
-
-def test_all_accounts_may_be_left_out(writer: Connection) -> None:
-    result = FillRecorder(writer, {}).record_by_account(a_batch_of("ab"))
-    assert (result.recorded, sorted(result.left_out)) == ([], ["a", "b"])
 
 
 # Epochs

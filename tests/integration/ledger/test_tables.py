@@ -42,6 +42,8 @@ from alpha.ledger.orders import bot_of_order, filled_entries_with_stop, open_ord
 from alpha.ledger.positions import positions_of, upsert_positions
 from alpha.ledger.raw_events import add_raw_event, mark_replayed, waiting_raw_events
 from alpha.ledger.registry import AccountKind, RegisteredAccount, RegisteredBot, sync_registry
+from alpha.live.connection import STATE_DB, RedisAddress, open_redis
+from alpha.live.controls import read_controls, write_controls
 from tests.integration.ledger.heard import BOT, MAIN, RECEIVED
 from tests.support import Database, eventually, free_port
 from tests.unit.domain.fills import BTCUSDT, START
@@ -77,6 +79,22 @@ def test_a_control_changes_what_is_given_and_is_audited(login: Login) -> None:
             ("trader", "set_control", scope, "news", {"entries_allowed": False, "desired_state": "running"}),
             ("trader", "set_control", scope, "holiday", {"entries_allowed": False, "desired_state": "stopped"}),
         ]
+
+
+def test_only_allowing_entries_counts_as_resuming_a_bot(login: Login, redis_address: RedisAddress) -> None:
+    commander, scope = login("commander"), bot_scope(BOT)
+    assert set_control(commander, scope, by="trader", why="news", entries_allowed=False).resumed_at is None
+    resumed = set_control(commander, scope, by="trader", why="over", entries_allowed=True)
+    assert resumed.resumed_at is not None
+    assert resumed.resumed_at >= resumed.at
+    restarted = set_control(commander, scope, by="trader", why="update", desired_state=DesiredState.RUNNING)
+    assert restarted.resumed_at == resumed.resumed_at
+    controls = load_controls(login("bot"))
+    with open_redis(redis_address, STATE_DB) as state:
+        write_controls(state, controls, version=1, at=RECEIVED)
+        mirrored = read_controls(state)
+    assert mirrored is not None
+    assert mirrored.by_scope[scope] == restarted
 
 
 def test_who_may_not_order_leaves_neither_control_nor_audit(login: Login) -> None:

@@ -25,8 +25,8 @@ from alpha.exchange.parse import (
     parse_private,
     parse_public,
     parse_wallet,
-    settle_coin,
 )
+from alpha.exchange.settle_coin import settle_coin
 from alpha.exchange.ticker import Ticker
 from tests.unit.exchange.wire import ACCOUNT, execution, frame, order, position
 

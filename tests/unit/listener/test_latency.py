@@ -24,7 +24,7 @@ def test_a_percentile_is_the_smallest_sample_that_so_many_do_not_exceed(
 def test_a_window_keeps_the_newest_and_counts_all() -> None:
     window = LatencyWindow(size=3)
     for sample in (100.0, 1.0, 2.0, 3.0):
-        window.add(sample)
+        window.add([sample])
     assert window.summary().as_json() == {"p50": 2.0, "p99": 3.0, "n": 4}
 
 

@@ -1,0 +1,95 @@
+"""A few fills in one statement: all of what the long way promises, also when it had to wait for somebody else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
+
+import pytest
+
+from alpha.domain.ids import BotId
+from alpha.domain.side import Side
+from alpha.ledger.books import books_of_account, rebuild_books
+from alpha.ledger.connection import Connection, connect, transaction
+from alpha.ledger.fills import Fenced, FillRecorder, RecordResult
+from alpha.ledger.heads import take_account
+from alpha.ledger.reading import fills_after
+from tests.integration.ledger.heard import BOT, MAIN, heard
+from tests.support import Database, eventually
+from tests.unit.domain.fills import a_fill
+
+
+@pytest.fixture
+def other(database: Database) -> Iterator[Connection]:
+    with closing(connect(database.dsn("ledger_writer"), "another-listener")) as connection:
+        yield connection
+
+
+@pytest.fixture
+def warm(recorder: FillRecorder) -> FillRecorder:
+    """A recorder that has recorded two fills."""
+    for n in range(2):
+        recorder.record([heard(a_fill(Side.BUY, "1", at="100", n=n))])
+    return recorder
+
+
+def while_it_waits(database: Database, other: Connection, work: Callable[[], None], recorder: FillRecorder, n: int):  # type: ignore[no-untyped-def]
+    """Records fill `n` while the other connection is in the middle of its work on the account."""
+    with ThreadPoolExecutor(1) as pool:
+        with transaction(other):
+            work()
+            recording: Future[RecordResult] = pool.submit(
+                recorder.record, [heard(a_fill(Side.SELL if n % 2 else Side.BUY, "1", at="100", n=n))]
+            )
+            with closing(connect(database.owner, "watching")) as watching:
+                eventually(lambda: waits_for_a_lock(watching))
+        return recording.result(10)
+
+
+def waits_for_a_lock(watching: Connection) -> bool:
+    with transaction(watching) as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%at_once%'"
+        )
+        ((count,),) = cursor.fetchall()
+    return bool(count)
+
+
+def test_who_is_fenced_while_it_waits_writes_nothing(database: Database, other: Connection, warm: FillRecorder) -> None:
+    with pytest.raises(Fenced):
+        while_it_waits(database, other, lambda: void(take_account(other, MAIN, "another")), warm, 2)
+    assert len(fills_after(other, BOT, 0)) == 2
+
+
+def test_what_is_recorded_while_it_waits_is_not_recorded_again(
+    database: Database, other: Connection, warm: FillRecorder, epochs: dict[str, int]
+) -> None:
+    # given somebody who records the same fill, and one more, under the same epoch
+    def repair() -> None:
+        fills = [heard(a_fill(Side.BUY, "1", at="100", n=n)) for n in (2, 3)]
+        FillRecorder(other, dict(epochs)).record(fills)  # type: ignore[arg-type]
+
+    result = while_it_waits(database, other, repair, warm, 2)
+    assert (len(result.recorded), result.duplicates) == (0, 1)
+    # then the next fill follows on what the other has written
+    warm.record([heard(a_fill(Side.BUY, "1", at="100", n=4))])
+    assert [each.bot_seq for each in fills_after(other, BOT, 0)] == [1, 2, 3, 4, 5]
+    (book,) = books_of_account(other, MAIN)
+    assert book.position.quantity == 5
+    assert all(each.is_equal for each in rebuild_books(other, MAIN))
+
+
+def test_a_repeat_a_late_fill_and_a_new_bot_go_the_long_way(warm: FillRecorder, other: Connection) -> None:
+    again = warm.record([heard(a_fill(Side.BUY, "1", at="100", n=1))])
+    assert (len(again.recorded), again.duplicates) == (0, 1)
+    warm.record([heard(a_fill(Side.BUY, "1", at="100", n=6))])
+    late = warm.record([heard(a_fill(Side.BUY, "1", at="90", n=4))])
+    assert late.refolded == 1
+    warm.record([heard(a_fill(Side.BUY, "1", at="100", n=7), bot=BotId("bot_002"))])
+    warm.record([heard(a_fill(Side.SELL, "1", at="120", n=8))])
+    assert all(each.is_equal for each in rebuild_books(other, MAIN))
+
+
+def void(_: object) -> None:
+    """For what is done and not looked at."""
