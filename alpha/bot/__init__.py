@@ -7,20 +7,35 @@ from alpha.bot.broker import Broker, HeldPosition, Outcome, OutcomeStatus
 from alpha.bot.environment import Environment
 from alpha.bot.errors import StrategyRefused
 from alpha.bot.fill import BotFill
-from alpha.bot.indicators import Ema, RecentValues
+from alpha.bot.holding import Holding
+from alpha.bot.indicators import Adx, Atr, Bollinger, Ema, Macd, RecentValues, Rsi
+from alpha.bot.protection import Protection, StopPlan
+from alpha.bot.reports import next_report, standing
+from alpha.bot.result import Performance
 from alpha.bot.strategy import Strategy, StrategyParams, StrategyState
 
 __all__ = [
+    "Adx",
+    "Atr",
+    "Bollinger",
     "BotFill",
     "Broker",
     "Ema",
     "Environment",
     "HeldPosition",
+    "Holding",
+    "Macd",
     "Outcome",
     "OutcomeStatus",
+    "Performance",
+    "Protection",
     "RecentValues",
+    "Rsi",
+    "StopPlan",
     "Strategy",
     "StrategyParams",
     "StrategyRefused",
     "StrategyState",
+    "next_report",
+    "standing",
 ]

@@ -8,10 +8,12 @@ from decimal import Decimal
 from enum import StrEnum, unique
 from typing import Protocol
 
+from alpha.bot.result import Performance
 from alpha.domain.ids import Symbol
 from alpha.domain.instrument import Instrument
 from alpha.domain.order import TimeInForce
 from alpha.domain.position import Position
+from alpha.domain.quick_init import quick_init
 from alpha.domain.reason import Reason
 from alpha.domain.side import Side
 
@@ -32,7 +34,8 @@ class OutcomeStatus(StrEnum):
     """Sent, and nobody can say yet what became of it. The runner keeps asking; no new entry goes out meanwhile."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_init
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """The answer to every request. `code` is stable and short, `text` is for people."""
 
@@ -46,7 +49,8 @@ class Outcome:
         return self.status is OutcomeStatus.ACCEPTED
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_init
+@dataclass(frozen=True, slots=True)
 class HeldPosition:
     """The bot's position in a symbol as the platform holds it, with the stops the exchange keeps for it.
 
@@ -97,6 +101,11 @@ class Broker(Protocol):
         ...
 
     def mark_price(self, symbol: Symbol) -> Decimal | None: ...
+
+    def performance(self) -> Performance | None:
+        """What the bot made today, this week and this month, and its drawdown; None when a price needed for it, or the
+        equity, is not known."""
+        ...
 
     def market(
         self,

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
@@ -10,7 +10,7 @@ from alpha.domain.ids import ExecId, Symbol
 from alpha.domain.reason import Reason
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True)
 class Decision:
     """One call of a hook: what time it is for the strategy, and what makes its order ids.
 
@@ -22,16 +22,19 @@ class Decision:
     now: datetime
     instant: datetime
     scope: str = ""
-    _ordinals: Counter[tuple[Symbol, Reason]] = field(default_factory=Counter)
+    _ordinals: Counter[tuple[Symbol, Reason]] | None = None
 
     def next_ordinal(self, symbol: Symbol, reason: Reason) -> int:
-        ordinal = self._ordinals[symbol, reason]
-        self._ordinals[symbol, reason] += 1
+        # Made when it is needed: of a backtest's millions of decisions few ask for an order.
+        ordinals = self._ordinals = Counter() if self._ordinals is None else self._ordinals
+        ordinal = ordinals[symbol, reason]
+        ordinals[symbol, reason] += 1
         return ordinal
 
     @classmethod
-    def on_bar(cls, *, start: datetime, end: datetime) -> Decision:
-        return cls(now=end, instant=start)
+    def on_bar(cls, *, start: datetime, end: datetime, scope: str = "") -> Decision:
+        """`scope` tells longer bars from the fed one that begins with them."""
+        return cls(end, start, scope)
 
     @classmethod
     def on_fill(cls, *, at: datetime, exec_id: ExecId) -> Decision:

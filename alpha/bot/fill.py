@@ -6,11 +6,13 @@ from decimal import Decimal
 
 from alpha.domain.fill import Fill
 from alpha.domain.ids import Symbol
+from alpha.domain.quick_init import quick_init
 from alpha.domain.reason import Reason
 from alpha.domain.side import Side
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_init
+@dataclass(frozen=True, slots=True)
 class BotFill:
     """One of the bot's own fills: `seq` is its gapless number, `reason` why it happened."""
 

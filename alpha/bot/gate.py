@@ -61,11 +61,19 @@ class Circumstances(Protocol):
         ...
 
 
+class Remembered(Protocol):
+    def problem(self, intent: Intent) -> Deny | None:
+        """Which limit an entry would break, or None."""
+        ...
+
+
 class Gate:
     """Checks in a fixed order, so that the first thing that is wrong is the one that is told."""
 
-    def __init__(self, limits: Limits, circumstances: Circumstances) -> None:
+    def __init__(self, limits: Limits, circumstances: Circumstances, remembered: Remembered | None = None) -> None:
+        """`remembered` are the limits that hold beyond one order: losses, drawdown, open positions."""
         self._limits = limits
+        self._remembered = remembered
         self._circumstances = circumstances
 
     def check(self, intent: Intent) -> Verdict:
@@ -78,6 +86,7 @@ class Gate:
             or seen.position_problem(symbol)
             or seen.market_problem(symbol)
             or seen.order_problem(symbol)
+            or (self._remembered.problem(intent) if self._remembered is not None else None)
             or self._collar(intent)
             or self._notional(intent)
             or self._rate(intent)

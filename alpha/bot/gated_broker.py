@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
@@ -19,6 +19,9 @@ from alpha.bot.gate import Deny, Gate
 from alpha.bot.intent import Intent
 from alpha.bot.orders_in_flight import OrderInFlight, OrdersInFlight
 from alpha.bot.ports import AlertPort, IntentJournal, MarketView, OrderPort
+from alpha.bot.result import LimitStanding, Performance
+from alpha.bot.risk_limits import RiskLimits
+from alpha.domain.bar import Bar
 from alpha.domain.errors import InvalidValue
 from alpha.domain.ids import BotId, Symbol
 from alpha.domain.instrument import Instrument
@@ -62,7 +65,10 @@ class GatedBroker:
         entry_sent: Callable[[datetime], None],
         pause: Callable[[float], object],
         counter: OrderCounter | None = None,
+        limits: RiskLimits | None = None,
     ) -> None:
+        """`limits` are those the gate keeps, for what was made and how far each is used; without them nothing is
+        valued."""
         self._bot = bot
         self._code = code
         self._run = run
@@ -72,25 +78,31 @@ class GatedBroker:
         self._journal = journal
         self._view = view
         self._alerts = alerts
+        self._limits = limits
         self._entry_sent = entry_sent
         self._delivery = Delivery(port, orders, pause)
         self._decision: Decision | None = None
-        self._prices: dict[Symbol, Decimal] = {}
+        self._until_decided = _UntilDecided(self)
+        self._bars: dict[Symbol, Bar] = {}
         self._counter = counter or OrderCounter()
         self.denials = Denials(self._counter.denied)
 
-    @contextmanager
-    def deciding(self, decision: Decision) -> Iterator[None]:
-        """The hook called inside acts at this decision's time and under its ids."""
+    def deciding(self, decision: Decision) -> AbstractContextManager[None]:
+        """The hook called inside acts at this decision's time and under its ids. To be entered at once."""
         self._decision = decision
-        try:
-            yield
-        finally:
-            self._decision = None
+        return self._until_decided
 
-    def saw_price(self, symbol: Symbol, price: Decimal) -> None:
-        """The newest close: what a market order is judged by."""
-        self._prices[symbol] = price
+    def saw_bar(self, bar: Bar) -> None:
+        """The newest bar: its close is what a market order is judged by."""
+        self._bars[bar.symbol] = bar
+
+    def round_begins(self, at: datetime) -> None:
+        """Before anything is decided on bars that end at `at`."""
+        if self._limits is not None:
+            self._limits.look(at)
+
+    def limit_standings(self) -> list[LimitStanding]:
+        return [] if self._limits is None else self._limits.standings()
 
     @property
     def now(self) -> datetime:
@@ -107,6 +119,9 @@ class GatedBroker:
 
     def mark_price(self, symbol: Symbol) -> Decimal | None:
         return self._view.mark_price(symbol)
+
+    def performance(self) -> Performance | None:
+        return None if self._limits is None else self._limits.performance(self.now)
 
     def market(
         self,
@@ -242,7 +257,7 @@ class GatedBroker:
                 order_type=order_type,
                 bar=decision.instant,
                 decided_at=decision.now,
-                decision_price=self._prices.get(symbol) or self.mark_price(symbol),
+                decision_price=self._newest_price(symbol),
                 price=price,
                 time_in_force=time_in_force,
                 take_profit=None if take_profit is None else instrument.round_price(take_profit),
@@ -347,6 +362,14 @@ class GatedBroker:
         log.warning("stop_not_verified", symbol=stop.symbol)
         return Outcome(status=OutcomeStatus.UNKNOWN, code="not_verified", text=text)
 
+    def _newest_price(self, symbol: Symbol) -> Decimal | None:
+        bar = self._bars.get(symbol)
+        return self.mark_price(symbol) if bar is None else bar.close
+
+    def decided(self) -> None:
+        """The hook is over; outside of one nothing may be asked for."""
+        self._decision = None
+
     def _ask_position(self, symbol: Symbol) -> HeldPosition | None:
         try:
             return self._port.position(symbol)
@@ -362,6 +385,21 @@ class GatedBroker:
             )
         status = OutcomeStatus.UNKNOWN if isinstance(error, ExchangeUnknown) else OutcomeStatus.NOT_SENT
         return Outcome(status=status, code="exchange", text=str(error), order_link_id=order_link_id)
+
+
+class _UntilDecided:
+    """One for all decisions of a broker: there is one for every bar, and a generator for each costs more than most
+    strategies do."""
+
+    __slots__ = ("_broker",)
+
+    def __init__(self, broker: GatedBroker) -> None:
+        self._broker = broker
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, *_: object) -> None:
+        self._broker.decided()
 
 
 def _denied(code: str, text: str) -> Outcome:

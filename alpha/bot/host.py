@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
@@ -15,6 +15,7 @@ from alpha.bot.decision import Decision
 from alpha.bot.errors import BotError
 from alpha.bot.fill import BotFill
 from alpha.bot.gated_broker import GatedBroker
+from alpha.bot.larger_bars import FormingBar, check_larger
 from alpha.bot.progress import Progress
 from alpha.bot.strategy import Strategy, StrategyState
 from alpha.domain.bar import Bar
@@ -23,6 +24,8 @@ from alpha.domain.ids import Symbol
 log = structlog.get_logger()
 
 AnyStrategy = Strategy[Any, Any]
+
+_REMIND_AFTER = timedelta(seconds=5)
 
 
 class StrategyHost:
@@ -34,11 +37,16 @@ class StrategyHost:
         self.strategy = strategy
         self._broker = broker
         self._progress = progress
-        self._told: dict[Symbol, HeldPosition] = {}
+        self._told: dict[Symbol, tuple[HeldPosition, datetime]] = {}
+        self._larger = sorted(strategy.larger_intervals)
+        for larger in self._larger:
+            check_larger(strategy.interval, larger)
+        self._closed: list[Bar] = []
+        """Longer bars that the bars observed since the last round have completed."""
 
     def checkpoint(self) -> Checkpoint:
         """What to save now, together with the cursor."""
-        return self._progress.checkpoint(self.strategy.state.model_dump(mode="json"))
+        return self._progress.checkpoint(self.strategy.state.model_dump(mode="json"), self._broker.limit_standings())
 
     def start(self, now: datetime) -> None:
         """Raises StrategyRefused when the strategy does not run as configured."""
@@ -52,24 +60,39 @@ class StrategyHost:
 
     def observe(self, bar: Bar) -> bool:
         """Let the indicators see a bar. False when they have seen it already, or have to see earlier ones first."""
-        seen = self._progress.observed.get(bar.symbol)
-        if seen is not None and bar.end <= seen:
-            return False
-        self._broker.saw_price(bar.symbol, bar.close)
-        self._progress.see(bar.end)
-        if seen is not None and bar.start > seen:
-            if bar.symbol in self._progress.bars_missing:
+        symbol, end = bar.symbol, bar.end
+        observed = self._progress.observed
+        seen = observed.get(symbol)
+        if seen != bar.start and seen is not None:
+            if end <= seen:
                 return False
-            log.warning("bars_missing", symbol=bar.symbol, since=seen.isoformat(), until=bar.start.isoformat())
-        self._progress.observed[bar.symbol] = bar.end
+            if bar.start > seen:
+                if symbol in self._progress.bars_missing:
+                    self._broker.saw_bar(bar)
+                    self._progress.see(end)
+                    return False
+                log.warning("bars_missing", symbol=symbol, since=seen.isoformat(), until=bar.start.isoformat())
+        self._broker.saw_bar(bar)
+        self._progress.see(end)
+        observed[symbol] = end
         self.strategy.observe(bar)
+        if self._larger:
+            self._build(bar)
         return True
+
+    def warm_up_larger(self, interval: timedelta, bars: Sequence[Bar]) -> None:
+        """Longer bars from history, oldest first, for a symbol none of whose bars were observed. Building goes on from
+        the end of the last one."""
+        for bar in bars:
+            self.strategy.observe(bar)
+            self._progress.forming[bar.symbol, interval] = FormingBar.at(bar.symbol, interval, bar.end)
 
     def round(self, bars: Sequence[Bar], *, trade: bool) -> bool:
         """The bars of one end, in the order of the bot's symbols: all are observed, then each is decided on if `trade`.
 
         Answers whether they were decided on: a round is at most once, and never an older one after a newer one.
         """
+        self._closed.clear()
         for bar in bars:
             self.observe(bar)
         if not bars:
@@ -78,9 +101,18 @@ class StrategyHost:
         if not trade or (self._progress.decided is not None and end <= self._progress.decided):
             return False
         self._progress.decided = end
-        for bar in bars:
-            with self._broker.deciding(Decision.on_bar(start=bar.start, end=bar.end)):
-                self.strategy.on_bar(bar)
+        self._broker.round_begins(end)
+        # As `with` does, which costs a tenth of a backtest.
+        self._broker.deciding(Decision.on_bar(start=bars[0].start, end=end))
+        try:
+            self.strategy.on_round(bars)
+        finally:
+            self._broker.decided()
+        for larger in self._larger:
+            if closed := [bar for bar in self._closed if bar.interval == larger and bar.end == end]:
+                scope = f"bar/{larger // timedelta(minutes=1)}"
+                with self._broker.deciding(Decision.on_bar(start=closed[0].start, end=end, scope=scope)):
+                    self.strategy.on_round(closed)
         return True
 
     def fill(self, fill: BotFill) -> bool:
@@ -93,28 +125,44 @@ class StrategyHost:
         if fill.seq != self._progress.cursor + 1:
             raise BotError(f"fill {fill.seq} follows fill {self._progress.cursor}: those between have to come first")
         self._progress.cursor = fill.seq
-        self._progress.moved(fill.symbol, fill.position_change)
+        self._progress.filled(fill)
         self._progress.orders.filled(fill.fill)
         self._progress.see(fill.at)
         with self._broker.deciding(Decision.on_fill(at=fill.at, exec_id=fill.fill.exec_id)):
             self.strategy.on_fill(fill)
         return True
 
-    def positions(self, held: Iterable[HeldPosition]) -> None:
-        """What the platform holds now; the strategy hears of those that changed since it was last told."""
+    def positions(self, held: Iterable[HeldPosition], now: datetime | None = None) -> None:
+        """What the platform holds at this market time; the strategy hears of those that changed since it was last told,
+        and again and again of one without any stop, so that it can act between bars."""
+        latest = self._progress.latest
+        at = latest if now is None else max(now, latest)
         for position in held:
             before = self._told.get(position.symbol)
-            self._told[position.symbol] = position
-            if before is not None and _same(before, position):
-                continue
+            if before is not None and _same(before[0], position):
+                is_bare = not position.is_flat and position.stop_loss is None and position.trailing_stop is None
+                if not is_bare or at - before[1] < _REMIND_AFTER:
+                    continue
+            self._told[position.symbol] = position, at
             decision = Decision.on_position(
-                now=self._progress.latest,
+                now=at,
                 instant=self._progress.decided or self._progress.latest,
                 quantity=position.quantity,
                 seq=position.seq,
             )
             with self._broker.deciding(decision):
                 self.strategy.on_position(position)
+
+    def _build(self, bar: Bar) -> None:
+        for larger in self._larger:
+            forming = self._progress.forming.get((bar.symbol, larger))
+            if forming is None:
+                forming = FormingBar.at(bar.symbol, larger, bar.start)
+                self._progress.forming[bar.symbol, larger] = forming
+            closed = forming.add(bar)
+            if closed is not None:
+                self._closed.append(closed)
+                self.strategy.observe(closed)
 
 
 def restore_state(strategy: type[AnyStrategy], saved: dict[str, Any]) -> tuple[StrategyState, str | None]:

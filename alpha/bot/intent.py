@@ -7,11 +7,13 @@ from decimal import Decimal
 from alpha.domain.errors import InvalidValue
 from alpha.domain.ids import Symbol
 from alpha.domain.order import OrderType, TimeInForce
+from alpha.domain.quick_init import quick_init
 from alpha.domain.reason import Reason
 from alpha.domain.side import Side
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_init
+@dataclass(frozen=True, slots=True)
 class Intent:
     """An order a strategy wants, rounded, before anybody has agreed to it.
 

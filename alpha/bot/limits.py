@@ -22,7 +22,25 @@ class Limits(BaseModel):
     """The same, as a multiple of the bot's equity."""
     price_collar_percent: Decimal = Field(default=Decimal(2), gt=0, lt=100)
     """How far the expected price of an entry may be from the mark price."""
+    daily_loss_percent: Decimal | None = Field(default=None, gt=0, lt=100)
+    """Loss since 00:00 UTC, marked to market, in percent of the equity then, after which nothing is entered that day.
+    The weekly one counts from Monday, the monthly one from the first."""
+    weekly_loss_percent: Decimal | None = Field(default=None, gt=0, lt=100)
+    monthly_loss_percent: Decimal | None = Field(default=None, gt=0, lt=100)
+    drawdown_halt_percent: Decimal | None = Field(default=None, gt=0, lt=100)
+    """Drawdown from the highest result, after which nothing is entered until a person resumes the bot."""
+    max_positions: int | None = Field(default=None, ge=1)
+    """Symbols with a position or an entry on its way, at the same time."""
     max_entries_per_hour: int = Field(default=20, ge=1)
     """Entries sent within an hour of market time."""
     max_bar_age_seconds: int = Field(default=120, ge=1)
     """Market time after its end within which a bar may still be traded on."""
+
+    @property
+    def loss_percents(self) -> dict[str, Decimal | None]:
+        """The loss limits by name, None where there is none."""
+        return {
+            "daily_loss": self.daily_loss_percent,
+            "weekly_loss": self.weekly_loss_percent,
+            "monthly_loss": self.monthly_loss_percent,
+        }

@@ -123,6 +123,12 @@ class LiveState:
                 return Deny("stopped", f"{scope} was stopped by {control.by}: {control.why}")
         return None
 
+    def resumed_at(self) -> datetime | None:
+        """When a person last allowed entries of this bot by name, None when nobody did or it is not known."""
+        controls = self._read(lambda: read_controls(self._state))
+        control = None if controls is None else controls.by_scope.get(bot_scope(self._bot.id))
+        return None if control is None else control.resumed_at
+
     def position_problem(self, symbol: Symbol) -> Deny | None:
         health = self._read(lambda: read_listener_health(self._state, self._bot.account))
         if health is None or not health.is_live():

@@ -16,6 +16,7 @@ from alpha.bot.limits import Limits
 from alpha.bot.strategy import Strategy, StrategyParams
 
 PARAMETERS_FILE = "parameters.yaml"
+_LIMITS = "limits"
 
 
 def load_strategy(name: str) -> type[Strategy[Any, Any]]:
@@ -50,22 +51,28 @@ def load_params(strategy: type[Strategy[Any, Any]], overrides: Mapping[str, Any]
 
     Raises BotError naming the parameter and what is wrong with it.
     """
-    merged = _merge(_defaults(strategy), overrides)
+    defaults = _defaults(strategy)
+    defaults.pop(_LIMITS, None)
+    merged = _merge(defaults, overrides)
     try:
         return strategy.Params.model_validate(merged)
     except ValidationError as error:
         raise BotError(f"parameters of {strategy.__name__}: {_first(error)}") from error
 
 
-def split_params(params: Mapping[str, Any]) -> tuple[dict[str, Any], Limits]:
-    """A bot's `params` in bots.yaml: what is the strategy's, and the `limits` that its gate keeps.
+def split_params(strategy: type[Strategy[Any, Any]], params: Mapping[str, Any]) -> tuple[dict[str, Any], Limits]:
+    """A bot's `params` in bots.yaml: what is the strategy's, and the `limits` that its gate keeps, over those of the
+    strategy's parameters file.
 
     Raises BotError naming the limit and what is wrong with it.
     """
     own = dict(params)
-    limits = own.pop("limits", None) or {}
+    changes = own.pop(_LIMITS, None) or {}
+    if not isinstance(changes, Mapping):
+        raise BotError("params.limits in bots.yaml must hold names and values")
+    defaults = _defaults(strategy).get(_LIMITS) or {}
     try:
-        return own, Limits.model_validate(limits)
+        return own, Limits.model_validate({**defaults, **changes})
     except ValidationError as error:
         raise BotError(f"params.limits in bots.yaml: {_first(error)}") from error
 

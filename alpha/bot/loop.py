@@ -147,7 +147,7 @@ class DecisionLoop:
     def tell_positions(self) -> None:
         """Let the strategy hear of positions that changed."""
         held = [position for symbol in self._bot.symbols if (position := self._live.position(symbol)) is not None]
-        self._host.positions(held)
+        self._host.positions(held, self._clock.now())
 
     def _take(self) -> list[Event]:
         """What waits, at least one if one comes within a tick."""
@@ -333,4 +333,4 @@ class DecisionLoop:
             log.warning("books_not_read", error=str(error))
             return
         if head == self._progress.cursor:
-            self._progress.held = held
+            self._progress.hold(held)

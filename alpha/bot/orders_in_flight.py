@@ -5,13 +5,27 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from decimal import Decimal
+from typing import Protocol
 
 from pydantic import BaseModel
 
 from alpha.bot.gate import Deny
 from alpha.domain.fill import ExecType, Fill
 from alpha.domain.ids import Symbol
-from alpha.domain.order import Order, OrderStatus, OrderType
+from alpha.domain.order import OrderStatus, OrderType
+
+
+class Report(Protocol):
+    """What counts of an order's state, as anybody tells it."""
+
+    @property
+    def order_link_id(self) -> str: ...
+
+    @property
+    def status(self) -> OrderStatus: ...
+
+    @property
+    def filled_quantity(self) -> Decimal: ...
 
 
 class OrderInFlight(BaseModel):
@@ -84,7 +98,7 @@ class OrdersInFlight:
         """The exchange refused it or never got it."""
         self._orders.pop(order_link_id, None)
 
-    def reported(self, order: Order) -> None:
+    def reported(self, order: Report) -> None:
         known = self._orders.get(order.order_link_id)
         if known is None:
             return

@@ -1,12 +1,16 @@
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 from alpha.bot.checkpoint import Checkpoint
+from alpha.bot.fill import BotFill
+from alpha.bot.larger_bars import FormingBar
 from alpha.bot.orders_in_flight import OrdersInFlight
+from alpha.bot.result import LimitStanding, ResultState
 from alpha.domain.clock import EPOCH
 from alpha.domain.ids import Symbol
 
@@ -27,6 +31,10 @@ class Progress:
         self.held: dict[Symbol, Decimal] = dict(checkpoint.held)
         self.entries: list[datetime] = list(checkpoint.entries)
         self.orders = OrdersInFlight(checkpoint.orders)
+        self.forming: dict[tuple[Symbol, timedelta], FormingBar] = {
+            (bar.symbol, bar.interval): bar for bar in checkpoint.forming
+        }
+        self.result = checkpoint.result or ResultState(uncosted={s: held for s, held in self.held.items() if held})
         self.catching_up = True
         self.bars_missing: dict[Symbol, datetime] = {}
         """Symbols whose indicators wait for bars that could not be had, each with the end of its newest bar. Bars that
@@ -39,14 +47,33 @@ class Progress:
         return self._latest
 
     def see(self, time: datetime) -> None:
-        self._latest = max(self._latest, time)
+        if time > self._latest:
+            self._latest = time
 
     def held_in(self, symbol: Symbol) -> Decimal:
         """Signed position by the fills handled."""
         return self.held.get(symbol, Decimal(0))
 
-    def moved(self, symbol: Symbol, change: Decimal) -> None:
-        self.held[symbol] = self.held_in(symbol) + change
+    @property
+    def is_open(self) -> bool:
+        """Whether the fills handled leave a position in anything."""
+        return any(self.held.values())
+
+    def filled(self, fill: BotFill) -> None:
+        """One more fill: the position moves, and so does the cash."""
+        change = fill.position_change
+        self.held[fill.symbol] = self.held_in(fill.symbol) + change
+        self.result.cash -= change * fill.price + fill.fee
+
+    def hold(self, held: Mapping[Symbol, Decimal]) -> None:
+        """The position as the ledger has it. What differs from the fills handled is neither won nor lost: it enters the
+        result at the mark price."""
+        uncosted = self.result.uncosted
+        for symbol in {*held, *self.held}:
+            more = held.get(symbol, Decimal(0)) - self.held_in(symbol)
+            if more:
+                uncosted[symbol] = uncosted.get(symbol, Decimal(0)) + more
+        self.held = dict(held)
 
     def entry_sent(self, at: datetime) -> None:
         self.entries = [*(sent for sent in self.entries if at - sent <= _ENTRIES_KEPT), at]
@@ -54,7 +81,7 @@ class Progress:
     def entries_since(self, market_time: datetime) -> int:
         return sum(1 for sent in self.entries if sent >= market_time)
 
-    def checkpoint(self, strategy: Mapping[str, Any]) -> Checkpoint:
+    def checkpoint(self, strategy: Mapping[str, Any], limits: Sequence[LimitStanding] = ()) -> Checkpoint:
         return Checkpoint(
             strategy=dict(strategy),
             observed=self.observed,
@@ -62,4 +89,7 @@ class Progress:
             held=self.held,
             entries=self.entries,
             orders=list(self.orders),
+            forming=[replace(bar) for bar in self.forming.values()],
+            result=self.result.model_copy(deep=True),
+            limits=[standing.model_dump(mode="json") for standing in limits],
         )

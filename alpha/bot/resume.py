@@ -12,13 +12,14 @@ from alpha.bot.exchange_port import ExchangePort
 from alpha.bot.fill import BotFill
 from alpha.bot.history import KlineSource, closed_bars, rounds_of
 from alpha.bot.host import AnyStrategy, StrategyHost
+from alpha.bot.larger_bars import floor_to
 from alpha.bot.ledger_link import LedgerLink
 from alpha.bot.orders_in_flight import OrderInFlight
 from alpha.bot.ports import IntentJournal
 from alpha.bot.progress import Progress
 from alpha.config.registry import BotConfig
 from alpha.domain.bar import Bar
-from alpha.domain.ids import Symbol
+from alpha.domain.ids import BotId, ExecId, Symbol
 from alpha.domain.order import Order
 from alpha.domain.order_link_id import OrderLinkId
 from alpha.ledger.connection import Connection
@@ -29,6 +30,7 @@ from alpha.ledger.reading import bot_head, fills_after, open_books
 log = structlog.get_logger()
 
 _BOOK_READS = 5
+_FILLS_OF_A_BAR = 500
 
 
 def adopt_orders(
@@ -69,6 +71,12 @@ def catch_up_fills(host: StrategyHost, progress: Progress, bot: BotConfig, link:
     return handled
 
 
+def recent_executions(link: LedgerLink, bot: BotId, cursor: int) -> list[ExecId]:
+    """The last fills handled, as many as a bar can have. Raises LedgerError."""
+    fills = link.run(lambda connection: fills_after(connection, bot, max(cursor - _FILLS_OF_A_BAR, 0)))
+    return [recorded.fill.exec_id for recorded in fills if (recorded.bot_seq or 0) <= cursor]
+
+
 def bot_fill(recorded: RecordedFill) -> BotFill:
     return BotFill(seq=recorded.bot_seq or 0, fill=recorded.fill, reason=recorded.attribution.reason)
 
@@ -88,6 +96,25 @@ def held_by_ledger(bot: BotConfig, link: LedgerLink) -> tuple[int, dict[Symbol, 
     return link.run(read)
 
 
+def warm_up_larger(host: StrategyHost, progress: Progress, source: KlineSource, until: datetime) -> None:
+    """The longer bars of symbols that are new to the state, from history; the fed bars after them follow as missed
+    rounds. Raises ExchangeError."""
+    strategy = host.strategy
+    if not strategy.larger_intervals:
+        return
+    begin = _built_from(strategy, until)
+    found = []
+    for symbol in strategy.symbols:
+        if symbol in progress.observed and strategy.knows(symbol):
+            continue
+        progress.observed.pop(symbol, None)
+        for interval, count in strategy.larger_intervals.items():
+            progress.forming.pop((symbol, interval), None)
+            found.append((interval, closed_bars(source, symbol, interval, begin - count * interval, begin)))
+    for interval, bars in found:  # only now: what was observed cannot be asked for again
+        host.warm_up_larger(interval, bars)
+
+
 def missed_rounds(
     strategy: AnyStrategy, progress: Progress, source: KlineSource, until: datetime
 ) -> list[tuple[Bar, ...]]:
@@ -98,9 +125,18 @@ def missed_rounds(
         since = progress.observed.get(symbol)
         if since is None or not strategy.knows(symbol):
             progress.observed.pop(symbol, None)
-            since = until - strategy.warm_up_bars * strategy.interval
+            # At least one: what has seen no bar at all would not know where to go on reading.
+            since = until - max(strategy.warm_up_bars, 1) * strategy.interval
+            if strategy.larger_intervals:
+                since = min(since, _built_from(strategy, until))
         found[symbol] = closed_bars(source, symbol, strategy.interval, since, until)
     return rounds_of(found, strategy.symbols)
+
+
+def _built_from(strategy: AnyStrategy, until: datetime) -> datetime:
+    """Where longer bars stop being taken from history. One that has just closed is built, so that the newest round
+    completes it and it can be decided on."""
+    return floor_to(until - strategy.interval, max(strategy.larger_intervals))
 
 
 def _in_flight(order: Order) -> OrderInFlight:

@@ -24,6 +24,7 @@ from alpha.bot.host import StrategyHost, restore_state
 from alpha.bot.journal import LedgerJournal
 from alpha.bot.lease import Lease
 from alpha.bot.ledger_link import LedgerLink
+from alpha.bot.limit_record import LedgerLimitRecord
 from alpha.bot.live_state import LiveState
 from alpha.bot.loading import load_params, load_strategy, split_params
 from alpha.bot.lockstep import Lockstep
@@ -32,7 +33,15 @@ from alpha.bot.market_clock import MarketClock
 from alpha.bot.metrics import BotMetrics
 from alpha.bot.progress import Progress
 from alpha.bot.readers import BarReader, FillReader, OrderReader, Reader
-from alpha.bot.resume import adopt_orders, catch_up_fills, held_by_ledger, missed_rounds
+from alpha.bot.resume import (
+    adopt_orders,
+    catch_up_fills,
+    held_by_ledger,
+    missed_rounds,
+    recent_executions,
+    warm_up_larger,
+)
+from alpha.bot.risk_limits import RiskLimits
 from alpha.bot.saving import StateSaver
 from alpha.bot.unsettled import UnsettledOrders
 from alpha.config import BotConfig, Registry, Settings, check_uid, credentials, endpoints, environment
@@ -95,7 +104,7 @@ class _Bot:
         self._stop = stop
         self._ending = ending
         self._strategy_class = load_strategy(bot.strategy)
-        params, self._limits = split_params(bot.params)
+        params, self._limits = split_params(self._strategy_class, bot.params)
         self._params = load_params(self._strategy_class, params)
         self._endpoints: Endpoints = endpoints(account, settings)
         keys = credentials(account, environment())
@@ -185,11 +194,18 @@ class _Bot:
             is_stopping=self._stop.is_set,
             ask_equity=port.equity,
         )
+        limits = RiskLimits(
+            limits=self._limits,
+            progress=progress,
+            prices=live,
+            record=LedgerLimitRecord(self._link, self._alerts, bot.id, bot.account),
+            lifted_at=live.resumed_at,
+        )
         self._broker = broker = GatedBroker(
             bot=bot.id,
             code=bot.code,
             run=stored.run,
-            gate=Gate(self._limits, live),
+            gate=Gate(self._limits, live, limits),
             orders=progress.orders,
             port=port,
             journal=journal,
@@ -198,6 +214,7 @@ class _Bot:
             entry_sent=progress.entry_sent,
             pause=self._stop.wait,
             counter=self._metrics,
+            limits=limits,
         )
         strategy = self._strategy_class(
             params=self._params,
@@ -239,7 +256,11 @@ class _Bot:
         self._serve_health(loop, strategy.interval)
         self._start_readers(loop, strategy.interval)
         if lockstep is not None:
-            lockstep.handled()
+            # What an earlier life handled and could not say any more is waited for, too.
+            lockstep.handled(
+                self._answered("the ledger", lambda: recent_executions(self._link, bot.id, progress.cursor)),
+                done=progress.decided,
+            )
         return loop, host
 
     def _resume(
@@ -258,8 +279,9 @@ class _Bot:
         fills = self._answered("the ledger", lambda: catch_up_fills(host, progress, bot, self._link))
         head, held = self._answered("the ledger", lambda: held_by_ledger(bot, self._link))
         if head == progress.cursor:
-            progress.held = held
+            progress.hold(held)
         now = self._answered("the exchange", self._client.market_time)
+        self._answered("history", lambda: warm_up_larger(host, progress, self._client, now))
         rounds = self._answered("history", lambda: missed_rounds(host.strategy, progress, self._client, now))
         clock.saw_time(now)
         newest = rounds[-1] if rounds and rounds[-1][0].end + host.strategy.interval > now else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import ClassVar, Generic, TypeVar
 
@@ -54,13 +55,34 @@ class Strategy(Generic[P, S]):
 
     @property
     def interval(self) -> timedelta:
-        """Length of the bars decided on."""
+        """Length of the bars that are fed; live these are the feed's 5 minutes."""
         return timedelta(minutes=5)
+
+    @property
+    def larger_intervals(self) -> Mapping[timedelta, int]:
+        """Longer bars to be observed and decided on as well, each with how many of them the warm-up needs. They are
+        built from those fed (alpha.bot.larger_bars), aligned to 00:00 UTC, and exist only when complete."""
+        return {}
 
     @property
     def warm_up_bars(self) -> int:
         """Closed bars per symbol to be observed before the first decision."""
         return 0
+
+    @property
+    def history(self) -> timedelta:
+        """How far back the warm-up of a new symbol reaches."""
+        return max(
+            [
+                self.warm_up_bars * self.interval,
+                *(bars * interval for interval, bars in self.larger_intervals.items()),
+            ]
+        )
+
+    @property
+    def minimum_history(self) -> timedelta:
+        """Without how much of it nothing is entered; by default all of it."""
+        return self.history
 
     def knows(self, symbol: Symbol) -> bool:  # noqa: ARG002
         """Whether the state just restored continues the symbol's indicators. If not, they are warmed up from history
@@ -76,8 +98,15 @@ class Strategy(Generic[P, S]):
     def observe(self, bar: Bar) -> None:
         """Every closed bar once, in time order, also during warm-up and after an outage: update indicators here.
 
-        Never trade here. Bars of several symbols with the same end come in the order of `symbols`.
+        Never trade here. Bars of several symbols with the same end come in the order of `symbols`; a longer bar comes
+        right after the fed one that completes it.
         """
+
+    def on_round(self, bars: Sequence[Bar]) -> None:
+        """The bars of one interval that have just closed, in the order of `symbols`. Override it to decide over all
+        symbols at once; by default each is decided on by itself. Fed bars first, then longer ones."""
+        for bar in bars:
+            self.on_bar(bar)
 
     def on_bar(self, bar: Bar) -> None:
         """A bar that has just closed, after all symbols' bars of that end were observed: decide here.

@@ -62,7 +62,7 @@ def check_strategy(bot: BotConfig, path: Path) -> None:
     try:
         strategy = load_strategy(bot.strategy)
         key = "params"
-        own, _ = split_params(bot.params)
+        own, _ = split_params(strategy, bot.params)
         load_params(strategy, own)
     except BotError as error:
         raise ConfigError(f"{path}: bots[{bot.id}].{key}: {error}; correct {key} of {bot.id} in {path}") from error

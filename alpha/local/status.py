@@ -10,10 +10,13 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
+from pydantic import ValidationError
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from alpha.bot.result import LimitStanding
+from alpha.bot.risk_limits import DRAWDOWN_HALT
 from alpha.config.registry import BotConfig, Registry
 from alpha.config.settings import Settings
 from alpha.domain.ids import AccountName, BotId
@@ -22,6 +25,7 @@ from alpha.ledger.controls import PLATFORM, Control, DesiredState, account_scope
 from alpha.ledger.reading import BotSummary, bot_summaries
 from alpha.ledger.standing import AccountStanding, standings
 from alpha.live import positions as live_positions
+from alpha.live.bot_state import read_state
 from alpha.live.connection import LIVE_ERRORS, STATE_DB, LiveStateError, open_redis
 from alpha.live.degraded import read_degraded
 from alpha.live.health import FeedHealth, ListenerHealth, read_feed_health, read_heartbeat, read_listener_health
@@ -52,6 +56,8 @@ class BotStatus:
     funding: Decimal
     net_pnl: Decimal
     last_fill: str | None
+    limits: Sequence[LimitStanding] = ()
+    """How far each limit was used when the bot last saved its state; none when that is not known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,11 +149,14 @@ def _ask_ledger(settings: Settings, registry: Registry) -> tuple[_Ledger, str]:
         return _Ledger(), f"{error}. {cause_of(error, Cause.LEDGER_AWAY).advice}"
 
 
-def print_status(status: Status, *, as_json: bool) -> None:
-    """As JSON, as tables on a terminal, else as plain lines."""
+def print_status(status: Status, *, as_json: bool, bot: BotId | None = None) -> None:
+    """As JSON, as tables on a terminal, else as plain lines. Of `bot` alone: what it does and how its limits stand."""
     console = Console()
     if as_json:
-        print(json.dumps(to_json(status)))
+        told = to_json(status)
+        print(json.dumps(told if bot is None else {**told, "bots": {bot: told["bots"].get(bot)}}))
+    elif bot is not None:
+        print("\n".join(_bot_lines(status, bot)))
     elif console.is_terminal:
         _print_tables(console, status)
     else:
@@ -208,6 +217,7 @@ def to_json(status: Status) -> dict[str, Any]:
                     }
                     for live in bot.positions
                 ],
+                "limits": [limit.model_dump(mode="json") for limit in bot.limits],
                 **_figures(bot, known=status.ledger_known),
             }
             for bot in status.bots
@@ -235,15 +245,28 @@ def plain_lines(status: Status) -> list[str]:
     lines += [f"process {name} {'down' if pid is None else f'pid {pid}'}" for name, pid in status.pids.items()]
     lines.append(f"feed {_feed(status)}")
     lines += [f"account {name} {_account(health, status.at)}" for name, health in status.accounts.items()]
-    for bot in status.bots:
-        held = f"bot {bot.id} {bot.state}{_restrictions(bot)}, {', '.join(map(_position, bot.positions)) or 'flat'}"
-        if not status.ledger_known:
-            lines.append(f"{held}, its figures are in the ledger, which is away")
-            continue
-        lines.append(
-            f"{held}, {bot.fills} fills, {bot.trades} trades, realized {bot.realized_pnl:.2f}, fees {bot.fees:.2f}, "
-            f"net {bot.net_pnl:.2f}, last fill {bot.last_fill or 'none'}"
-        )
+    return lines + [_bot_line(status, bot) for bot in status.bots]
+
+
+def _bot_line(status: Status, bot: BotStatus) -> str:
+    held = f"bot {bot.id} {bot.state}{_restrictions(bot)}, {', '.join(map(_position, bot.positions)) or 'flat'}"
+    if not status.ledger_known:
+        return f"{held}, its figures are in the ledger, which is away"
+    return (
+        f"{held}, {bot.fills} fills, {bot.trades} trades, realized {bot.realized_pnl:.2f}, fees {bot.fees:.2f}, "
+        f"net {bot.net_pnl:.2f}, last fill {bot.last_fill or 'none'}"
+    )
+
+
+def _bot_lines(status: Status, bot_id: BotId) -> list[str]:
+    bot = next((bot for bot in status.bots if bot.id == bot_id), None)
+    if bot is None:
+        return [f"bot {bot_id} is not part of the platform that runs here", *status.problems]
+    lines = [_bot_line(status, bot)]
+    lines += [f"problem: {problem}" for problem in status.problems if f"bot {bot_id}" in problem]
+    for limit in bot.limits:
+        value = "not known" if limit.value is None else f"{limit.value:f}"
+        lines.append(f"limit {limit.name}: {value} of {limit.bound:f}{', reached' if limit.reached else ''}")
     return lines
 
 
@@ -310,6 +333,7 @@ def _bot_status(
                     found.append(live_positions.read(redis, bot.id, symbol, index))
                 except LiveStateError:
                     found.append(None)
+        limits = _limits(read_state(redis, bot.id))
     alive = heartbeat is not None and heartbeat.is_alive()
     over = [controls[name] for name in (PLATFORM, account_scope(bot.account), bot_scope(bot.id)) if name in controls]
     last = None if summary is None or summary.last_fill is None else summary.last_fill.fill
@@ -326,10 +350,19 @@ def _bot_status(
         fees=summary.fees if summary else _ZERO,
         funding=summary.funding if summary else _ZERO,
         net_pnl=summary.net_pnl if summary else _ZERO,
+        limits=limits,
         last_fill=None
         if last is None
         else f"{last.exec_time:%Y-%m-%d %H:%M} {last.side} {last.quantity} {last.symbol} at {last.price}",
     )
+
+
+def _limits(state: Mapping[str, Any] | None) -> tuple[LimitStanding, ...]:
+    """What the bot's saved state tells of its limits; nothing where it is of another version."""
+    try:
+        return tuple(LimitStanding.model_validate(each) for each in (state or {}).get("limits", ()))
+    except ValidationError:
+        return ()
 
 
 def problems_of(
@@ -353,6 +386,8 @@ def problems_of(
     for bot in bots:
         if bot.wanted and bot.state == "silent":
             found.append(f"bot {bot.id} gives no sign of life")
+        if any(limit.name == f"{DRAWDOWN_HALT}_percent" and limit.reached for limit in bot.limits):
+            found.append(f"bot {bot.id} is halted by its drawdown: alpha resume {bot.id} --why ... lets it go on")
         if bot.stale:
             found.append(f"bot {bot.id}: its live positions are not fresh, so it opens none")
     unwanted = {str(bot.id) for bot in bots if not bot.wanted}
@@ -413,6 +448,7 @@ def _account(health: ListenerHealth | None, at: datetime) -> str:
 
 def _restrictions(bot: BotStatus) -> str:
     words = ([] if bot.wanted else ["stopped"]) + ([] if bot.entries_allowed else ["no entries"])
+    words += [f"{limit.name} reached" for limit in bot.limits if limit.reached]
     return f" ({', '.join(words)})" if words else ""
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from datetime import time
 from decimal import Decimal
 from typing import Self
 
@@ -33,6 +34,8 @@ class ShortSellerParams(StrategyParams):
     hold_limit_hours: int = Field(gt=0)
     cooldown_minutes: int = Field(ge=0)
     early_close_minutes: int = Field(ge=0)
+    unprotected_seconds: int = Field(ge=0)
+    report_times_utc: tuple[time, ...]
     alert_interval_minutes: int = Field(gt=0)
     alert_move_percent: float = Field(gt=0)
     alert_move_bars: int = Field(gt=0)

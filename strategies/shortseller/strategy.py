@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from pydantic import Field
@@ -13,29 +14,34 @@ from alpha.bot import (
     Ema,
     Environment,
     HeldPosition,
+    Holding,
+    Protection,
+    StopPlan,
     Strategy,
     StrategyRefused,
     StrategyState,
+    next_report,
+    standing,
 )
 from alpha.domain.bar import Bar
 from alpha.domain.ids import Symbol
 from alpha.domain.reason import Reason
 from alpha.domain.side import Side
-from strategies.shortseller.holding import Holding
 from strategies.shortseller.parameters import AssetStops, ShortSellerParams
 from strategies.shortseller.trend import Regime, Trend
 from strategies.shortseller.watch import MarketWatch
 
 
 class ShortSellerState(StrategyState):
-    """Per asset. `trailing_for` is the entry price for which the exchange's trailing stop was set and verified,
-    `margin_sent` the margin of an entry by the bar it was decided on."""
+    """Per asset; `margin_sent` is the margin of an entry with the end of the bar it was decided on."""
 
     trends: dict[Symbol, Trend] = Field(default_factory=dict)
     holdings: dict[Symbol, Holding] = Field(default_factory=dict)
     watches: dict[Symbol, MarketWatch] = Field(default_factory=dict)
-    trailing_for: dict[Symbol, Decimal] = Field(default_factory=dict)
-    margin_sent: dict[Symbol, tuple[str, Decimal]] = Field(default_factory=dict)
+    protections: dict[Symbol, Protection] = Field(default_factory=dict)
+    cooldown_until: dict[Symbol, datetime] = Field(default_factory=dict)
+    margin_sent: dict[Symbol, tuple[datetime, Decimal]] = Field(default_factory=dict)
+    report_due: datetime | None = None
 
 
 class ShortSeller(Strategy[ShortSellerParams, ShortSellerState]):
@@ -56,7 +62,6 @@ class ShortSeller(Strategy[ShortSellerParams, ShortSellerState]):
             if symbol not in params.assets:
                 raise StrategyRefused(f"ShortSeller has no stops for {symbol}: add it to params.assets in bots.yaml")
         self._leverage_set: set[Symbol] = set()
-        self._notices: dict[Symbol, dict[str, str]] = {}
 
     @property
     def interval(self) -> timedelta:
@@ -80,42 +85,41 @@ class ShortSeller(Strategy[ShortSellerParams, ShortSellerState]):
             self._set_leverage(symbol)
             held = self.broker.position(symbol)
             if held is not None:
-                self._trail(held)
+                self._protect(held)
 
     def observe(self, bar: Bar) -> None:
-        close, volume = float(bar.close), float(bar.volume)
-        trend = self._trend(bar.symbol)
-        trend.update(close, bar.end, self.params.warm_up_bars)
-        watch = self.state.watches.get(bar.symbol) or MarketWatch.of(self.params)
-        self.state.watches[bar.symbol] = watch
-        self._notices[bar.symbol] = watch.see(close, volume, trend, self.params)
+        symbol, close, state = bar.symbol, float(bar.close), self.state
+        watch = state.watches.get(symbol)
+        if watch is None:
+            watch = state.watches[symbol] = MarketWatch.of(self.params)
+        watch.see(close, float(bar.volume))
+        self._trend(symbol).update(close, bar.end, self.params.warm_up_bars)
+
+    def on_round(self, bars: Sequence[Bar]) -> None:
+        super().on_round(bars)
+        self._report(bars[0].end)
 
     def on_bar(self, bar: Bar) -> None:
         self._tell(bar)
         held = self.broker.position(bar.symbol)
         if held is None:
             return
-        if not held.is_flat:
+        if not held.quantity:
+            self.state.protections.pop(bar.symbol, None)
+            if self.entry_obstacle(bar, held) is None:
+                self._enter(bar)
+        elif held.quantity < 0:
             reason = self.exit_reason(bar, held)
-            if reason is not None:
-                self.broker.close(bar.symbol, reason)
-            else:
-                self._trail(held)
-        elif self.entry_obstacle(bar, held) is None:
-            self._enter(bar)
+            if reason is None or not self.broker.close(bar.symbol, reason).accepted:
+                self._protect(held)
 
     def on_fill(self, fill: BotFill) -> None:
-        holding = self._holding(fill.symbol)
-        holding.apply(
-            fill,
-            early_close=timedelta(minutes=self.params.early_close_minutes),
-            cooldown=timedelta(minutes=self.params.cooldown_minutes),
-        )
-        if holding.quantity == 0:
-            self.state.trailing_for.pop(fill.symbol, None)
+        held_for = self._holding(fill.symbol).apply(fill)
+        if held_for is not None and held_for <= timedelta(minutes=self.params.early_close_minutes):
+            self.state.cooldown_until[fill.symbol] = fill.at + timedelta(minutes=self.params.cooldown_minutes)
 
     def on_position(self, position: HeldPosition) -> None:
-        self._trail(position)
+        self._protect(position)
 
     def exit_reason(self, bar: Bar, held: HeldPosition) -> Reason | None:
         """The first exit in software that applies to an open position at the close of the bar.
@@ -127,11 +131,7 @@ class ShortSeller(Strategy[ShortSellerParams, ShortSellerState]):
             return Reason.STOP_LOSS
         if bar.close <= held.entry_price * (1 - stops.target_percent / 100):
             return Reason.TAKE_PROFIT
-        holding = self._holding(bar.symbol)
-        if holding.opened_at is None:
-            # A position that no fill of ours explains: its time runs from when it was first seen.
-            holding.opened_at = bar.end
-        if bar.end - holding.opened_at > timedelta(hours=self.params.hold_limit_hours):
+        if self._holding(bar.symbol).age(bar.end) > timedelta(hours=self.params.hold_limit_hours):
             return Reason.TIME_EXIT
         if self._trend(bar.symbol).regime is Regime.INACTIVE:
             return Reason.REGIME_EXIT
@@ -139,7 +139,7 @@ class ShortSeller(Strategy[ShortSellerParams, ShortSellerState]):
 
     def entry_obstacle(self, bar: Bar, held: HeldPosition) -> str | None:
         """The first rule that forbids an entry at the close of the bar, or None when all are met."""
-        trend, cooldown_until = self._trend(bar.symbol), self._holding(bar.symbol).cooldown_until
+        trend, cooldown_until = self._trend(bar.symbol), self.state.cooldown_until.get(bar.symbol)
         if not held.is_flat:
             return "position_open"
         if cooldown_until is not None and bar.end < cooldown_until:
@@ -171,7 +171,7 @@ class ShortSeller(Strategy[ShortSellerParams, ShortSellerState]):
             stop_loss=bar.close * (1 + stops.stop_percent / 100),
         )
         if outcome.accepted:
-            self.state.margin_sent[symbol] = (bar.end.isoformat(), margin)
+            self.state.margin_sent[symbol] = (bar.end, margin)
 
     def _margin(self, bar: Bar, equity: Decimal) -> Decimal:
         """Margin for an entry: the asset's share, cut to what the other assets leave of the total."""
@@ -182,31 +182,27 @@ class ShortSeller(Strategy[ShortSellerParams, ShortSellerState]):
     def _margin_used(self, symbol: Symbol, bar: Bar) -> Decimal:
         held = self.broker.position(symbol)
         if held is not None and not held.is_flat:
-            return held.position.size * held.entry_price / self.params.leverage
-        sent_at, margin = self.state.margin_sent.get(symbol, ("", Decimal(0)))
+            return held.position.size * (held.mark_price or held.entry_price) / self.params.leverage
+        sent_at, margin = self.state.margin_sent.get(symbol, (None, Decimal(0)))
         # An entry decided on this very bar for another asset is not a position yet.
-        return margin if sent_at == bar.end.isoformat() else Decimal(0)
+        return margin if sent_at == bar.end else Decimal(0)
 
-    def _trail(self, held: HeldPosition) -> None:
-        """Keep the exchange's trailing stop at the open position; tried again on every bar until it is verified."""
+    def _protect(self, held: HeldPosition) -> None:
         symbol, entry_price = held.symbol, held.entry_price
         if held.quantity >= 0:
+            self.state.protections.pop(symbol, None)
             return
-        if self.state.trailing_for.get(symbol) == entry_price and held.trailing_stop is not None:
+        protection = self.state.protections.setdefault(symbol, Protection())
+        if held.take_profit is not None and protection.is_seen(held):
             return
         stops = self._stops(symbol)
-        activation = entry_price * (1 - stops.trailing_activation_percent / 100)
-        reached = held.mark_price is not None and held.mark_price <= activation
-        outcome = self.broker.trailing_stop(
-            symbol,
-            entry_price * stops.trailing_percent / 100,
-            activation_price=None if reached else activation,
+        plan = StopPlan(
+            stop_loss=entry_price * (1 + stops.stop_percent / 100),
+            take_profit=entry_price * (1 - stops.target_percent / 100),
+            trailing_distance=entry_price * stops.trailing_percent / 100,
+            trailing_from=entry_price * (1 - stops.trailing_activation_percent / 100),
         )
-        if outcome.accepted:
-            self.state.trailing_for[symbol] = entry_price
-        if held.stop_loss is None:
-            # The entry carries its stop; a position found without one (made or changed by hand) gets it here.
-            self.broker.stop_loss(symbol, entry_price * (1 + stops.stop_percent / 100))
+        protection.keep(self.broker, held, plan, bare_limit=timedelta(seconds=self.params.unprotected_seconds))
 
     def _set_leverage(self, symbol: Symbol) -> bool:
         accepted = self.broker.set_leverage(symbol, self.params.leverage).accepted
@@ -216,19 +212,28 @@ class ShortSeller(Strategy[ShortSellerParams, ShortSellerState]):
 
     def _tell(self, bar: Bar) -> None:
         watch = self.state.watches.get(bar.symbol)
-        interval = timedelta(minutes=self.params.alert_interval_minutes)
-        for kind, text in self._notices.pop(bar.symbol, {}).items():
-            if watch is not None and watch.may_tell(kind, bar.end, interval):
+        if watch is not None:
+            for kind, text in watch.notices(self._trend(bar.symbol), self.params, bar.end).items():
                 self.broker.alert(kind, f"{bar.symbol}: {text}", symbol=bar.symbol)
+
+    def _report(self, now: datetime) -> None:
+        due = self.state.report_due
+        if due is not None and now < due:
+            return
+        self.state.report_due = next_report(self.params.report_times_utc, now)
+        if due is not None:
+            regimes = ", ".join(f"{symbol} {self._trend(symbol).regime.value}" for symbol in self.symbols)
+            self.broker.alert("report", f"ShortSeller: {standing(self.broker, self.symbols)}; {regimes}")
 
     def _stops(self, symbol: Symbol) -> AssetStops:
         return self.params.assets[symbol]
 
     def _trend(self, symbol: Symbol) -> Trend:
-        if symbol not in self.state.trends:
-            fast, slow = Ema(length=self.params.ema_fast_bars), Ema(length=self.params.ema_slow_bars)
-            self.state.trends[symbol] = Trend(fast=fast, slow=slow)
-        return self.state.trends[symbol]
+        trend = self.state.trends.get(symbol)
+        if trend is None:
+            trend = Trend(Ema(self.params.ema_fast_bars), Ema(self.params.ema_slow_bars))
+            self.state.trends[symbol] = trend
+        return trend
 
     def _holding(self, symbol: Symbol) -> Holding:
         return self.state.holdings.setdefault(symbol, Holding())

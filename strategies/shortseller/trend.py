@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum, unique
-
-from pydantic import BaseModel
 
 from alpha.bot import Ema
 
@@ -17,7 +16,8 @@ class Regime(StrEnum):
     INACTIVE = "inactive"
 
 
-class Trend(BaseModel):
+@dataclass(slots=True)
+class Trend:
     """Updated with every closed bar. `regime` stays unknown until `warm_up_bars` bars have been seen."""
 
     fast: Ema
@@ -34,17 +34,17 @@ class Trend(BaseModel):
         A cross is a close below an average after a close at or above it; one bar can cross both and then counts twice.
         It belongs to the UTC day on which its bar ended.
         """
-        above_before = [self._was_above(self.fast), self._was_above(self.slow)]
+        before = self.last_close
+        above_fast = before is not None and before >= self.fast.value
+        above_slow = before is not None and before >= self.slow.value
         fast, slow = self.fast.update(close), self.slow.update(close)
-        if self.cross_day != at.date():
-            self.cross_day, self.crosses = at.date(), 0
-        crossed = sum(above and close < now for above, now in zip(above_before, (fast, slow), strict=True))
+        day = at.date()
+        if self.cross_day != day:
+            self.cross_day, self.crosses = day, 0
+        crossed = (above_fast and close < fast) + (above_slow and close < slow)
         if crossed:
             self.crosses += crossed
             self.triggered_at = at
         if self.slow.count >= warm_up_bars:
             self.regime = Regime.ACTIVE if close < fast and close < slow else Regime.INACTIVE
         self.last_close = close
-
-    def _was_above(self, average: Ema) -> bool:
-        return self.last_close is not None and self.last_close >= average.value

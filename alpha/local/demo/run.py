@@ -40,6 +40,8 @@ _SETTLE_WITHIN_S = 20.0
 _PAUSE_WITHIN_BARS = 60
 _INTERRUPTED = 130
 _SHORT_SELLER = "strategies.shortseller:"
+# They decide on bars of hours, of which a demo sees a few.
+_PATIENT = ("strategies.lxalgo:", "strategies.momentum:")
 
 
 def run_demo(
@@ -184,13 +186,15 @@ def _outcomes(platform: Platform, watcher: Watcher) -> Mapping[str, BotOutcome]:
     with closing(connect(platform.dsn("reader"), "demo")) as connection:
         for bot in platform.options.bots:
             summary = summaries.get(bot)
-            sells_short = platform.registry.bot(bot).strategy.startswith(_SHORT_SELLER)
+            strategy = platform.registry.bot(bot).strategy
+            sells_short = strategy.startswith(_SHORT_SELLER)
             outcomes[bot] = BotOutcome(
                 fills=summary.fills if summary else 0,
                 realized_pnl=summary.realized_pnl if summary else Decimal(0),
                 net_pnl=summary.net_pnl if summary else Decimal(0),
                 fees=summary.fees if summary else Decimal(0),
                 positions={book.key.symbol: book.position.quantity for book in summary.open_books} if summary else {},
+                may_wait=strategy.startswith(_PATIENT),
                 needs_short_with_stop=sells_short,
                 shorts_with_stop=filled_entries_with_stop(connection, bot, Side.SELL) if sells_short else 0,
             )

@@ -283,7 +283,7 @@ def _stop(scope: str) -> Callable[[World], None]:
         (lambda world: world.listener("live", age=timedelta(seconds=6)), "listener_not_live"),
         (lambda world: world.state.delete("listener:canary"), "listener_not_live"),
         (lambda world: world.position(FLAT, drifted=True), "drift"),
-        (lambda world: world.progress.moved(BTC, Decimal("0.01")), "fills_missing"),
+        (lambda world: world.progress.held.update({BTC: Decimal("0.01")}), "fills_missing"),
         (lambda world: world.feed("stale"), "feed_not_live"),
         (lambda world: world.state.delete(f"ticker:{BTC}"), "no_mark_price"),
         (lambda world: world.ticker(age=timedelta(seconds=61)), "market_data_stale"),

@@ -72,6 +72,7 @@ def a_fill(
     leaves: str = "0",
     fee: str = "0",
     reason: Reason = Reason.ENTRY,
+    exec_type: ExecType = ExecType.TRADE,
 ) -> BotFill:
     size = Decimal(quantity)
     return BotFill(
@@ -84,7 +85,7 @@ def a_fill(
             exec_id=ExecId(f"exec-{seq}"),
             exec_time=at,
             seq=seq,
-            exec_type=ExecType.TRADE,
+            exec_type=exec_type,
             side=side,
             price=Decimal(price),
             quantity=size,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -18,11 +19,12 @@ from alpha.bot.limits import Limits
 from alpha.bot.progress import Progress
 from alpha.domain.bar import Bar
 from alpha.domain.ids import BotId, Symbol
-from alpha.domain.position import Position
+from alpha.domain.position import FLAT, Position
 from alpha.domain.side import Side
 from tests.unit.bot.parts import (
     BTC,
     ETH,
+    START,
     MemoryJournal,
     ScriptedExchange,
     Surroundings,
@@ -178,6 +180,31 @@ def test_a_position_is_told_when_it_changed_and_not_again():
         held = Position(Decimal(quantity), Decimal(100 if quantity != "0" else 0))
         life.host.positions([HeldPosition(symbol=BTC, position=held)])
     assert life.state.positions == ["0", "-1", "0"]
+
+
+@pytest.mark.parametrize(
+    ("held", "stop_loss", "trailing_stop", "seconds", "times"),
+    [
+        ("1", None, None, 4, 1),
+        ("1", None, None, 5, 2),
+        ("1", Decimal(90), None, 60, 1),
+        ("1", None, Decimal(10), 60, 1),
+        ("0", None, None, 60, 1),
+    ],
+)
+def test_a_position_without_any_stop_is_told_again_as_time_passes(
+    held: str, stop_loss: Decimal | None, trailing_stop: Decimal | None, seconds: int, times: int
+):
+    life = Life(ScriptedExchange())
+    position = HeldPosition(
+        symbol=BTC,
+        position=Position(Decimal(held), Decimal(100)) if Decimal(held) else FLAT,
+        stop_loss=stop_loss,
+        trailing_stop=trailing_stop,
+    )
+    life.host.positions([position], START)
+    life.host.positions([position], START + timedelta(seconds=seconds))
+    assert len(life.state.positions) == times
 
 
 def test_entries_of_the_last_hour_are_counted_over_a_restart():

@@ -72,9 +72,9 @@ def test_averages_the_wrong_way_round_are_refused():
 
 
 def test_limits_are_split_from_the_strategys_parameters():
-    own, limits = split_params({"hold_bars": 4, "limits": {"max_entries_per_hour": 2}})
+    own, limits = split_params(Canary, {"hold_bars": 4, "limits": {"max_entries_per_hour": 2}})
     assert own == {"hold_bars": 4}
     assert limits.max_entries_per_hour == 2
     assert isinstance(load_params(Canary, own), CanaryParams)
     with pytest.raises(BotError, match=r"params.limits in bots.yaml: max_orders: Extra inputs"):
-        split_params({"limits": {"max_orders": 2}})
+        split_params(Canary, {"limits": {"max_orders": 2}})

@@ -126,6 +126,7 @@ def test_each_disagreement_is_named_and_fails(compared: Comparison, words: str) 
 
 def test_a_bot_that_never_filled_and_a_short_without_a_stop_fail() -> None:
     assert report(comparison(), fills=0).failures() == [f"{BOT} never filled"]
+    assert report(comparison(), fills=0, may_wait=True).passed
     lonely = report(comparison(), needs_short_with_stop=True, shorts_with_stop=0)
     assert lonely.failures() == [f"{BOT} opened no short with its stop set"]
     assert report(comparison(), needs_short_with_stop=True, shorts_with_stop=1).passed

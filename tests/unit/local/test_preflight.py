@@ -66,7 +66,7 @@ def test_a_folder_without_candles_or_without_those_of_a_symbol(tmp_path: Path) -
     with pytest.raises(ConfigError, match=r"--candles: .* holds no files named"):
         check(ROOT / "bots.yaml", candles=tmp_path)
     (tmp_path / "bybit_linear_x-BTCUSDT-5m.parquet").touch()
-    with pytest.raises(ConfigError, match="holds no 5m candles of ETHUSDT, SOLUSDT"):
+    with pytest.raises(ConfigError, match="holds no 5m candles of AAVEUSDT, ADAUSDT, ETHUSDT, SOLUSDT"):
         check(ROOT / "bots.yaml", candles=tmp_path)
 
 

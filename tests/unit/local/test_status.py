@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 
+from alpha.bot.result import LimitStanding
 from alpha.domain.ids import AccountName, BotId, Symbol
 from alpha.domain.position import Position
 from alpha.live.health import FeedHealth, ListenerHealth
@@ -95,6 +97,23 @@ def test_plain_lines_can_be_searched() -> None:
 def test_all_well_is_no_problem_and_a_stopped_bot_is_none_either() -> None:
     assert not problems_of({CANARY: listener()}, feed(), [bot()], {"feed": 7, "canary_001": 8}, NOW)
     assert not problems_of({CANARY: listener()}, feed(), [bot("silent", wanted=False)], {"canary_001": None}, NOW)
+
+
+def test_a_halt_waits_for_a_person_and_other_limits_do_not() -> None:
+    def used(name: str, *, reached: bool) -> BotStatus:
+        standing = LimitStanding(name=name, value=Decimal("5.5"), bound=Decimal(5), reached=reached)
+        return replace(bot(), limits=[standing])
+
+    assert problems_of({}, feed(), [used("drawdown_halt_percent", reached=True)], {}, NOW) == [
+        "bot canary_001 is halted by its drawdown: alpha resume canary_001 --why ... lets it go on"
+    ]
+    assert problems_of({}, feed(), [used("drawdown_halt_percent", reached=False)], {}, NOW) == []
+    assert problems_of({}, feed(), [used("daily_loss_percent", reached=True)], {}, NOW) == []
+    shown = replace(status(), bots=[used("daily_loss_percent", reached=True)])
+    assert "(daily_loss_percent reached)" in plain_lines(shown)[-1]
+    assert to_json(shown)["bots"]["canary_001"]["limits"] == [
+        {"name": "daily_loss_percent", "value": "5.5", "bound": "5", "reached": True}
+    ]
 
 
 def test_what_is_not_well_is_named() -> None:

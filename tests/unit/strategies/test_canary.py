@@ -9,12 +9,12 @@ import pytest
 
 from alpha.bot import Environment, StrategyRefused
 from alpha.bot.loading import load_params
+from alpha.bot.testing import NO, MemoryBroker
 from alpha.domain.reason import Reason
 from alpha.domain.side import Side
 from strategies.canary import Canary
 from strategies.canary.strategy import CanaryState
 from tests.unit.bot.parts import BTC, a_bar, a_fill
-from tests.unit.strategies.memory_broker import NO, MemoryBroker
 
 
 def a_canary(

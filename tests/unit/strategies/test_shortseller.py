@@ -9,18 +9,17 @@ from typing import Any
 
 import pytest
 
-from alpha.bot import Environment, StrategyRefused
-from alpha.bot.loading import load_params
+from alpha.bot import Ema, Environment, Holding, Protection, StrategyRefused
+from alpha.bot.loading import load_params, split_params
+from alpha.bot.testing import NO, MemoryBroker, Sent
 from alpha.domain.bar import Bar
 from alpha.domain.ids import Symbol
 from alpha.domain.reason import Reason
 from alpha.domain.side import Side
 from strategies.shortseller import ShortSeller
-from strategies.shortseller.holding import Holding
 from strategies.shortseller.strategy import ShortSellerState
 from strategies.shortseller.trend import Regime, Trend
 from tests.unit.bot.parts import BTC, ETH, FIVE_MINUTES, SOL, START, a_fill
-from tests.unit.strategies.memory_broker import NO, MemoryBroker, Sent
 
 DAY = START.date()
 NOW = START
@@ -80,7 +79,7 @@ def obstacle(bot: ShortSeller, at: datetime = NOW) -> str | None:
 
 
 def walk(closes: list[float], *, warm_up_bars: int = 1, fast: int = 1, slow: int = 3) -> Trend:
-    trend = Trend.model_validate({"fast": {"length": fast}, "slow": {"length": slow}})
+    trend = Trend(Ema(fast), Ema(slow))
     for n, close in enumerate(closes):
         trend.update(close, NOW + n * FIVE_MINUTES, warm_up_bars)
     return trend
@@ -132,7 +131,7 @@ def test_the_first_bar_of_all_crosses_nothing():
 
 
 def test_crosses_count_for_the_utc_day_on_which_their_bar_ends():
-    trend = Trend.model_validate({"fast": {"length": 3}, "slow": {"length": 7}})
+    trend = Trend(Ema(3), Ema(7))
     midnight = datetime(2025, 10, 15, tzinfo=UTC)
     for close, end in (
         (100.0, midnight - 2 * FIVE_MINUTES),
@@ -164,7 +163,7 @@ def test_not_flat_no_entry():
 @pytest.mark.parametrize(("ends_in_minutes", "expected"), [(1, "cooldown"), (0, None), (-5, None)])
 def test_no_entry_in_the_cooldown(ends_in_minutes: int, expected: str | None):
     bot = ready()
-    bot.state.holdings[BTC].cooldown_until = NOW + timedelta(minutes=ends_in_minutes)
+    bot.state.cooldown_until[BTC] = NOW + timedelta(minutes=ends_in_minutes)
     assert obstacle(bot) == expected
 
 
@@ -204,14 +203,14 @@ def test_the_trigger_is_at_most_fifteen_minutes_old(age_minutes: int | None, exp
 def test_obstacles_are_asked_in_the_order_of_the_rules():
     bot = ready()
     broker: MemoryBroker = bot.broker  # type: ignore[assignment]
-    trend, holding = bot.state.trends[BTC], bot.state.holdings[BTC]
+    trend = bot.state.trends[BTC]
     broker.hold(BTC, "-1", "100")
-    holding.cooldown_until = NOW + timedelta(minutes=1)
+    bot.state.cooldown_until[BTC] = NOW + timedelta(minutes=1)
     trend.regime, trend.crosses, trend.triggered_at = Regime.INACTIVE, 12, NOW - timedelta(hours=1)
     seen = [obstacle(bot)]
     broker.hold(BTC, "0")
     seen.append(obstacle(bot))
-    holding.cooldown_until = None
+    del bot.state.cooldown_until[BTC]
     seen.append(obstacle(bot))
     trend.regime = Regime.ACTIVE
     seen.append(obstacle(bot))
@@ -305,7 +304,7 @@ def holding_short(broker: MemoryBroker, *, hours: float = 1, entry: str = "100")
     bot = ready(broker)
     broker.hold(BTC, "-1", entry)
     bot.state.holdings[BTC] = Holding(quantity=Decimal(-1), opened_at=NOW - timedelta(hours=hours))
-    bot.state.trailing_for[BTC] = Decimal(entry)
+    bot.state.protections[BTC] = Protection(trailing_for=Decimal(entry))
     return bot
 
 
@@ -366,7 +365,7 @@ def test_an_early_close_starts_an_hour_of_cooldown(minutes_held: int, cooldown: 
     closed = NOW + timedelta(minutes=minutes_held)
     bot.on_fill(a_fill(Side.SELL, "1", seq=1, at=NOW))
     bot.on_fill(a_fill(Side.BUY, "1", seq=2, at=closed, reason=Reason.STOP_LOSS))
-    until = bot.state.holdings[BTC].cooldown_until
+    until = bot.state.cooldown_until.get(BTC)
     assert until == (closed + timedelta(hours=1) if cooldown else None)
 
 
@@ -376,9 +375,9 @@ def test_partial_fills_neither_restart_the_clock_nor_start_the_cooldown():
     bot.on_fill(a_fill(Side.SELL, "0.6", seq=2, at=NOW + timedelta(minutes=50)))
     assert bot.state.holdings[BTC].opened_at == NOW
     bot.on_fill(a_fill(Side.BUY, "0.9", seq=3, at=NOW + timedelta(minutes=55)))
-    assert bot.state.holdings[BTC].cooldown_until is None
+    assert bot.state.cooldown_until == {}
     bot.on_fill(a_fill(Side.BUY, "0.1", seq=4, at=NOW + timedelta(minutes=70)))
-    assert bot.state.holdings[BTC].cooldown_until is None
+    assert bot.state.cooldown_until == {}
 
 
 def test_the_cooldown_is_of_one_asset():
@@ -418,11 +417,11 @@ def test_a_trailing_stop_is_set_once_per_entry_price():
 def test_a_trailing_stop_that_was_not_verified_is_tried_again_on_every_bar():
     broker = MemoryBroker(stop_answer=NO)
     bot = holding_short(broker)
-    bot.state.trailing_for.clear()
+    bot.state.protections.clear()
     bot.on_bar(bar_at(NOW))
     bot.on_bar(bar_at(NOW + FIVE_MINUTES))
     assert len(broker.trailing) == 2
-    assert bot.state.trailing_for == {}
+    assert bot.state.protections[BTC].trailing_for is None
 
 
 def test_a_trailing_stop_whose_activation_is_passed_trails_at_once():
@@ -546,3 +545,72 @@ def test_other_averages_are_warmed_up_again():
 def test_a_symbol_without_stops_is_refused():
     with pytest.raises(StrategyRefused, match="no stops for XRPUSDT"):
         a_bot(symbols=(Symbol("XRPUSDT"),))
+
+
+# Shorts only, limits and reports.
+
+
+def test_a_long_position_is_left_alone():
+    broker = MemoryBroker()
+    bot = ready(broker)
+    broker.hold(BTC, "1", "50")
+    bot.on_bar(bar_at(NOW))
+    assert (broker.sent, broker.trailing) == ([], [])
+
+
+def test_an_exit_that_did_not_work_leaves_the_stops_looked_after():
+    broker = MemoryBroker(answer=NO)
+    bot = holding_short(broker)
+    bot.state.trends[BTC].regime = Regime.INACTIVE
+    bot.state.protections.clear()
+    bot.on_bar(bar_at(NOW))
+    assert [order.reason for order in broker.sent] == [Reason.REGIME_EXIT]
+    assert len(broker.trailing) == 1
+
+
+def test_a_short_that_no_stop_can_be_set_for_is_closed():
+    broker = MemoryBroker(stop_answer=NO)
+    bot = a_bot(broker)
+    held = broker.hold(BTC, "-1", "200", stop_loss=None)
+    bot.on_position(held)
+    broker.now += timedelta(seconds=31)
+    bot.on_position(held)
+    assert [order.reason for order in broker.sent] == [Reason.FLATTEN]
+    assert [kind for kind, _ in broker.alerts] == ["position_unprotected", "unprotected_closed"]
+
+
+def test_margin_in_use_is_that_at_the_mark_price():
+    # a short of 100 from 100 that stands at 110 uses 1,100 of 2,100: 700 are left for BTC
+    broker = MemoryBroker()
+    broker.hold(ETH, "-100", "100", mark="110")
+    ready(broker, symbols=(BTC, ETH), margin_percent_total=15).on_bar(bar_at(NOW))
+    assert [order.quantity for order in broker.sent] == [Decimal(40)]
+
+
+def test_the_gate_keeps_the_limits_of_the_rules():
+    _, limits = split_params(ShortSeller, {})
+    assert (limits.daily_loss_percent, limits.drawdown_halt_percent) == (5, 20)
+    assert limits.max_bot_notional_to_equity == Decimal("2.1")
+
+
+@pytest.mark.parametrize(
+    ("hour", "minute", "reports"),
+    [(0, 0, 1), (8, 0, 1), (14, 30, 1), (12, 0, 0), (14, 25, 0)],
+)
+def test_status_reports_at_midnight_eight_and_half_past_two(hour: int, minute: int, reports: int):
+    broker = MemoryBroker()
+    bot = a_bot(broker)
+    end = datetime(2025, 10, 15, hour, minute, tzinfo=UTC)
+    for at in (end - FIVE_MINUTES, end):
+        bot.on_round([bar_at(at)])
+    assert told(broker).count("report") == reports
+
+
+def test_a_report_left_out_by_an_outage_is_given_once_afterwards():
+    broker = MemoryBroker()
+    bot = a_bot(broker)
+    seven = datetime(2025, 10, 15, 7, tzinfo=UTC)
+    for hours in (0, 2, 3):
+        bot.on_round([bar_at(seven + timedelta(hours=hours))])
+    assert told(broker).count("report") == 1
+    assert broker.texts[0].startswith("ShortSeller: equity 10000.00 USDT, no position; BTCUSDT unknown")

@@ -1,0 +1,3 @@
+from strategies.ema_cross.strategy import EmaCross
+
+__all__ = ["EmaCross"]

@@ -1,0 +1,3 @@
+from strategies.lxalgo.strategy import LXAlgo
+
+__all__ = ["LXAlgo"]

@@ -1,0 +1,3 @@
+from strategies.momentum.strategy import Momentum
+
+__all__ = ["Momentum"]

@@ -1,0 +1,299 @@
+"""The limits that remember: anchored at the boundaries of the market's calendar, kept over restarts, binding entries
+only, each once reached and once not."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from alpha.bot.checkpoint import Checkpoint
+from alpha.bot.gate import Allow, Deny, Gate
+from alpha.bot.intent import Intent
+from alpha.bot.limits import Limits
+from alpha.bot.progress import Progress
+from alpha.bot.result import LimitEvent
+from alpha.bot.risk_limits import RiskLimits
+from alpha.domain.fill import ExecType
+from alpha.domain.ids import Symbol
+from alpha.domain.order import OrderType
+from alpha.domain.reason import Reason
+from alpha.domain.side import Side
+from tests.unit.bot.parts import BTC, ETH, Surroundings, a_fill
+
+MONDAY = datetime(2025, 10, 13, tzinfo=UTC)
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+LOSSES = Limits(daily_loss_percent=Decimal(5), weekly_loss_percent=Decimal(8), monthly_loss_percent=Decimal(15))
+DRAWDOWN = Limits(drawdown_halt_percent=Decimal(20))
+
+
+def an_entry(at: datetime, symbol: Symbol = BTC) -> Intent:
+    return Intent(
+        symbol=symbol,
+        side=Side.BUY,
+        quantity=Decimal(1),
+        reason=Reason.ENTRY,
+        order_type=OrderType.MARKET,
+        bar=at,
+        decided_at=at,
+        decision_price=Decimal(100),
+    )
+
+
+class Record:
+    def __init__(self) -> None:
+        self.told: list[tuple[str, str]] = []
+        self.audited: list[LimitEvent] = []
+        self.ledger_is_away = False
+
+    def tell(self, event: LimitEvent) -> None:
+        self.told.append((event.action, event.limit))
+
+    def audit(self, event: LimitEvent) -> bool:
+        if not self.ledger_is_away:
+            self.audited.append(event)
+        return not self.ledger_is_away
+
+
+class World:
+    """A bot with 10,000 USDT that holds what its fills make, and may die and come back."""
+
+    def __init__(self, limits: Limits) -> None:
+        self.limits = limits
+        self.marks: dict[Symbol, Decimal | None] = {}
+        self.funds: Decimal | None = Decimal(10_000)
+        self.record = Record()
+        self.wall = datetime(2026, 1, 1, tzinfo=UTC)
+        self.lifted: datetime | None = None
+        self._seq = 0
+        self._begin(Checkpoint(), 0)
+
+    def _begin(self, checkpoint: Checkpoint, cursor: int) -> None:
+        self.progress = Progress(checkpoint, cursor)
+        self.keeper = RiskLimits(
+            limits=self.limits,
+            progress=self.progress,
+            prices=self,
+            record=self.record,
+            lifted_at=lambda: self.lifted,
+            wall_now=lambda: self.wall,
+        )
+
+    def mark_price(self, symbol: Symbol) -> Decimal | None:
+        return self.marks.get(symbol)
+
+    def equity(self) -> Decimal | None:
+        return self.funds
+
+    def trade(self, side: Side, quantity: str, price: str, *, fee: str = "0", symbol: Symbol = BTC) -> None:
+        self._seq += 1
+        self.progress.filled(a_fill(side, quantity, seq=self._seq, price=price, fee=fee, symbol=symbol))
+
+    def earn(self, amount: int) -> None:
+        """A round trip that makes so much, losing when below 0."""
+        self.trade(Side.BUY, "1", "5000")
+        self.trade(Side.SELL, "1", str(5000 + amount))
+
+    def restart(self) -> None:
+        saved = self.progress.checkpoint({}, self.keeper.standings()).model_dump_json()
+        self._begin(Checkpoint.model_validate_json(saved), self.progress.cursor)
+
+    def denied(self, at: datetime) -> str | None:
+        self.keeper.look(at)
+        verdict = Gate(self.limits, Surroundings(), self.keeper).check(an_entry(at))
+        assert isinstance(Gate(self.limits, Surroundings(), self.keeper).check(_exit(at)), Allow)
+        return verdict.code if isinstance(verdict, Deny) else None
+
+
+def _exit(at: datetime) -> Intent:
+    return replace(an_entry(at), reason=Reason.STOP_LOSS, side=Side.SELL)
+
+
+@pytest.mark.parametrize(("lost", "expected"), [(499, None), (500, "daily_loss"), (501, "daily_loss")])
+def test_a_days_loss_stops_entries_at_its_limit_and_not_before(lost: int, expected: str | None):
+    world = World(LOSSES)
+    assert world.denied(MONDAY) is None
+    world.earn(-lost)
+    assert world.denied(MONDAY + HOUR) == expected
+
+
+def test_a_limit_once_reached_holds_until_its_period_ends_whatever_is_won_back():
+    world = World(LOSSES)
+    world.denied(MONDAY)
+    world.earn(-600)
+    assert world.denied(MONDAY + HOUR) == "daily_loss"
+    world.earn(700)
+    assert world.denied(MONDAY + 2 * HOUR) == "daily_loss"
+    assert world.denied(MONDAY + DAY) is None
+    assert world.record.told == [("limit_reached", "daily_loss")]
+
+
+def test_days_add_up_to_a_week_and_weeks_to_a_month():
+    world = World(LOSSES)
+    world.denied(MONDAY)
+    for day in range(3):
+        world.earn(-400)
+        verdict = world.denied(MONDAY + day * DAY + HOUR)
+    assert verdict == "weekly_loss"  # 12 % since Monday, 4 % a day
+    assert world.denied(MONDAY + 7 * DAY) is None
+    world.earn(-400)
+    assert world.denied(MONDAY + 7 * DAY + HOUR) == "monthly_loss"  # 16 % in October
+    assert world.denied(datetime(2025, 10, 31, 23, 55, tzinfo=UTC)) == "monthly_loss"
+    assert world.denied(datetime(2025, 11, 1, tzinfo=UTC)) is None
+
+
+def test_what_is_open_counts_at_the_mark_price_with_fees_and_funding():
+    world = World(LOSSES)
+    world.denied(MONDAY)
+    world.trade(Side.SELL, "10", "100", fee="10")
+    world.marks[BTC] = Decimal(140)
+    assert world.denied(MONDAY + HOUR) is None  # -400 - 10 of 10,000
+    world.progress.filled(a_fill(Side.SELL, "10", seq=9, price="140", fee="89", exec_type=ExecType.FUNDING))
+    assert world.denied(MONDAY + 2 * HOUR) is None  # 499
+    world.marks[BTC] = Decimal("140.1")
+    assert world.denied(MONDAY + 3 * HOUR) == "daily_loss"
+
+
+def test_what_is_lost_while_the_bot_is_down_belongs_to_the_day_it_comes_back_in():
+    world = World(LOSSES)
+    world.trade(Side.BUY, "10", "100")
+    world.marks[BTC] = Decimal(100)
+    assert world.denied(MONDAY + 20 * HOUR) is None
+    world.marks[BTC] = Decimal(40)
+    world.restart()
+    assert world.denied(MONDAY + DAY + 6 * HOUR) == "daily_loss"
+
+
+def test_baselines_are_those_of_the_boundary_and_not_of_the_start():
+    world = World(LOSSES)
+    world.denied(MONDAY)
+    world.earn(300)
+    world.denied(MONDAY + HOUR)
+    world.restart()
+    world.earn(-700)
+    assert world.denied(MONDAY + 2 * HOUR) is None  # -4 % since 00:00, although -7 % since the restart
+
+
+def test_without_a_mark_price_or_equity_nothing_is_entered():
+    world = World(LOSSES)
+    world.trade(Side.BUY, "1", "100")
+    assert world.denied(MONDAY) == "result_unknown"
+    world.marks[BTC] = Decimal(100)
+    assert world.denied(MONDAY + HOUR) is None
+    world.funds = None
+    assert world.denied(MONDAY + 2 * HOUR) == "result_unknown"
+
+
+def test_without_loss_limits_nothing_has_to_be_known():
+    world = World(Limits())
+    world.trade(Side.BUY, "1", "100")
+    assert world.denied(MONDAY) is None
+
+
+def test_a_position_from_before_the_platform_is_neither_won_nor_lost():
+    world = World(LOSSES)
+    world.progress.hold({BTC: Decimal(50)})
+    world.marks[BTC] = Decimal(100)
+    assert world.denied(MONDAY) is None
+    world.marks[BTC] = Decimal(91)
+    assert world.denied(MONDAY + HOUR) is None  # -450
+    world.marks[BTC] = Decimal(90)
+    assert world.denied(MONDAY + 2 * HOUR) == "daily_loss"
+
+
+def test_a_drawdown_halts_until_a_person_resumes_and_is_measured_anew_from_there():
+    world = World(DRAWDOWN)
+    world.denied(MONDAY)
+    world.earn(1000)
+    world.denied(MONDAY + HOUR)
+    world.earn(-1999)
+    assert world.denied(MONDAY + 2 * HOUR) is None
+    world.earn(-1)
+    assert world.denied(MONDAY + 3 * HOUR) == "drawdown_halt"
+    world.restart()
+    world.earn(3000)
+    assert world.denied(MONDAY + 40 * DAY) == "drawdown_halt"
+
+    world.lifted = world.wall - HOUR  # said before the halt: about something else
+    assert world.denied(MONDAY + 41 * DAY) == "drawdown_halt"
+    world.lifted = world.wall + HOUR
+    assert world.denied(MONDAY + 42 * DAY) is None
+    world.earn(-1999)
+    assert world.denied(MONDAY + 43 * DAY) is None
+    world.wall += 2 * HOUR
+    world.earn(-1)
+    assert world.denied(MONDAY + 44 * DAY) == "drawdown_halt"
+    assert world.record.told == [
+        ("limit_reached", "drawdown_halt"),
+        ("halt_lifted", "drawdown_halt"),
+        ("limit_reached", "drawdown_halt"),
+    ]
+
+
+def test_the_audit_trail_gets_every_event_once_also_when_the_ledger_was_away():
+    world = World(DRAWDOWN)
+    world.denied(MONDAY)
+    world.record.ledger_is_away = True
+    world.earn(-2000)
+    world.denied(MONDAY + HOUR)
+    world.restart()
+    world.denied(MONDAY + 2 * HOUR)
+    world.record.ledger_is_away = False
+    world.denied(MONDAY + 3 * HOUR)
+    world.denied(MONDAY + 4 * HOUR)
+    assert [(event.action, event.limit) for event in world.record.audited] == [("limit_reached", "drawdown_halt")]
+    assert len(world.record.told) == 1
+
+
+@pytest.mark.parametrize(("bound", "expected"), [(1, "max_positions"), (2, None)])
+def test_only_so_many_symbols_at_a_time(bound: int, expected: str | None):
+    world = World(Limits(max_positions=bound))
+    world.trade(Side.BUY, "1", "100", symbol=ETH)
+    world.marks[ETH] = Decimal(100)
+    assert world.denied(MONDAY) == expected
+    world.trade(Side.SELL, "1", "100", symbol=ETH)
+    assert world.denied(MONDAY + HOUR) is None
+
+
+def test_adding_to_a_position_is_not_another_one():
+    world = World(Limits(max_positions=1))
+    world.trade(Side.BUY, "1", "100")
+    assert world.denied(MONDAY) is None
+
+
+def test_every_limit_in_force_is_shown_with_its_use():
+    world = World(Limits(daily_loss_percent=Decimal(5), drawdown_halt_percent=Decimal(20), max_positions=3))
+    world.denied(MONDAY)
+    world.earn(-250)
+    world.trade(Side.BUY, "2", "100")
+    world.marks[BTC] = Decimal(100)
+    world.denied(MONDAY + HOUR)
+    shown = {standing.name: (standing.value, standing.reached) for standing in world.keeper.standings()}
+    assert shown == {
+        "max_bot_notional_usdt": (Decimal(200), False),
+        "max_entries_per_hour": (Decimal(0), False),
+        "max_positions": (Decimal(1), False),
+        "daily_loss_percent": (Decimal("2.5"), False),
+        "drawdown_halt_percent": (Decimal("2.5"), False),
+    }
+
+
+@given(
+    st.lists(st.tuples(st.integers(-900, 900), st.integers(1, 40), st.booleans()), max_size=25),
+)
+def test_a_restart_at_any_point_changes_no_verdict(steps: list[tuple[int, int, bool]]):
+    limits = LOSSES.model_copy(update={"drawdown_halt_percent": Decimal(20)})
+    steady, restarted = World(limits), World(limits)
+    at = MONDAY
+    for amount, hours, restarts in steps:
+        at += hours * HOUR
+        for world in (steady, restarted):
+            world.earn(amount)
+        if restarts:
+            restarted.restart()
+        assert steady.denied(at) == restarted.denied(at)
+        assert steady.keeper.performance(at) == restarted.keeper.performance(at)
