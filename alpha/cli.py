@@ -11,7 +11,7 @@ import signal
 import sys
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 
 def _end_at_once(*_: object) -> None:
@@ -25,8 +25,12 @@ if __name__ == "__main__" or Path(sys.argv[0]).name == "alpha":  # the imports b
 
 import click  # noqa: E402
 
+from alpha.commands.backtest import backtest  # noqa: E402
+from alpha.commands.candles import candles  # noqa: E402
 from alpha.commands.drift import drift  # noqa: E402
 from alpha.commands.drill import drill  # noqa: E402
+from alpha.commands.new_strategy import new_strategy  # noqa: E402
+from alpha.commands.paper_exchange import paper_exchange  # noqa: E402
 from alpha.commands.rebuild_live import rebuild_live  # noqa: E402
 from alpha.commands.replay_raw import replay_raw  # noqa: E402
 from alpha.commands.shape import (  # noqa: E402
@@ -42,6 +46,7 @@ from alpha.commands.shape import (  # noqa: E402
     speed_option,
     who,
 )
+from alpha.commands.sweep import sweep  # noqa: E402
 
 if TYPE_CHECKING:
     from alpha.config import Registry, Settings
@@ -127,17 +132,22 @@ def up(bots: str | None, speed: float, candles: Path | None, seed: int, standby:
     )
 
 
-@alpha.command(epilog=example("alpha status", "alpha status --json"))
+@alpha.command(epilog=example("alpha status", "alpha status shortseller_001", "alpha status --json"))
+@click.argument("bot_id", required=False)
 @click.option("--json", "as_json", is_flag=True, help="As one JSON object.")
 @one_line
-def status(as_json: bool) -> int:
-    """Shows bots, positions, results, and the health of every process. Exit code 1 when something is not well."""
+def status(bot_id: str | None, as_json: bool) -> int:
+    """Shows bots, positions, results, and the health of every process. Exit code 1 when something is not well.
+
+    With BOT_ID: that bot, and how far each of its limits is used.
+    """
     from alpha.local.attach import settings_of
     from alpha.local.status import print_status, take_status
 
     settings, registry = settings_of("reader")
+    bot = None if bot_id is None else registry.bot(bot_id).id
     taken = take_status(settings, registry)
-    print_status(taken, as_json=as_json)
+    print_status(taken, as_json=as_json, bot=bot)
     return 0 if taken.ok else FAILED
 
 
@@ -181,53 +191,6 @@ def migrate() -> None:
     settings, _ = settings_of("owner")
     applied = apply(settings.dsn())
     click.echo("\n".join(f"applied {name}" for name in applied) or "the database is up to date")
-
-
-@alpha.command(
-    "paper-exchange",
-    epilog=example(
-        "alpha paper-exchange --port 8787 --accounts accounts.json --symbols BTCUSDT,ETHUSDT --journal fills.jsonl"
-    ),
-)
-@click.option(
-    "--port", type=click.IntRange(0, 65535), default=8787, show_default=True, help="REST and streams, on loopback."
-)
-@click.option(
-    "--admin-port", type=click.IntRange(0, 65535), default=8788, show_default=True, help="Administration, on loopback."
-)
-@click.option(
-    "--accounts", type=click.Path(dir_okay=False, path_type=Path), required=True, help="JSON file of accounts and keys."
-)
-@speed_option(1.0, "Market seconds per second.")
-@candles_option("Replay the candles of this folder.")
-@click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True, help="Of the synthetic market.")
-@click.option("--symbols", required=True, metavar="A,B", help="What is traded.")
-@click.option(
-    "--journal", type=click.Path(dir_okay=False, path_type=Path), required=True, help="Each execution, one JSON line."
-)
-@click.option(
-    "--state",
-    type=click.Path(file_okay=False, path_type=Path),
-    default=None,
-    help="Where to keep what a restart needs.",
-)
-@click.option(
-    "--lockstep",
-    type=click.Choice(["soft", "off"]),
-    default="soft",
-    show_default=True,
-    help="Whether a bar waits for its bots.",
-)
-@click.option("--paused", is_flag=True, help="The market moves after POST /admin/resume only.")
-@one_line
-def paper_exchange(**options: Any) -> None:
-    """Runs the local exchange that speaks Bybit's V5 API."""
-    _configure("paper-exchange")
-    from paper_exchange.server.app import ServerOptions, run
-
-    symbols = ids_of(options.pop("symbols"))
-    token = os.environ.get("ALPHA_EXCHANGE_ADMIN_TOKEN", "")
-    run(ServerOptions(**options, symbols=symbols, admin_token=token))
 
 
 @alpha.command(epilog=example("alpha feed"))
@@ -318,7 +281,13 @@ control_command(
     "news at 14:00",
     entries=False,
 )
-control_command("resume", "Allows entries again.", "may open positions again", "the news is out", entries=True)
+control_command(
+    "resume",
+    "Allows entries again. Named, a bot that was halted by its drawdown goes on as well.",
+    "may open positions again",
+    "the news is out",
+    entries=True,
+)
 
 
 def _set_control(bot_id: str | None, why: str, state: DesiredState | None, entries: bool | None) -> None:
@@ -335,9 +304,14 @@ def _set_control(bot_id: str | None, why: str, state: DesiredState | None, entri
 
 
 alpha.add_command(drift)
+alpha.add_command(backtest)
+alpha.add_command(candles)
+alpha.add_command(sweep)
+alpha.add_command(new_strategy)
 alpha.add_command(replay_raw)
 alpha.add_command(drill)
 alpha.add_command(rebuild_live)
+alpha.add_command(paper_exchange)
 
 if __name__ == "__main__":
     main()

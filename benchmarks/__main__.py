@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from benchmarks import healing, many_accounts, missed, pacing, parts, throughput
+from benchmarks import backtest, engine, healing, http_orders, many_accounts, missed, pacing, parts, throughput
 from benchmarks.figures import Section
 from benchmarks.machine import Machine, this_machine
 from benchmarks.report import Report, as_json, as_page, show
@@ -29,6 +29,9 @@ MEASURES: dict[str, Measure] = {
     "healing": lambda servers, _, quick: healing.measure(servers, quick=quick),
     "ledger": lambda servers, *_: parts.ledger(servers),
     "live": lambda servers, *_: parts.live(servers),
+    "backtest": lambda *arguments: backtest.measure(quick=arguments[-1]),
+    "engine": lambda *arguments: engine.measure(quick=arguments[-1]),
+    "http-orders": lambda *arguments: http_orders.measure(quick=arguments[-1]),
 }
 
 

@@ -12,6 +12,8 @@ class Unit(StrEnum):
     """What a figure counts. Its value is what stands behind the number."""
 
     FILLS_PER_S = "fills/s"
+    BARS_PER_S = "bars/s"
+    ORDERS_PER_S = "orders/s"
     TIMES = "x"
     MS = "ms"
     S = "s"
@@ -99,5 +101,5 @@ def percentile(samples: Iterable[float], percent: float) -> float:
 def _number(value: float, unit: Unit) -> str:
     if unit is Unit.TIMES:
         return f"{value:.2f} x"
-    is_whole = unit in (Unit.FILLS_PER_S, Unit.COUNT) or value >= 1000
+    is_whole = unit in (Unit.FILLS_PER_S, Unit.BARS_PER_S, Unit.ORDERS_PER_S, Unit.COUNT) or value >= 1000
     return f"{value:,.0f} {unit.value}" if is_whole else f"{value:.2f} {unit.value}"

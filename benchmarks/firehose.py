@@ -213,7 +213,7 @@ class Firehose:
         return left
 
     def _signed(self, request: web.Request) -> ExchangeAccount:
-        return authenticated(request.headers, request.raw_path.partition("?")[2], self._accounts, wall_ms())
+        return authenticated(request.headers, request.raw_path.partition("?")[2].encode(), self._accounts, wall_ms())
 
     def _answer(self, result: dict[str, Any]) -> web.Response:
         return self._raw(orjson.dumps(result))
@@ -343,15 +343,13 @@ def _wallet(stage: Stage, _: web.Request) -> dict[str, Any]:
     zero = Decimal(0)
     wallet = Wallet(
         uid=stage.role.uid,
+        opening_balance=_CASH,
         balance=_CASH,
-        equity=_CASH,
-        available=_CASH,
-        initial_margin=zero,
+        unrealized_pnl=zero,
         position_margin=zero,
         order_margin=zero,
         maintenance_margin=zero,
-        unrealized_pnl=zero,
-        cumulative_realized_pnl=zero,
+        is_isolated=False,
         updated_at=datetime.now(UTC),
     )
     return wallet_balance(wallet, None)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import uuid
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -19,6 +18,7 @@ from websockets.frames import Frame, Opcode
 from alpha.domain.clock import from_ms, to_ms
 from alpha.domain.fill import ExecType
 from alpha.domain.ids import ExecId, OrderId, Symbol
+from alpha.domain.instrument import Instrument
 from alpha.domain.order import OrderStatus, OrderType, TimeInForce
 from alpha.domain.reason import Reason
 from alpha.domain.side import Side
@@ -35,6 +35,24 @@ _RISK_LIMIT = Decimal(2_000_000)
 _ZERO = Decimal(0)
 _PRICES = {SYMBOLS[0]: Decimal("64210.10"), SYMBOLS[1]: Decimal("3120.55"), SYMBOLS[2]: Decimal("148.32")}
 _TICK = Decimal("0.01")
+_EQUITY = Decimal(1_000_000)
+_INSTRUMENTS = {
+    symbol: Instrument(
+        symbol=symbol,
+        base=symbol.removesuffix("USDT"),
+        quote="USDT",
+        tick_size=_TICK,
+        min_price=_TICK,
+        max_price=Decimal(1_000_000),
+        quantity_step=_QUANTITY,
+        min_quantity=_QUANTITY,
+        max_limit_quantity=Decimal(1000),
+        max_market_quantity=Decimal(1000),
+        min_notional=Decimal(5),
+        max_leverage=Decimal(100),
+    )
+    for symbol in SYMBOLS
+}
 _UNSET_MS = 1_111_111_111_111
 """Stands for the time of a frame until it is sent: as long as any time until 2286."""
 _CREATED = b'"creationTime":'
@@ -105,7 +123,6 @@ class Script:
             filled_quantity=execution.quantity,
             leaves_quantity=_ZERO,
             filled_value=execution.value,
-            average_price=execution.price,
             fee=execution.fee,
             closed_pnl=execution.exec_pnl,
             reduce_only=execution.side is Side.SELL,
@@ -118,6 +135,10 @@ class Script:
             take_profit=None,
             stop_loss=None,
             tpsl_mode="",
+            tp_trigger_by="",
+            sl_trigger_by="",
+            tp_limit_price=None,
+            sl_limit_price=None,
             reject_reason="EC_NoError",
             cancel_type="UNKNOWN",
             last_price_on_created=execution.price,
@@ -129,52 +150,38 @@ class Script:
         """The position in a symbol after the first `fills` fills."""
         last = next((n for n in range(fills - 1, fills - 2 * len(SYMBOLS) - 1, -1) if self._touches(n, symbol)), None)
         began = from_ms(self._start_ms) - timedelta(days=30)
-        flat = PositionState(
+        side, price, updated_at = Side.SELL, _PRICES[symbol], began
+        if last is not None:
+            _, side, price = self._what(last)
+            updated_at = from_ms(self.time_ms(last))
+        is_open = side is Side.BUY
+        return PositionState(
             uid=self.role.uid,
             symbol=symbol,
             position_idx=0,
-            side=None,
-            size=_ZERO,
-            entry_price=_ZERO,
-            value=_ZERO,
-            mark_price=_PRICES[symbol],
+            quantity=_QUANTITY if is_open else _ZERO,
+            entry_price=price if is_open else _ZERO,
+            mark_price=price,
             leverage=Decimal(10),
-            initial_margin=_ZERO,
-            maintenance_margin=_ZERO,
-            unrealized_pnl=_ZERO,
+            own_margin=None,
+            equity=_EQUITY,
+            other_maintenance=_ZERO,
+            initial_rate=Decimal("0.1"),
+            maintenance_rate=Decimal("0.005"),
+            instrument=_INSTRUMENTS[symbol],
+            taker=_FEE_RATE,
             current_realized_pnl=_ZERO,
             cumulative_realized_pnl=_ZERO,
-            break_even_price=None,
-            liq_price=None,
-            bust_price=None,
             take_profit=None,
             stop_loss=None,
             trailing_stop=None,
             active_price=None,
             trailing_level=None,
             status="Normal",
-            seq=-1,
-            opened_at=None,
+            seq=-1 if last is None else last + 1,
+            opened_at=updated_at if is_open else None,
             created_at=began,
-            updated_at=began,
-        )
-        if last is None:
-            return flat
-        _, side, price = self._what(last)
-        touched = replace(flat, seq=last + 1, mark_price=price, updated_at=from_ms(self.time_ms(last)))
-        if side is Side.SELL:
-            return touched
-        value = price * _QUANTITY
-        return replace(
-            touched,
-            side=Side.BUY,
-            size=_QUANTITY,
-            entry_price=price,
-            value=value,
-            initial_margin=value / 10,
-            maintenance_margin=value / 200,
-            break_even_price=price,
-            opened_at=touched.updated_at,
+            updated_at=updated_at,
         )
 
     def rest_positions(self, fills: int, symbol: Symbol | None = None) -> list[dict[str, Any]]:

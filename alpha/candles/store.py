@@ -1,4 +1,8 @@
-"""Recorded candles in a folder of Parquet files, named `<source>-<SYMBOL>-<interval>.parquet`."""
+"""Recorded candles in a folder of Parquet files.
+
+Named `<source>-<SYMBOL>-<interval>.parquet` as somebody recorded them, or `<SYMBOL>/<interval>/<YYYY-MM>.parquet` as
+`alpha candles` puts them. A folder may hold both.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +18,9 @@ import pyarrow
 import pyarrow.parquet as parquet
 from numpy.typing import NDArray
 
+from alpha.candles.months import MonthFiles
 from alpha.domain.clock import from_ms, to_ms
-from alpha.domain.errors import AlphaError
+from alpha.domain.errors import Misconfigured
 from alpha.domain.ids import Symbol
 
 _PREFERRED = "bybit_linear_"
@@ -23,11 +28,11 @@ _UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(day
 _PRICES = ("open", "high", "low", "close")
 
 
-class CandlesUnavailable(AlphaError):
+class CandlesUnavailable(Misconfigured):
     """The folder, the symbol or the column asked for is not there."""
 
 
-class CandleConflict(AlphaError):
+class CandleConflict(Misconfigured):
     """Two recordings of the same candle say different things, so neither can be trusted."""
 
 
@@ -101,26 +106,39 @@ class CandleStore:
         if not folder.is_dir():
             raise CandlesUnavailable(f"the folder of candles {folder} does not exist; give another one")
         self._files = sorted(folder.glob("*-*-*.parquet"))
-        if not self._files:
-            raise CandlesUnavailable(f"{folder} holds no files named <source>-<SYMBOL>-<interval>.parquet")
+        self._months = MonthFiles(folder)
+        if not self._files and not self._months.series():
+            raise CandlesUnavailable(
+                f"{folder} holds no files named <source>-<SYMBOL>-<interval>.parquet or "
+                "<SYMBOL>/<interval>/<YYYY-MM>.parquet"
+            )
 
     def symbols(self, interval: str) -> tuple[Symbol, ...]:
         """Symbols with trade-price candles of this interval (`5m`, `1h`, `4h`, `1d`)."""
-        return tuple(
-            sorted({symbol for source, symbol, text in map(_name_of, self._files) if _is_trade(source, text, interval)})
-        )
+        return tuple(symbol for symbol, text in self.trade_series() if text == interval)
+
+    def trade_series(self) -> list[tuple[Symbol, str]]:
+        """Every symbol and interval that there are trade-price candles of."""
+        flat = {(symbol, text) for source, symbol, text in map(_name_of, self._files) if _is_trade(source, text, text)}
+        monthly = {(symbol, text) for symbol, text in self._months.series() if text[:-1].isdigit()}
+        return sorted(flat | monthly)
+
+    def files_of(self, symbol: Symbol, interval: str) -> list[Path]:
+        """The files with trade-price candles of one symbol and interval."""
+        return [*self._matching(symbol, interval), *self._months.paths(symbol, interval)]
 
     def series(self, symbol: Symbol, interval: str) -> CandleSeries:
         """Trade-price candles of one symbol.
 
-        Recordings of Bybit's linear perpetuals go before all others and are joined; without one, the recording that
-        covers the period longest is used alone, because two venues are two markets.
+        Recordings of Bybit's linear perpetuals and downloads go before all others and are joined; without one, the
+        recording that covers the period longest is used alone, because two venues are two markets.
         Raises CandlesUnavailable, or CandleConflict when two recordings disagree on a candle both hold.
         """
         files = self._matching(symbol, interval)
-        if not files:
-            raise CandlesUnavailable(f"{self.folder} holds no {interval} candles of {symbol}")
-        ours = [path for path in files if path.name.startswith(_PREFERRED)]
+        months = self._months.paths(symbol, interval)
+        if not files and not months:
+            raise CandlesUnavailable(f"{self.folder} holds no {interval} candles of {symbol}{self._others(symbol)}")
+        ours = [*(path for path in files if path.name.startswith(_PREFERRED)), *months]
         read = [_read_candles(path, symbol, interval) for path in ours or files]
         read.sort(key=len, reverse=True)
         joined = read[0]
@@ -130,15 +148,30 @@ class CandleStore:
 
     def marks(self, symbol: Symbol, interval: str) -> CandleSeries | None:
         """Mark-price candles, or None where none were recorded."""
+        months = self._months.paths(symbol, f"mark-{interval}")
+        if months:
+            return _after_one_another([_read_candles(path, symbol, interval) for path in months])
         return self._first_of("bybit_mark_", symbol, interval)
 
     def funding(self, symbol: Symbol, interval: str = "8h") -> FundingSeries | None:
         """Realised funding rates, or None where none were recorded."""
+        months = [read_columns(path, ("ts_ms", "funding_rate")) for path in self._months.paths(symbol, "funding")]
+        if months:
+            return FundingSeries(
+                symbol=symbol,
+                times_ms=np.concatenate([month["ts_ms"] for month in months]),
+                rates=np.concatenate([month["funding_rate"] for month in months]),
+            )
         for path in self._files:
             if path.name.startswith("bybit_funding_") and _name_of(path)[1:] == (symbol, interval):
-                table = _read(path, ("ts_ms", "funding_rate"))
+                table = read_columns(path, ("ts_ms", "funding_rate"))
                 return FundingSeries(symbol=symbol, times_ms=table["ts_ms"], rates=table["funding_rate"])
         return None
+
+    def _others(self, symbol: Symbol) -> str:
+        """What of the symbol there is instead."""
+        intervals = [text for known, text in self.trade_series() if known == symbol]
+        return f"; of this symbol it has {', '.join(intervals)}" if intervals else ", nor of another interval"
 
     def _matching(self, symbol: Symbol, interval: str) -> list[Path]:
         return [
@@ -175,6 +208,14 @@ def interval_of(text: str) -> timedelta:
     return int(text[:-1]) * unit
 
 
+def interval_text(interval: timedelta) -> str:
+    """Five minutes to `5m`, sixty to `1h`: the name a recording of this interval carries."""
+    for unit, length in reversed(_UNITS.items()):
+        if interval % length == timedelta(0):
+            return f"{interval // length}{unit}"
+    raise CandlesUnavailable(f"candles of {interval} are not recorded: intervals are whole minutes")
+
+
 def _name_of(path: Path) -> tuple[str, Symbol, str]:
     source, symbol, interval = path.stem.rsplit("-", 2)
     return source, Symbol(symbol), interval
@@ -185,14 +226,15 @@ def _is_trade(source: str, text: str, interval: str) -> bool:
 
 
 def _read_candles(path: Path, symbol: Symbol, interval: str) -> CandleSeries:
-    table = _read(path, ("ts_ms", *_PRICES, "volume"))
+    table = read_columns(path, ("ts_ms", *_PRICES, "volume"))
     starts = table.pop("ts_ms")
     if np.any(np.diff(starts) <= 0):
         raise CandleConflict(f"{path.name} is not in order of time, or holds a candle twice")
     return CandleSeries(symbol=symbol, interval=interval_of(interval), starts_ms=starts, **table)
 
 
-def _read(path: Path, columns: Sequence[str]) -> dict[str, NDArray[Any]]:
+def read_columns(path: Path, columns: Sequence[str]) -> dict[str, NDArray[Any]]:
+    """Columns of a Parquet file by name. Raises CandlesUnavailable."""
     # ParquetFile and not read_table: that loads pyarrow's dataset machinery, a second of every start.
     try:
         with parquet.ParquetFile(path) as file:
@@ -212,6 +254,16 @@ def _column(column: pyarrow.ChunkedArray, path: Path) -> NDArray[Any]:
         raise CandlesUnavailable(f"{path} has empty cells; a recording must be complete")
     # Through DLPack and not to_numpy(), which imports pandas, half a second of every start.
     return np.from_dlpack(column.combine_chunks())
+
+
+def _after_one_another(months: Sequence[CandleSeries]) -> CandleSeries:
+    first = months[0]
+    return CandleSeries(
+        symbol=first.symbol,
+        interval=first.interval,
+        starts_ms=np.concatenate([month.starts_ms for month in months]),
+        **{name: np.concatenate([getattr(month, name) for month in months]) for name in (*_PRICES, "volume")},
+    )
 
 
 def _join(ours: CandleSeries, other: CandleSeries) -> CandleSeries:

@@ -28,15 +28,25 @@ class PaperMarket:
         self._symbols = registry.symbols
 
     def arguments(
-        self, *, speed: float, seed: int, candles: Path | None, journal: Path, state: Path | None
+        self,
+        *,
+        speed: float,
+        seed: int,
+        candles: Path | None,
+        journal: Path,
+        state: Path | None,
+        full_lockstep_of: int | None = None,
     ) -> list[str]:
-        """The command line after `alpha`. The market begins paused."""
+        """The command line after `alpha`. The market begins paused. With `full_lockstep_of` so many bots every bar
+        waits for all of them."""
         arguments = ["paper-exchange", "--port", str(self.port), "--admin-port", str(self.admin_port)]
         arguments += ["--accounts", str(self._accounts_file), "--speed", str(speed)]
         arguments += ["--seed", str(seed)] if candles is None else ["--candles", str(candles.absolute())]
         arguments += ["--symbols", ",".join(self._symbols), "--journal", str(journal.absolute())]
         if state is not None:
             arguments += ["--state", str(state.absolute())]
+        if full_lockstep_of is not None:
+            arguments += ["--lockstep", "full", "--bots", str(full_lockstep_of)]
         return [*arguments, "--paused"]
 
     def release(self) -> bool:

@@ -87,6 +87,8 @@ class PlatformOptions:
     """Whether a second listener stands by, which goes on within two seconds when the first one is killed or stuck."""
     durable: bool = True
     """Whether a commit waits for the disk. Without it data survive every process, but not the machine."""
+    full_lockstep: bool = False
+    """Whether each bar waits for its bots as long as it takes, so that nothing depends on how fast anybody is."""
     hold_market: bool = False
     """Leaves the market paused after `start`, until `release_market`."""
 
@@ -283,6 +285,7 @@ class Platform:
             candles=options.candles,
             journal=options.journal,
             state=options.state,
+            full_lockstep_of=len(options.bots) if options.full_lockstep else None,
         )
         self._run(EXCHANGE, arguments, self._common() | {"ALPHA_EXCHANGE_ADMIN_TOKEN": market.admin_token})
         self._wait_for(EXCHANGE, f"{market.url}/healthz")

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -15,7 +14,7 @@ from alpha.domain.fill import Fill
 from alpha.domain.ids import AccountName, ExecId
 from alpha.domain.reason import Reason
 from alpha.domain.trade import Trade
-from alpha.domain.trade_book import TradeBook
+from alpha.domain.trade_book import BookFold, TradeBook
 from alpha.ledger.connection import Cursor
 
 
@@ -53,9 +52,10 @@ def without_deduplication() -> None:
     def lacking(self: KnownFills, reported: Sequence[Fill]) -> list[Fill]:  # noqa: ARG001
         return list(reported)
 
-    def fold_repeats(self: TradeBook, fill: Fill, reason: Reason) -> tuple[TradeBook, tuple[Trade, ...]]:
-        repeated = self.last is not None and fill.execution_order == self.last
-        done: tuple[TradeBook, tuple[Trade, ...]] = fold(replace(self, last=None) if repeated else self, fill, reason)
+    def fold_repeats(self: BookFold, fill: Fill, reason: Reason) -> Trade | None:
+        if fill.execution_order == self.book().last:
+            self._last = None
+        done: Trade | None = fold(self, fill, reason)
         return done
 
     def is_late(self: TradeBook, fill: Fill) -> bool:
@@ -64,7 +64,7 @@ def without_deduplication() -> None:
     put_in_place(fills, "distinct", all_of_them)
     lock_and_look = put_in_place(fills, "lock_and_look", lock_only)
     put_in_place(KnownFills, "lacking", lacking)
-    fold = put_in_place(TradeBook, "apply", fold_repeats)
+    fold = put_in_place(BookFold, "take", fold_repeats)
     put_in_place(TradeBook, "is_late", is_late)
 
 

@@ -22,6 +22,7 @@ from alpha.local.platform import Platform, PlatformOptions
 from tests.support import eventually
 
 PROJECT = Path(__file__).parents[2]
+BOTS = ("shortseller_001", "canary_001", "canary_002")
 T = TypeVar("T")
 
 
@@ -38,7 +39,7 @@ class Trading:
             home,
             self.registry,
             PlatformOptions(
-                bots=tuple(self.registry.bots),
+                bots=tuple(self.registry.bot(bot).id for bot in BOTS),
                 speed=speed,
                 seed=3,
                 journal=home / "journal.jsonl",

@@ -90,7 +90,7 @@ def test_the_engine_imports_the_domain_and_does_no_input_or_output() -> None:
     assert not offending(
         ("paper_exchange.engine",),
         lambda module: (
-            within(module, "paper_exchange.engine", "alpha.domain")
+            within(module, "paper_exchange.engine", "alpha.domain", "msgspec")
             or (is_standard(module) and not within(module, *drivers))
         ),
     )
@@ -106,6 +106,13 @@ def test_strategies_import_the_bot_kit_the_domain_and_pydantic_only() -> None:
                 is_standard(module) or within(module, own, "alpha.bot", "alpha.domain", "pydantic")
             ),
         )
+
+
+def test_the_backtester_imports_the_engine_the_bot_kit_candles_and_the_domain_only() -> None:
+    rooms = ("backtest", "paper_exchange.engine", "alpha.bot", "alpha.candles", "alpha.domain")
+    # What a bot's orders are made of, and the errors they may meet: the bot kit speaks in these.
+    words = ("alpha.exchange.errors", "alpha.exchange.new_order")
+    assert not offending(("backtest",), lambda module: not is_ours(module) or within(module, *rooms, *words))
 
 
 def test_the_core_imports_no_service_but_where_everything_is_put_together() -> None:

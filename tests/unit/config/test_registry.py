@@ -67,6 +67,8 @@ def test_the_shipped_file_is_good() -> None:
     registry = load_registry(ROOT / "bots.yaml")
     assert [(found.id, found.code, found.redis_db) for found in registry.bots.values()] == [
         ("shortseller_001", "ss", 0),
+        ("lxalgo_001", "lx", 1),
+        ("momentum_001", "mo", 2),
         ("canary_001", "cn1", 3),
         ("canary_002", "cn2", 4),
     ]

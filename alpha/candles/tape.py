@@ -1,0 +1,147 @@
+"""The candles of one symbol as the market of an instrument: whole ticks and steps, and bars made when asked for."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from alpha.candles.store import CandleSeries
+from alpha.domain.bar import Bar
+from alpha.domain.clock import from_ms
+from alpha.domain.ids import Symbol
+from alpha.domain.instrument import Instrument
+
+_TURNOVER_PLACES = Decimal("0.0001")
+_MILLISECOND = timedelta(milliseconds=1)
+
+
+class Tape:
+    """Rows of candles, oldest first, as integers: prices in ticks, volume in quantity steps. May have gaps.
+
+    Prices are put on today's tick, because an order could not be filled anywhere else. The turnover of a candle is not
+    recorded, so it is volume times the mean of the four prices. `mark` is the mark price at the close of each row.
+    """
+
+    def __init__(self, series: CandleSeries, instrument: Instrument, marks: CandleSeries | None = None) -> None:
+        self.symbol: Symbol = instrument.symbol
+        self.interval = series.interval
+        self.tick_size = instrument.tick_size
+        self.quantity_step = instrument.quantity_step
+        self.quarter_unit = instrument.tick_size * instrument.quantity_step / 4
+        self.starts_ms: NDArray[np.int64] = series.starts_ms
+        tick, step = float(instrument.tick_size), float(instrument.quantity_step)
+        # A price below half a tick would become 0, which is no price.
+        self.open = _units(series.open, tick, least=1)
+        self.high = _units(series.high, tick, least=1)
+        self.low = _units(series.low, tick, least=1)
+        self.close = _units(series.close, tick, least=1)
+        self.volume = _units(series.volume, step, least=0)
+        self.mark = self.close if marks is None or not len(marks) else _units(_marks(series, marks), tick, least=1)
+
+    def __len__(self) -> int:
+        return len(self.close)
+
+    @property
+    def ends_ms(self) -> NDArray[np.int64]:
+        return self.starts_ms + self.interval // _MILLISECOND
+
+    def start_of(self, row: int) -> datetime:
+        return from_ms(int(self.starts_ms[row]))
+
+    def price(self, ticks: int) -> Decimal:
+        return ticks * self.tick_size
+
+    def bar(self, row: int) -> TapeBar:
+        start = self.start_of(row)
+        return TapeBar(self, row, start, start + self.interval)
+
+
+class TapeBar(Bar):
+    """A bar that reads its numbers from a tape when somebody asks for them: most of the millions that a backtest makes
+    are asked for their close only, or for nothing."""
+
+    __slots__ = ("_row", "_tape", "end")
+
+    # The parent refuses every assignment, at the cost of a call for each, which is more than all the rest of making a
+    # bar. Both, because Python goes the slow way for both while one of them is written in Python.
+    __setattr__ = object.__setattr__
+    __delattr__ = object.__delattr__
+
+    def __init__(self, tape: Tape, row: int, start: datetime, end: datetime) -> None:
+        self._tape = tape
+        self._row = row
+        self.symbol = tape.symbol  # type: ignore[misc]
+        self.interval = tape.interval  # type: ignore[misc]
+        self.start = start  # type: ignore[misc]
+        self.end = end  # type: ignore[misc]
+
+    @property
+    def open(self) -> Decimal:
+        tape = self._tape
+        return tape.open[self._row] * tape.tick_size
+
+    @property
+    def high(self) -> Decimal:
+        tape = self._tape
+        return tape.high[self._row] * tape.tick_size
+
+    @property
+    def low(self) -> Decimal:
+        tape = self._tape
+        return tape.low[self._row] * tape.tick_size
+
+    @property
+    def close(self) -> Decimal:
+        tape = self._tape
+        return tape.close[self._row] * tape.tick_size
+
+    @property
+    def volume(self) -> Decimal:
+        tape = self._tape
+        return tape.volume[self._row] * tape.quantity_step
+
+    @property
+    def turnover(self) -> Decimal:
+        tape, row = self._tape, self._row
+        quarters = tape.open[row] + tape.high[row] + tape.low[row] + tape.close[row]
+        return (tape.volume[row] * quarters * tape.quarter_unit).quantize(_TURNOVER_PLACES)
+
+    def __repr__(self) -> str:
+        return (
+            f"TapeBar({self.symbol}, {self.start.isoformat()}, open={self.open}, high={self.high}, low={self.low}, "
+            f"close={self.close}, volume={self.volume})"
+        )
+
+
+def _marks(series: CandleSeries, marks: CandleSeries) -> NDArray[np.float64]:
+    """The mark price at the close of every candle, from recordings of a longer interval.
+
+    Where a recorded mark candle closes with a candle it is the recorded one; in between the last known ratio of mark
+    and trade price is carried on, because a market does not know the coming hour's.
+    """
+    ends = series.starts_ms + series.interval // _MILLISECOND
+    mark_ends = marks.starts_ms + marks.interval // _MILLISECOND
+    _, in_series, in_marks = np.intersect1d(ends, mark_ends, assume_unique=True, return_indices=True)
+    if not len(in_series):
+        return series.close
+    ratios = marks.close[in_marks] / series.close[in_series]
+    known = np.searchsorted(in_series, np.arange(len(series)), side="right") - 1
+    return np.where(known >= 0, series.close * ratios[known], series.close)
+
+
+def _units(values: NDArray[np.float64], unit: float, *, least: int) -> array[int]:
+    whole: NDArray[Any] = np.maximum(np.rint(values / unit), least).astype(np.int64)
+    column: array[int] = array("q")
+    column.frombytes(whole.tobytes())
+    return column
+
+
+def as_numpy(column: Iterable[int]) -> NDArray[np.int64]:
+    """A column of a tape as numpy sees it, without a copy."""
+    return np.frombuffer(column, dtype=np.int64)  # type: ignore[call-overload, no-any-return]

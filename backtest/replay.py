@@ -1,0 +1,187 @@
+"""The engine moved along the timeline: bar by bar where something can happen, in one leap where nothing can."""
+
+from __future__ import annotations
+
+import sys
+from collections import defaultdict
+from collections.abc import Mapping
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+
+import numpy as np
+
+from alpha.candles.tape import Tape, as_numpy
+from alpha.domain.bar import Bar
+from alpha.domain.clock import from_ms
+from alpha.domain.ids import Symbol
+from backtest.recordings import Recordings
+from backtest.timeline import Lane, Timeline
+from paper_exchange.engine import Engine
+
+_LOOK_AHEAD = 256
+_BLOCK = 64
+_LONGEST_LOOK = 8192
+
+
+class Replay:
+    """`index` is the bar that closed last. Nothing later is shown to anybody; what lies ahead is looked at only to know
+    which bars the engine has to walk, and walking all of them gives the same."""
+
+    def __init__(self, engine: Engine, recordings: Recordings, timeline: Timeline, *, every_bar: bool = False) -> None:
+        """`every_bar` walks all bars, to compare with."""
+        self.engine = engine
+        self.index = -1
+        self.next_step = 0
+        """The index at which `pass_to` has to be called; up to there the bars change nothing."""
+        self._timeline = timeline
+        self._lanes = timeline.lanes
+        self._every_bar = every_bar
+        self._marked = {symbol for symbol, lane in self._lanes.items() if lane.tape.mark is not lane.tape.close}
+        self._funding = _funding_by_index(recordings, timeline)
+        self._funding_at = {symbol: np.array(sorted(due), dtype=np.int64) for symbol, due in self._funding.items()}
+        self._reach = {symbol: _Reach(lane.tape) for symbol, lane in self._lanes.items()}
+        self._look = _LOOK_AHEAD
+        self._walks_next = False
+
+    def begin(self, index: int) -> None:
+        """The bar of this index has closed, and trading begins."""
+        self.index = index
+        self._plan()
+
+    def pass_to(self, index: int) -> bool:
+        """The bar of the index closes. Whether the engine walked it; if not, nothing happened in it."""
+        self.index = index
+        if index < self.next_step:
+            return False
+        if self._walks_next:
+            self._step(index)
+            self._look = _LOOK_AHEAD
+            self._plan()
+            return True
+        # Only as far as was looked; the bar itself may be quiet.
+        self._look = min(2 * self._look, _LONGEST_LOOK)
+        self.index = index - 1
+        self._plan()
+        return self.pass_to(index)
+
+    def asked(self) -> None:
+        """Somebody asked the engine for something, so the next bar has to be walked."""
+        self.next_step = self.index + 1
+        self._walks_next = True
+
+    def catch_up(self) -> Engine:
+        """The engine as it is at the close of the last bar."""
+        engine = self.engine
+        end = from_ms(int(self._timeline.starts_ms[self.index])) + self._timeline.interval
+        if engine.now < end:
+            closes, marks = {}, {}
+            for symbol, lane in self._lanes.items():
+                row = lane.latest[self.index]
+                if row >= 0:
+                    closes[symbol] = lane.tape.price(lane.tape.close[row])
+                    marks[symbol] = lane.tape.price(lane.tape.mark[row])
+            engine.move_to(end, closes, marks=marks)
+        return engine
+
+    def mark_price(self, symbol: Symbol) -> Decimal | None:
+        """At the close of the symbol's last bar."""
+        lane = self._lanes[symbol]
+        row = lane.latest[self.index]
+        return None if row < 0 else lane.tape.price(lane.tape.mark[row])
+
+    def bar(self, symbol: Symbol, index: int) -> Bar | None:
+        lane = self._lanes[symbol]
+        row = lane.rows[index]
+        return None if row < 0 else lane.tape.bar(row)
+
+    def _step(self, index: int) -> None:
+        # First to the prices of the bar before: gaps and mark prices are measured from there.
+        self.index = index - 1
+        self.catch_up()
+        self.index = index
+        bars = {symbol: bar for symbol in self._lanes if (bar := self.bar(symbol, index)) is not None}
+        marks = {
+            symbol: lane.tape.price(lane.tape.mark[lane.rows[index]])
+            for symbol, lane in self._lanes.items()
+            if symbol in bars
+        }
+        funding = {symbol: due[index] for symbol, due in self._funding.items() if index in due and symbol in bars}
+        self.engine.step(bars, marks=marks if self._marked else None, funding=funding or None)
+
+    def _plan(self) -> None:
+        """Find the next bar to be walked, as far as it is worth looking."""
+        nearest, walks = self.index + 1 + self._look, False
+        length = len(self._timeline)
+        if self._every_bar:
+            nearest, walks = self.index + 1, True
+        for symbol, lane in self._lanes.items():
+            if nearest == self.index + 1 and walks:
+                break
+            quiet = self.engine.quiet_range(symbol)
+            if quiet is None:
+                nearest, walks = self.index + 1, True
+                break
+            if not (quiet.low.is_finite() or quiet.high.is_finite()):
+                continue
+            found = self._first_outside(symbol, lane, quiet.low, quiet.high, nearest)
+            if found < nearest:
+                nearest, walks = found, True
+        self.next_step, self._walks_next = min(nearest, length), walks
+
+    def _first_outside(self, symbol: Symbol, lane: Lane, low: Decimal, high: Decimal, before: int) -> int:
+        """The first index after the present one, and before the one given, whose bar leaves the range or has funding
+        due; that one itself when there is none."""
+        funding = self._funding_at.get(symbol)
+        if funding is not None:
+            place = int(np.searchsorted(funding, self.index + 1))
+            if place < len(funding):
+                before = min(before, int(funding[place]))
+        row = lane.latest[self.index] + 1
+        last = lane.latest[min(before, len(self._timeline)) - 1] + 1
+        tick = lane.tape.tick_size
+        lowest = int((low / tick).to_integral_value(ROUND_CEILING)) if low.is_finite() else -1
+        highest = int((high / tick).to_integral_value(ROUND_FLOOR)) if high.is_finite() else sys.maxsize
+        nearest = self._reach[symbol].first_outside(row, last, lowest, highest)
+        return before if nearest == last else self._timeline.index_of(int(lane.tape.starts_ms[nearest]))
+
+
+class _Reach:
+    """The lowest and highest price of any kind in each bar, in ticks: traded, marked inside the bar at the basis of the
+    bar before, and marked at the close. With those of whole blocks beside them, because most looks ahead find nothing,
+    and a few comparisons of blocks tell that sooner than an operation on an array."""
+
+    def __init__(self, tape: Tape) -> None:
+        low, high, close, mark = (as_numpy(column) for column in (tape.low, tape.high, tape.close, tape.mark))
+        basis = np.concatenate([[0], mark[:-1] - close[:-1]])
+        # A tick fits in 32 bits, and this is kept beside the whole tape.
+        self._lows = np.minimum(np.minimum(low, low + basis), mark).astype(np.int32)
+        self._highs = np.maximum(np.maximum(high, high + basis), mark).astype(np.int32)
+        edges = np.arange(0, len(low), _BLOCK)
+        self._block_lows: list[int] = np.minimum.reduceat(self._lows, edges).tolist()
+        self._block_highs: list[int] = np.maximum.reduceat(self._highs, edges).tolist()
+
+    def first_outside(self, row: int, last: int, lowest: int, highest: int) -> int:
+        """The first row in [row, last) that reaches the lowest or the highest price given, else `last`."""
+        lows, highs = self._block_lows, self._block_highs
+        while row < last:
+            block = row // _BLOCK
+            end = min((block + 1) * _BLOCK, last)
+            if lows[block] <= lowest or highs[block] >= highest:
+                outside = (self._lows[row:end] <= lowest) | (self._highs[row:end] >= highest)
+                if outside.any():
+                    return row + int(outside.argmax())
+            row = end
+        return last
+
+
+def _funding_by_index(recordings: Recordings, timeline: Timeline) -> Mapping[Symbol, Mapping[int, Decimal]]:
+    """Rates by the index of the bar at whose start they are paid. What was due in a gap is paid where it ends."""
+    found: dict[Symbol, Mapping[int, Decimal]] = {}
+    for symbol, rates in recordings.funding.items():
+        rows = timeline.lanes[symbol].tape.starts_ms
+        due: defaultdict[int, Decimal] = defaultdict(Decimal)
+        for at_ms, rate in rates.items():
+            row = int(np.searchsorted(rows, at_ms))
+            if row < len(rows):
+                due[timeline.index_of(int(rows[row]))] += rate
+        found[symbol] = dict(due)
+    return found

@@ -1,0 +1,63 @@
+"""All symbols' rows on one line of time."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from alpha.candles.tape import Tape
+from alpha.domain.ids import Symbol
+
+_MILLISECOND = timedelta(milliseconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """One symbol on the timeline. `rows[i]` is its row at index i, -1 where it has no bar; `latest[i]` the row of its
+    last bar by then, -1 before the first."""
+
+    tape: Tape
+    rows: array[int]
+    latest: array[int]
+
+
+class Timeline:
+    """The instants at which at least one symbol has a bar, oldest first, and what each symbol has there."""
+
+    def __init__(self, tapes: Mapping[Symbol, Tape], interval: timedelta) -> None:
+        self.interval = interval
+        self.starts_ms: NDArray[np.int64] = np.unique(np.concatenate([tape.starts_ms for tape in tapes.values()]))
+        self.lanes = {symbol: self._lane(tape) for symbol, tape in tapes.items()}
+
+    def __len__(self) -> int:
+        return len(self.starts_ms)
+
+    def index_of(self, start_ms: int) -> int:
+        """The first index that opens at or after the time; the length when there is none."""
+        return int(np.searchsorted(self.starts_ms, start_ms))
+
+    def runs(self, first: int, last: int) -> Sequence[tuple[int, int]]:
+        """[first, last) cut where no symbol has a bar, so that within a run each bar opens when the one before ends."""
+        step = self.interval // _MILLISECOND
+        breaks = np.flatnonzero(np.diff(self.starts_ms[first:last]) != step) + first + 1
+        return [(start, end) for start, end in pairwise([first, *breaks.tolist(), last]) if start < end]
+
+    def _lane(self, tape: Tape) -> Lane:
+        if len(tape) == len(self.starts_ms):
+            every = _column(np.arange(len(tape)))
+            return Lane(tape, every, every)
+        rows = np.full(len(self.starts_ms), -1, dtype=np.int64)
+        rows[np.searchsorted(self.starts_ms, tape.starts_ms)] = np.arange(len(tape))
+        return Lane(tape, _column(rows), _column(np.maximum.accumulate(rows)))
+
+
+def _column(values: NDArray[np.int64]) -> array[int]:
+    column: array[int] = array("q")
+    column.frombytes(values.tobytes())
+    return column

@@ -1,0 +1,93 @@
+"""The engine's words as those of the bots, as the listener makes them of the exchange's JSON."""
+
+from __future__ import annotations
+
+from alpha.bot.broker import HeldPosition
+from alpha.domain.fill import Fill
+from alpha.domain.fill_reason import reason_of
+from alpha.domain.ids import AccountName
+from alpha.domain.order import Order
+from alpha.domain.order_link_id import OrderLinkId
+from alpha.domain.position import FLAT, Position
+from alpha.domain.reason import Reason
+from alpha.domain.side import Side
+from paper_exchange.engine import Execution, OrderState, PositionState
+
+CATEGORY = "linear"
+
+
+def fill_of(execution: Execution, account: AccountName) -> Fill:
+    return Fill(
+        account=account,
+        category=CATEGORY,
+        symbol=execution.symbol,
+        exec_id=execution.exec_id,
+        exec_time=execution.exec_time,
+        seq=execution.seq,
+        exec_type=execution.exec_type,
+        side=execution.side,
+        price=execution.price,
+        quantity=execution.quantity,
+        notional=execution.value,
+        fee=execution.fee,
+        fee_rate=execution.fee_rate,
+        fee_currency=execution.fee_currency,
+        is_maker=execution.is_maker,
+        closed_quantity=execution.closed_size,
+        leaves_quantity=execution.leaves_quantity,
+        order_id=execution.order_id,
+        order_link_id=execution.order_link_id,
+        order_type=execution.order_type,
+        create_type=execution.create_type,
+        stop_order_type=execution.stop_order_type,
+        mark_price=execution.mark_price,
+    )
+
+
+def reason_of_fill(fill: Fill) -> Reason:
+    """By the bot's own tag, else by what the exchange says created the order."""
+    tag = OrderLinkId.parse(fill.order_link_id) if fill.order_link_id else None
+    return reason_of(fill) if tag is None else tag.reason
+
+
+def order_of(state: OrderState, account: AccountName) -> Order:
+    return Order(
+        account=account,
+        category=CATEGORY,
+        symbol=state.symbol,
+        order_id=state.order_id,
+        order_link_id=state.order_link_id,
+        side=state.side,
+        order_type=state.order_type,
+        time_in_force=str(state.time_in_force),
+        status=state.status,
+        price=state.price,
+        quantity=state.quantity,
+        filled_quantity=state.filled_quantity,
+        average_price=state.average_price,
+        reduce_only=state.reduce_only,
+        position_idx=state.position_idx,
+        create_type=state.create_type,
+        stop_order_type=state.stop_order_type,
+        trigger_price=state.trigger_price,
+        take_profit=state.take_profit,
+        stop_loss=state.stop_loss,
+        reject_reason=state.reject_reason,
+        cancel_type=state.cancel_type,
+        created_at=state.created_at,
+        updated_at=state.updated_at,
+    )
+
+
+def held_of(state: PositionState) -> HeldPosition:
+    """With the mark price of the moment it was told."""
+    quantity = state.size if state.side is Side.BUY else -state.size
+    return HeldPosition(
+        symbol=state.symbol,
+        position=Position(quantity, state.entry_price) if quantity else FLAT,
+        mark_price=None if not quantity else state.mark_price,
+        stop_loss=state.stop_loss,
+        take_profit=state.take_profit,
+        trailing_stop=state.trailing_stop,
+        seq=state.seq,
+    )

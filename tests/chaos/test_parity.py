@@ -1,0 +1,186 @@
+"""A bot does the same in a backtest, on the paper exchange, and on the paper exchange when it is killed meanwhile."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from alpha.config.registry import Registry
+from alpha.domain.ids import BotId
+from alpha.domain.reason import Reason
+from tests.chaos.parity import Played, Stage, backtested, cut_candles, of_backtest, write_registry
+from tests.unit.market.markets import real_candles
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+
+SYMBOLS = ("BTCUSDT", "ETHUSDT", "SOLUSDT", "ADAUSDT", "AAVEUSDT")
+START = datetime(2026, 1, 20, tzinfo=UTC)
+BARS = 330
+_BETWEEN = 40
+"""Bars from one kill to the next."""
+_WIDE = {
+    "daily_loss_percent": 90,
+    "drawdown_halt_percent": 90,
+    "max_order_notional_usdt": 1_000_000,
+    "max_bot_notional_usdt": 3_000_000,
+    "max_bot_notional_to_equity": 20,
+    "max_entries_per_hour": 200,
+}
+_ASSET = {"stop_percent": 0.3, "target_percent": 0.5, "trailing_percent": 0.25, "trailing_activation_percent": 0.3}
+
+BOTS: dict[str, dict[str, Any]] = {
+    "shortseller": {
+        "code": "ss",
+        "strategy": "strategies.shortseller:ShortSeller",
+        "symbols": ["BTCUSDT", "ETHUSDT", "SOLUSDT"],
+        "params": {
+            "ema_fast_bars": 5,
+            "ema_slow_bars": 40,
+            "warm_up_bars": 400,
+            "crosses_per_day_limit": 200,
+            "cooldown_minutes": 5,
+            "early_close_minutes": 5,
+            "hold_limit_hours": 1,
+            "margin_percent_per_asset": 20,
+            "margin_percent_total": 60,
+            "assets": dict.fromkeys(["BTCUSDT", "ETHUSDT", "SOLUSDT"], _ASSET),
+            "limits": _WIDE,
+        },
+    },
+    "momentum": {
+        "code": "mo",
+        "strategy": "strategies.momentum:Momentum",
+        "symbols": list(SYMBOLS),
+        "params": {
+            "decision_hours": 1,
+            "width_share_below": 1,
+            "bollinger_bars": 4,
+            "bollinger_deviations": 0.1,
+            "width_share_bars": 5,
+            "volume_bars": 3,
+            "volume_ratio_above": 0.1,
+            "warm_up_bars": 20,
+            "trailing_percent": 0.5,
+            "positions_limit": 5,
+            "position_percent_limit": 90,
+            "risk_percent": 50,
+            "limits": {**_WIDE, "monthly_loss_percent": 90, "max_positions": 5},
+        },
+    },
+    "lxalgo": {
+        "code": "lx",
+        "strategy": "strategies.lxalgo:LXAlgo",
+        "symbols": list(SYMBOLS),
+        "params": {
+            "profile": "pump_momentum",
+            "order_notional_usdt": 20_000,
+            "trade_interval_hours": 1,
+            "stop_percent": 0.5,
+            "target_percent": 0.8,
+            "trailing_percent": 0.3,
+            "trailing_activation_percent": 0.4,
+            "break_even_at_percent": 0.3,
+            "hold_limit_hours": 3,
+            "losing_hold_limit_hours": 1,
+            "daily_loss_percent": 50,
+            "weekly_half_size_loss_percent": 60,
+            "weekly_loss_percent": 70,
+            "pump_momentum": {
+                "turnover_above_usdt": 1,
+                "warm_up_bars": 170,
+                "gate_bars": 3,
+                "gate_percent": 0.1,
+                "score_rsi_above": 40,
+                "score_volume_change_percent_above": -90,
+                "score_deviation_percent_above": 0.01,
+                "score_price_change_percent_above": -50,
+                "score_needed": 2,
+                "rsi_above": 40,
+                "deviation_percent_above": 0.01,
+            },
+            "limits": {**_WIDE, "weekly_loss_percent": 90},
+        },
+    },
+}
+
+
+class Bout:
+    """The recordings, the bots, and what the backtest made of them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.candles = folder / "candles"
+        self.candles.mkdir()
+        cut_candles(real_candles(), self.candles, SYMBOLS, START, BARS)
+        self.registry: Registry = write_registry(folder / "bots.yaml", BOTS)
+        self.backtest: Mapping[BotId, Played] = {
+            bot: of_backtest(backtested(self.registry, bot, self.candles, START, BARS)) for bot in self.registry.bots
+        }
+
+
+@pytest.fixture(scope="module")
+def bout() -> Iterator[Bout]:
+    folder = Path(tempfile.mkdtemp(prefix="alpha-parity-"))
+    try:
+        yield Bout(folder)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def test_the_period_is_worth_comparing(bout: Bout):
+    exits = {
+        "shortseller_001": {Reason.STOP_LOSS, Reason.TAKE_PROFIT, Reason.TRAILING_STOP, Reason.REGIME_EXIT},
+        "momentum_001": {Reason.STOP_LOSS, Reason.TRAILING_STOP, Reason.MA_EXIT},
+        "lxalgo_001": {Reason.STOP_LOSS, Reason.TAKE_PROFIT, Reason.TRAILING_STOP, Reason.TIME_EXIT},
+    }
+    for bot, played in bout.backtest.items():
+        reasons = Counter(fill.reason for fill in played.fills)
+        assert len(played.fills) >= 100
+        assert played.partial > 0
+        assert exits[bot] <= set(reasons)
+    assert any(fill.reason is Reason.FUNDING for played in bout.backtest.values() for fill in played.fills)
+
+
+def test_paper_trading_in_lockstep_does_what_the_backtest_did(bout: Bout):
+    with Stage(bout.folder / "steady", bout.registry, bout.candles) as stage:
+        stage.play(BARS)
+        for bot, expected in bout.backtest.items():
+            assert stage.played(bot, len(expected.fills)) == expected
+
+
+class Killer:
+    """Kills each bot twice, one at a time, when it holds something and the market has moved on since the last time."""
+
+    def __init__(self, stage: Stage) -> None:
+        self._stage = stage
+        self._next_at = _BETWEEN
+        self.left = Counter(dict.fromkeys(stage.registry.bots, 2))
+
+    def __call__(self) -> None:
+        state = self._stage.admin.state()
+        if state.bars < self._next_at:
+            return
+        for bot, _ in self.left.most_common():
+            account = self._stage.registry.bot(bot).account
+            if self.left[bot] and any(name == account for name, _ in state.positions):
+                self._stage.kill(bot)
+                self.left[bot] -= 1
+                self._next_at = state.bars + _BETWEEN
+                return
+
+
+def test_a_bot_that_is_killed_while_it_holds_something_does_the_same(bout: Bout):
+    with Stage(bout.folder / "killed", bout.registry, bout.candles) as stage:
+        killer = Killer(stage)
+        stage.play(BARS, meanwhile=killer)
+        assert not +killer.left
+        assert sum(process.restarts for process in stage.platform.processes.values()) == 6
+        for bot, expected in bout.backtest.items():
+            assert stage.played(bot, len(expected.fills)) == expected
