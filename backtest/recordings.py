@@ -85,6 +85,8 @@ def read_recordings(
         if rates is None:
             without_funding.append(symbol)
         else:
+            if not np.isfinite(rates.rates).all():
+                raise BacktestRefused(f"{symbol}: the recorded funding rates hold something that is no number")
             funding[symbol] = {
                 int(at): Decimal(repr(float(rate))).quantize(_RATE_PLACES)
                 for at, rate in zip(rates.times_ms, rates.rates, strict=True)

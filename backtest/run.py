@@ -40,6 +40,7 @@ Ticked = Callable[[int, int], object]
 """Told now and then how many of how many bars are done."""
 
 _TICK_EVERY = 2048
+_LONGEST = timedelta(days=36_525)
 
 
 def run_backtest(plan: Plan, store: CandleStore, *, ticked: Ticked | None = None, every_bar: bool = False) -> Outcome:
@@ -68,15 +69,29 @@ def backtest_on(
 
 
 def wanted(plan: Plan) -> tuple[timedelta, timedelta]:
-    """The interval of the bars to be fed, and how much history before the first decision."""
-    strategy = plan.strategy(
-        params=plan.params,
-        state=plan.strategy.State(),
-        symbols=plan.symbols,
-        broker=_NoBroker(),  # type: ignore[arg-type]
-        environment=Environment.BACKTEST,
-    )
-    return strategy.interval, strategy.history
+    """The interval of the bars to be fed, and how much history before the first decision.
+
+    Raises BacktestRefused when either is longer than anything that could be recorded.
+    """
+    try:
+        strategy = plan.strategy(
+            params=plan.params,
+            state=plan.strategy.State(),
+            symbols=plan.symbols,
+            broker=_NoBroker(),  # type: ignore[arg-type]
+            environment=Environment.BACKTEST,
+        )
+        interval, history = strategy.interval, strategy.history
+    except OverflowError as error:
+        raise BacktestRefused(
+            f"{plan.strategy.__name__} cannot reckon with these parameters: {error}; one of them is far too large"
+        ) from error
+    if max(interval, history) > _LONGEST:
+        raise BacktestRefused(
+            f"{plan.strategy.__name__} looks back {_duration(history)} on bars of {interval} hours, longer than "
+            "anything recorded: lower its warm-up or the length of its bars"
+        )
+    return interval, history
 
 
 def _never_pause(_: float) -> None:

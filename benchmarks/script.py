@@ -144,6 +144,8 @@ class Script:
             last_price_on_created=execution.price,
             created_at=execution.exec_time,
             updated_at=execution.exec_time,
+            slippage_tolerance_type="",
+            slippage_tolerance=None,
         )
 
     def position(self, symbol: Symbol, fills: int) -> PositionState:

@@ -8,15 +8,10 @@ log = structlog.get_logger()
 
 
 class LineFile:
-    """A file that grows by whole lines: what could be written in part only, because the disk is full, is taken back.
-
-    The death of the process can still tear the last line. Nobody was told of it, so it is dropped at the next start.
-    """
+    """A file that grows by whole lines: what could be written in part only, because the disk is full, is taken back."""
 
     def __init__(self, path: Path) -> None:
         """Opens the file, or makes it. Raises OSError."""
-        if path.exists():
-            _drop_torn_line(path)
         self._file = path.open("ab", buffering=0)
 
     def append(self, lines: bytes) -> None:
@@ -40,10 +35,17 @@ class LineFile:
         self._file.close()
 
 
-def _drop_torn_line(path: Path) -> None:
+def whole_lines(path: Path) -> bytes:
+    """What the file holds, nothing when there is none. Raises OSError.
+
+    A last line without an end was torn by the death of the process. Nobody was told of it, so it is dropped.
+    """
+    if not path.exists():
+        return b""
     content = path.read_bytes()
     whole = content.rfind(b"\n") + 1
     if whole < len(content):
         log.warning("torn_line_dropped", file=str(path), bytes=len(content) - whole)
         with path.open("r+b") as file:
             file.truncate(whole)
+    return content[:whole]

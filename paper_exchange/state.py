@@ -31,7 +31,7 @@ from paper_exchange.engine import (
     TriggerBy,
 )
 from paper_exchange.engine.requests import MarginMode, PositionMode
-from paper_exchange.line_file import LineFile
+from paper_exchange.line_file import LineFile, whole_lines
 
 _FORMAT = 1
 _AMENDABLE = tuple(field.name for field in fields(OrderAmendment))
@@ -228,10 +228,12 @@ class InputLog:
         self._header = {"format": _FORMAT, **header}
         try:
             folder.mkdir(parents=True, exist_ok=True)
+            kept = whole_lines(self._path)
+            if kept:
+                self._check_header(kept[: kept.index(b"\n")])
             self._file = LineFile(self._path)
-            if self._path.stat().st_size == 0:
+            if not kept:
                 self._file.append(json.dumps(self._header).encode() + b"\n")
-            self._check_header()
         except OSError as error:
             raise StateUnusable(f"the state folder {folder} cannot be used: {error.strerror}") from error
 
@@ -284,9 +286,7 @@ class InputLog:
     def _saved(self, name: str) -> Path:
         return self._path.parent / "saved" / f"{name}.jsonl"
 
-    def _check_header(self) -> None:
-        with self._path.open("rb") as file:
-            first = file.readline()
+    def _check_header(self, first: bytes) -> None:
         try:
             kept = json.loads(first)
         except ValueError as error:

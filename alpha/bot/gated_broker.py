@@ -85,7 +85,7 @@ class GatedBroker:
         self._until_decided = _UntilDecided(self)
         self._bars: dict[Symbol, Bar] = {}
         self._counter = counter or OrderCounter()
-        self.denials = Denials(self._counter.denied)
+        self.denials = Denials(self._counter.denied, alerts)
 
     def deciding(self, decision: Decision) -> AbstractContextManager[None]:
         """The hook called inside acts at this decision's time and under its ids. To be entered at once."""
@@ -269,14 +269,14 @@ class GatedBroker:
         order_link_id = self._link_id(decision, intent, ordinal)
         verdict = self._gate.check(intent)
         if isinstance(verdict, Deny):
-            self.denials.denied(symbol, verdict)
+            self.denials.denied(symbol, verdict, market_time=decision.now)
             return _denied(verdict.code, verdict.text)
         try:
             self._journal.record(order_link_id, intent)
         except JournalUnavailable as error:
             if intent.opens_risk:
                 deny = Deny("journal_unavailable", str(error))
-                self.denials.denied(symbol, deny)
+                self.denials.denied(symbol, deny, market_time=decision.now)
                 return _denied(deny.code, deny.text)
             # An exit must not wait for a database; the fill will be recorded and carries the id.
             log.warning("exit_sent_without_journal", symbol=symbol, order_link_id=order_link_id, error=str(error))

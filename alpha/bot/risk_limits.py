@@ -47,8 +47,9 @@ class Unrecorded:
 class RiskLimits:
     """Values the bot at every round of bars and keeps the loss limits over restarts. Binds entries only.
 
-    A period begins at the last value known by its first instant (00:00 UTC of the day, of Monday, of the first of the
-    month), so that what is lost while the bot is down belongs to the period in which it comes back. A limit once
+    A period begins at its first instant (00:00 UTC of the day, of Monday, of the first of the month) with the value
+    then, which is also the last one of the period before it. Where that is not known it begins with the last value
+    before, so that what is lost while the bot is down belongs to the period in which it comes back. A limit once
     reached holds until its period ends, whatever is won back; the drawdown's holds until a person lifts it, after which
     drawdown is measured from there. Transfers do not count: the result is made of the bot's own fills.
 
@@ -179,6 +180,7 @@ class RiskLimits:
             self._performance, self._flat_since = None, None
             return
         now = Anchor(at=at, result=result, equity=equity)
+        self._judge_ending(state, now)
         self._begin_periods(state, now)
         self._lift(state, now)
         day, week, month, peak = state.day or now, state.week or now, state.month or now, state.peak or now
@@ -217,11 +219,19 @@ class RiskLimits:
             held: Anchor | None = getattr(state, period)
             if held is not None and held.at >= start:
                 continue
-            before = state.latest if state.latest is not None and state.latest.at <= start else now
+            latest = state.latest
+            before = now if now.at == start or latest is None or latest.at > start else latest
             setattr(state, period, before.model_copy(update={"at": start}))
             state.reached.pop(_LIMIT_OF[period], None)
         if state.peak is None:
             state.peak = now
+
+    def _judge_ending(self, state: ResultState, now: Anchor) -> None:
+        """The last value of periods that end now: what it reaches is told and binds nothing any more."""
+        for period, start in _starts(now.at).items():
+            held: Anchor | None = getattr(state, period)
+            if held is not None and held.at < start == now.at:
+                self._judge_loss(state, _LIMIT_OF[period], held.percent(now.result), now.at, "it ended with that")
 
     def _is_lifted(self) -> bool:
         """Whether a person has lifted the halt that there is."""
@@ -238,16 +248,20 @@ class RiskLimits:
 
     def _judge(self, state: ResultState, seen: Performance) -> None:
         made = {"daily_loss": seen.today_percent, "weekly_loss": seen.week_percent, "monthly_loss": seen.month_percent}
-        for name, bound in self._limits.loss_percents.items():
-            if bound is not None and name not in state.reached and made[name] <= -bound:
-                state.reached[name] = seen.at
-                text = f"{-made[name]:.2f} % lost, limits.{name}_percent is {bound}: {_UNTIL[name]}"
-                self._note(LimitEvent(action="limit_reached", limit=name, text=text, market_time=seen.at))
+        for name, percent in made.items():
+            self._judge_loss(state, name, percent, seen.at, _UNTIL[name])
         bound = self._limits.drawdown_halt_percent
         if bound is not None and state.halt is None and seen.drawdown_percent >= bound:
             state.halt = Halt(at=self._wall_now(), market_time=seen.at, percent=round(seen.drawdown_percent, 4))
             text = self._halt_text(state.halt)
             self._note(LimitEvent(action="limit_reached", limit=DRAWDOWN_HALT, text=text, market_time=seen.at))
+
+    def _judge_loss(self, state: ResultState, name: str, made: Decimal, at: datetime, follows: str) -> None:
+        bound = self._limits.loss_percents[name]
+        if bound is not None and name not in state.reached and made <= -bound:
+            state.reached[name] = at
+            text = f"{-made:.2f} % lost, limits.{name}_percent is {bound}: {follows}"
+            self._note(LimitEvent(action="limit_reached", limit=name, text=text, market_time=at))
 
     def _note(self, event: LimitEvent) -> None:
         self._progress.result.unaudited.append(event)

@@ -10,7 +10,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from alpha.candles.store import CandleConflict, CandleStore, CandlesUnavailable, interval_of, read_columns
+from alpha.candles.errors import CandleConflict, CandlesUnavailable
+from alpha.candles.faults import at, bad_bars, bad_times, off_grid
+from alpha.candles.store import CandleStore, interval_of, read_columns
 from alpha.domain.clock import from_ms
 from alpha.domain.ids import Symbol
 
@@ -66,6 +68,8 @@ def check_file(path: Path, symbol: Symbol, interval: str) -> Findings:
     starts = columns["ts_ms"]
     if not len(starts):
         return Findings(symbol=symbol, interval=interval, file=path, problems=("holds no candle",))
+    if times := tuple(bad_times(starts)):
+        return Findings(symbol=symbol, interval=interval, file=path, rows=len(starts), problems=times)
     return Findings(
         symbol=symbol,
         interval=interval,
@@ -73,7 +77,7 @@ def check_file(path: Path, symbol: Symbol, interval: str) -> Findings:
         rows=len(starts),
         first=from_ms(int(starts[0])),
         end=from_ms(int(starts[-1])) + length,
-        problems=(*_order(starts), *_grid(starts, length), *_bad_bars(columns)),
+        problems=(*_order(starts), *off_grid(starts, length), *bad_bars(columns)),
         remarks=tuple(_quiet(columns)),
     )
 
@@ -82,49 +86,24 @@ def _order(starts: NDArray[np.int64]) -> Iterator[str]:
     steps = np.diff(starts)
     twice = np.flatnonzero(steps == 0)
     if len(twice):
-        yield f"{len(twice)} candles are there twice, first {_at(starts[twice[0]])}"
+        yield f"{len(twice)} candles are there twice, first {at(starts[twice[0]])}"
     back = np.flatnonzero(steps < 0)
     if len(back):
-        yield f"{len(back)} candles are older than the one before, first {_at(starts[back[0] + 1])}"
-
-
-def _grid(starts: NDArray[np.int64], interval: timedelta) -> Iterator[str]:
-    off = np.flatnonzero(starts % (interval // timedelta(milliseconds=1)))
-    if len(off):
-        yield f"{len(off)} candles do not open on a multiple of the interval, first {_at(starts[off[0]])}"
+        yield f"{len(back)} candles are older than the one before, first {at(starts[back[0] + 1])}"
 
 
 def _gaps(starts: NDArray[np.int64], interval: timedelta) -> list[str]:
     step = interval // timedelta(milliseconds=1)
     breaks = np.flatnonzero(np.diff(starts) > step)
     found = [
-        f"no candles from {_at(starts[row] + step)} to {_at(starts[row + 1])} "
+        f"no candles from {at(starts[row] + step)} to {at(starts[row + 1])} "
         f"({(starts[row + 1] - starts[row]) // step - 1})"
         for row in breaks[:_SHOWN].tolist()
     ]
     return [*found, f"and {len(breaks) - _SHOWN} more gaps"] if len(breaks) > _SHOWN else found
 
 
-def _bad_bars(columns: dict[str, NDArray[np.float64]]) -> Iterator[str]:
-    starts = columns["ts_ms"]
-    open_, high, low, close = (columns[name] for name in _PRICES)
-    checks = (
-        ("have a price that is no number or not above 0", ~np.all([columns[name] > 0 for name in _PRICES], axis=0)),
-        ("have a high below open or close", high < np.maximum(open_, close)),
-        ("have a low above open or close", low > np.minimum(open_, close)),
-        ("have a volume below 0", columns["volume"] < 0),
-    )
-    for what, wrong in checks:
-        rows = np.flatnonzero(wrong)
-        if len(rows):
-            yield f"{len(rows)} candles {what}, first {_at(starts[rows[0]])}"
-
-
 def _quiet(columns: dict[str, NDArray[np.float64]]) -> Iterator[str]:
     silent = int(np.count_nonzero(columns["volume"] == 0))
     if silent:
         yield f"{silent} candles without volume"
-
-
-def _at(milliseconds: np.int64) -> str:
-    return f"{from_ms(int(milliseconds)):%Y-%m-%d %H:%M}"

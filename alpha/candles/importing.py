@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,8 @@ import pyarrow.csv as csv
 import pyarrow.parquet as parquet
 from numpy.typing import NDArray
 
-from alpha.candles.store import CandleConflict, CandlesUnavailable
+from alpha.candles.errors import CandleConflict, CandlesUnavailable
+from alpha.candles.faults import bad_bars, bad_times, off_grid
 
 _TIMES = ("ts_ms", "timestamp", "open_time", "start", "start_time", "time", "date", "datetime")
 _VALUES = ("open", "high", "low", "close", "volume")
@@ -19,12 +22,12 @@ _SECONDS_BELOW = 100_000_000_000
 """A time this small is in seconds: as milliseconds it would be in 1973."""
 
 
-def read_recording(path: Path) -> dict[str, NDArray[Any]]:
+def read_recording(path: Path, interval: timedelta) -> dict[str, NDArray[Any]]:
     """`ts_ms` and the five values, oldest first, of a file with a heading.
 
     The opening time is called one of ts_ms, timestamp, open_time, start, time, date; a number of milliseconds or
-    seconds, or a time in UTC. Raises CandlesUnavailable for what cannot be read, CandleConflict for a candle that is
-    there twice and says different things.
+    seconds, or a time in UTC. Raises CandlesUnavailable for what cannot be read, is empty, or holds candles that cannot
+    be or are not of this interval, CandleConflict for a candle that is there twice and says different things.
     """
     try:
         table = csv.read_csv(path) if path.suffix.lower() == ".csv" else parquet.read_table(path)
@@ -39,10 +42,29 @@ def read_recording(path: Path) -> dict[str, NDArray[Any]]:
     columns: dict[str, NDArray[Any]] = {"ts_ms": _milliseconds(table.column(time_name), path)}
     for name in _VALUES:
         columns[name] = _floats(table.column(names[name]), path, name)
-    return _in_order(columns, path)
+    ordered = _in_order(columns, path)
+    wrong = next(_faults(ordered, interval), None)
+    if wrong is not None:
+        raise CandlesUnavailable(f"{path}: {wrong}")
+    return ordered
+
+
+def _faults(columns: dict[str, NDArray[Any]], interval: timedelta) -> Iterator[str]:
+    starts = columns["ts_ms"]
+    if not len(starts):
+        yield "it holds no candle"
+        return
+    # First, because only good times can be told as dates.
+    yield from bad_times(starts)
+    yield from off_grid(starts, interval)
+    if len(starts) > 1 and (apart := timedelta(milliseconds=int(np.diff(starts).min()))) > interval:
+        yield f"its candles are at least {apart} apart, and are said to be {interval} long"
+    yield from bad_bars(columns)
 
 
 def _milliseconds(column: pyarrow.ChunkedArray, path: Path) -> NDArray[np.int64]:
+    if column.null_count:
+        raise CandlesUnavailable(f"{path}: its times have empty cells; a recording must be complete")
     try:
         if pyarrow.types.is_string(column.type):
             column = column.cast(pyarrow.timestamp("ms"))

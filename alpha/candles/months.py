@@ -16,6 +16,7 @@ import pyarrow
 import pyarrow.parquet as parquet
 from numpy.typing import NDArray
 
+from alpha.candles.errors import CandleConflict, CandlesUnavailable
 from alpha.domain.clock import from_ms
 from alpha.domain.ids import Symbol
 
@@ -43,13 +44,22 @@ class MonthFiles:
         found = [_read(path)["ts_ms"] for path in self.paths(symbol, series)]
         return np.concatenate(found) if found else np.zeros(0, dtype=np.int64)
 
-    def add(self, symbol: Symbol, series: str, columns: Columns) -> None:
-        """Takes rows in. A row that is there already is replaced by the newer one."""
+    def add(self, symbol: Symbol, series: str, columns: Columns, *, replace: bool = False) -> None:
+        """Takes rows in. A row that is there already must say the same; with `replace` it becomes the newer one.
+
+        Raises CandleConflict with the first difference, and then nothing was taken in.
+        """
+        months: dict[Path, Columns] = {}
         for month, rows in _by_month(columns["ts_ms"]):
             path = self.folder / symbol / series / f"{month}.parquet"
             fresh: Columns = {name: values[rows] for name, values in columns.items()}
             if path.exists():
-                fresh = _merged(_read(path), fresh)
+                there = _read(path)
+                if not replace:
+                    _refuse_difference(path, there, fresh)
+                fresh = _merged(there, fresh)
+            months[path] = fresh
+        for path, fresh in months.items():
             path.parent.mkdir(parents=True, exist_ok=True)
             beside = path.with_suffix(f".{os.getpid()}.tmp")
             parquet.write_table(pyarrow.table(dict(fresh)), beside, compression="zstd")
@@ -66,6 +76,23 @@ def _by_month(starts_ms: NDArray[np.int64]) -> Iterator[tuple[str, slice]]:
         first = last
 
 
+def _refuse_difference(path: Path, there: Columns, fresh: Columns) -> None:
+    both, old, new = np.intersect1d(there["ts_ms"], fresh["ts_ms"], return_indices=True)
+    found: list[tuple[int, str]] = []
+    for name in fresh:
+        before, now = there[name][old], fresh[name][new]
+        # Mark prices have no volume, which is not a number and so unlike itself.
+        differs = np.flatnonzero((before != now) & ~((before != before) & (now != now)))
+        if len(differs):
+            found.append((int(differs[0]), name))
+    if found:
+        row, name = min(found)
+        raise CandleConflict(
+            f"{path}: the {name} of {from_ms(int(both[row])):%Y-%m-%d %H:%M} UTC is {there[name][old[row]]} there and "
+            f"{fresh[name][new[row]]} in what was to be added; --replace overwrites what is there"
+        )
+
+
 def _merged(there: Columns, fresh: Columns) -> Columns:
     kept = ~np.isin(there["ts_ms"], fresh["ts_ms"])
     starts = np.concatenate([there["ts_ms"][kept], fresh["ts_ms"]])
@@ -74,6 +101,9 @@ def _merged(there: Columns, fresh: Columns) -> Columns:
 
 
 def _read(path: Path) -> dict[str, NDArray[Any]]:
-    with parquet.ParquetFile(path) as file:
-        table = file.read(use_threads=False)
+    try:
+        with parquet.ParquetFile(path) as file:
+            table = file.read(use_threads=False)
+    except (OSError, ValueError) as error:
+        raise CandlesUnavailable(f"{path} cannot be read as Parquet: {error}") from error
     return {name: np.from_dlpack(table.column(name).combine_chunks()) for name in table.column_names}

@@ -18,22 +18,16 @@ import pyarrow
 import pyarrow.parquet as parquet
 from numpy.typing import NDArray
 
+from alpha.candles.errors import CandleConflict, CandlesUnavailable
+from alpha.candles.faults import bad_bars, bad_times
 from alpha.candles.months import MonthFiles
 from alpha.domain.clock import from_ms, to_ms
-from alpha.domain.errors import Misconfigured
 from alpha.domain.ids import Symbol
 
 _PREFERRED = "bybit_linear_"
 _UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
+_LONGEST_INTERVAL = len("9999m")
 _PRICES = ("open", "high", "low", "close")
-
-
-class CandlesUnavailable(Misconfigured):
-    """The folder, the symbol or the column asked for is not there."""
-
-
-class CandleConflict(Misconfigured):
-    """Two recordings of the same candle say different things, so neither can be trusted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,14 +126,15 @@ class CandleStore:
 
         Recordings of Bybit's linear perpetuals and downloads go before all others and are joined; without one, the
         recording that covers the period longest is used alone, because two venues are two markets.
-        Raises CandlesUnavailable, or CandleConflict when two recordings disagree on a candle both hold.
+        Raises CandlesUnavailable, also for a candle that cannot be, or CandleConflict when two recordings disagree on a
+        candle both hold.
         """
         files = self._matching(symbol, interval)
         months = self._months.paths(symbol, interval)
         if not files and not months:
             raise CandlesUnavailable(f"{self.folder} holds no {interval} candles of {symbol}{self._others(symbol)}")
         ours = [*(path for path in files if path.name.startswith(_PREFERRED)), *months]
-        read = [_read_candles(path, symbol, interval) for path in ours or files]
+        read = [_read_candles(path, symbol, interval, traded=True) for path in ours or files]
         read.sort(key=len, reverse=True)
         joined = read[0]
         for other in read[1:] if ours else ():
@@ -203,7 +198,7 @@ def common_period(series: Iterable[CandleSeries]) -> tuple[datetime, datetime] |
 def interval_of(text: str) -> timedelta:
     """`5m` to five minutes. Raises CandlesUnavailable for what is no interval."""
     unit = _UNITS.get(text[-1:])
-    if unit is None or not text[:-1].isdigit() or int(text[:-1]) == 0:
+    if unit is None or not text[:-1].isdecimal() or len(text) > _LONGEST_INTERVAL or int(text[:-1]) == 0:
         raise CandlesUnavailable(f"{text!r} is not an interval like 5m, 1h or 1d")
     return int(text[:-1]) * unit
 
@@ -225,8 +220,16 @@ def _is_trade(source: str, text: str, interval: str) -> bool:
     return text == interval and not source.startswith(("bybit_mark_", "bybit_funding_"))
 
 
-def _read_candles(path: Path, symbol: Symbol, interval: str) -> CandleSeries:
+def _read_candles(path: Path, symbol: Symbol, interval: str, *, traded: bool = False) -> CandleSeries:
+    """`traded` candles must have a volume; those of mark prices have none."""
     table = read_columns(path, ("ts_ms", *_PRICES, "volume"))
+    if not len(table["ts_ms"]):
+        raise CandlesUnavailable(f"{path} holds no candle; remove it")
+    wrong = next(bad_times(table["ts_ms"]), None) or next(bad_bars(table), None)
+    if wrong is not None:
+        raise CandlesUnavailable(f"{path} cannot be used: {wrong} UTC")
+    if traded and np.isnan(table["volume"]).any():
+        raise CandlesUnavailable(f"{path} cannot be used: it has candles without a volume; 0 is one")
     starts = table.pop("ts_ms")
     if np.any(np.diff(starts) <= 0):
         raise CandleConflict(f"{path.name} is not in order of time, or holds a candle twice")
@@ -244,10 +247,15 @@ def read_columns(path: Path, columns: Sequence[str]) -> dict[str, NDArray[Any]]:
             table = file.read(columns=list(columns), use_threads=False)
     except (OSError, ValueError) as error:
         raise CandlesUnavailable(f"{path} cannot be read as Parquet: {error}") from error
-    return {name: _column(table.column(name), path) for name in columns}
+    return {name: _column(table.column(name), path, name) for name in columns}
 
 
-def _column(column: pyarrow.ChunkedArray, path: Path) -> NDArray[Any]:
+def _column(column: pyarrow.ChunkedArray, path: Path, name: str) -> NDArray[Any]:
+    kinds = pyarrow.types
+    if not (kinds.is_integer(column.type) or kinds.is_floating(column.type) or kinds.is_null(column.type)):
+        raise CandlesUnavailable(
+            f"{path}: its {name} is {column.type} and not a number; take it in with `alpha candles`"
+        )
     if column.null_count == len(column):
         return np.full(len(column), np.nan)
     if column.null_count:

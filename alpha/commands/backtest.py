@@ -14,8 +14,11 @@ if TYPE_CHECKING:
     from backtest.outcome import Outcome
 
 
+_PLACES = 12
+
+
 class Instant(click.ParamType):  # type: ignore[type-arg]
-    """A date, or a date with a time, in UTC. With `ends` a date means the end of that day."""
+    """A date, or a date with a time, in UTC, from 1970 to 2099. With `ends` a date means the end of that day."""
 
     name = "date"
 
@@ -29,18 +32,21 @@ class Instant(click.ParamType):  # type: ignore[type-arg]
             at = datetime.fromisoformat(value)
         except ValueError:
             self.fail(f"{value!r} is not a date like 2025-11-01 or a time like 2025-11-01T08:00", param, ctx)
+        if not 1970 <= at.year < 2100:
+            self.fail(f"{value!r} is not a time between 1970 and 2099", param, ctx)
         if self._ends and len(value) == len("2025-11-01"):
             at += timedelta(days=1)
         return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
 
 
 class Amount(click.ParamType):  # type: ignore[type-arg]
-    """An exact decimal number, not below 0; above 0 with `positive`."""
+    """An exact decimal number with at most 12 places, not below 0 and at most `most`; above 0 with `positive`."""
 
     name = "number"
 
-    def __init__(self, *, positive: bool = False) -> None:
+    def __init__(self, *, positive: bool = False, most: int = 10**12) -> None:
         self._positive = positive
+        self._most = most
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Decimal:
         try:
@@ -49,7 +55,15 @@ class Amount(click.ParamType):  # type: ignore[type-arg]
             self.fail(f"{value!r} is not a number", param, ctx)
         if not number.is_finite() or number < 0 or (self._positive and number == 0):
             self.fail(f"{value} is not {'above' if self._positive else 'at least'} 0", param, ctx)
+        if number > self._most:
+            self.fail(f"{value} is above {self._most:,}", param, ctx)
+        if number != round(number, _PLACES):
+            self.fail(f"{value} has more than {_PLACES} places", param, ctx)
         return number
+
+
+_PERCENT = Amount(most=25)
+"""A cost. Half a spread and slippage together must leave something of the price."""
 
 
 @click.command(
@@ -66,10 +80,10 @@ class Amount(click.ParamType):  # type: ignore[type-arg]
 @click.option("--to", "end", type=Instant(ends=True), help="Last day, or the time it ends (UTC).")
 @click.option("--param", "params", multiple=True, metavar="NAME=VALUE", help="Change a parameter; `a.b=1` goes deeper.")
 @click.option("--balance", type=Amount(positive=True), default="10000", show_default=True, help="USDT at the start.")
-@click.option("--taker", type=Amount(), help="Taker fee in percent.  [default: the instrument's]")
-@click.option("--maker", type=Amount(), help="Maker fee in percent.  [default: the instrument's]")
-@click.option("--spread", type=Amount(), help="Half the spread in percent of the price.  [default: 0.005]")
-@click.option("--slippage", type=Amount(), default="0", help="What taking costs on top, in percent.  [default: 0]")
+@click.option("--taker", type=_PERCENT, help="Taker fee in percent.  [default: the instrument's]")
+@click.option("--maker", type=_PERCENT, help="Maker fee in percent.  [default: the instrument's]")
+@click.option("--spread", type=_PERCENT, help="Half the spread in percent of the price.  [default: 0.005]")
+@click.option("--slippage", type=_PERCENT, default="0", help="What taking costs on top, in percent.  [default: 0]")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 @click.option("--html", type=click.Path(dir_okay=False, path_type=Path), help="Write the report as one page.")
 @click.option("--export", type=click.Path(file_okay=False, path_type=Path), help="Write fills and trades there.")
@@ -102,11 +116,14 @@ def backtest(
     import structlog
 
     from alpha.candles.store import CandleStore
+    from alpha.commands.output import check_file, check_folder, writing
     from alpha.domain.ids import Symbol
     from alpha.local.backtesting import Costs, plan_of, subject_of
 
     # What a bot logs of every order is for whoever operates it; here the report tells all of it.
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
+    check_file(html)
+    check_folder(export)
     folder, registry = surroundings(candles)
     plan = plan_of(
         subject_of(name, registry),
@@ -123,12 +140,16 @@ def backtest(
     if html is not None:
         from backtest.page import as_page
 
-        html.write_text(as_page(outcome), encoding="utf-8")
+        page = as_page(outcome)
+        with writing(html):
+            html.write_text(page, encoding="utf-8")
         click.echo(f"wrote {html}", err=True)
     if export is not None:
         from alpha.local.backtest_rows import export_outcome
 
-        for path in export_outcome(outcome, export):
+        with writing(export):
+            written = export_outcome(outcome, export)
+        for path in written:
             click.echo(f"wrote {path}", err=True)
     if ledger:
         from alpha.local.backtest_ledger import record_outcome

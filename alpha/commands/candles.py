@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from contextlib import closing
 from datetime import datetime, timedelta
 from functools import partial
@@ -58,10 +59,10 @@ def download(
     from alpha.candles.download import download as fetch_missing
     from alpha.candles.download import missing_periods
     from alpha.candles.months import MonthFiles
-    from alpha.candles.store import interval_of
-    from alpha.domain.ids import Symbol
+    from alpha.candles.store import interval_of, interval_text
 
     length = interval_of(interval)
+    interval = interval_text(length)
     files = MonthFiles(_folder(folder))
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
@@ -72,7 +73,7 @@ def download(
         now = client.market_time()
         until = now if end is None else min(end, now)
         for name in ids_of(symbols):
-            symbol = Symbol(name)
+            symbol = _symbol(name)
             missing = missing_periods(files.starts(symbol, interval), length, start, until)
             task = progress.add_task(symbol, total=sum((last - first) // length for first, last in missing))
 
@@ -90,20 +91,20 @@ def download(
 @click.option("--symbol", "name", required=True, help="Whose candles they are.")
 @click.option("--interval", required=True, help="How long they are: 1m, 5m, 1h, 4h, 1d...")
 @click.option("--folder", type=click.Path(file_okay=False, path_type=Path), default=None, help=_DEFAULT)
+@click.option("--replace", is_flag=True, help="Overwrite candles that are there and say something else.")
 @one_line
-def import_(paths: tuple[Path, ...], name: str, interval: str, folder: Path | None) -> None:
+def import_(paths: tuple[Path, ...], name: str, interval: str, folder: Path | None, replace: bool) -> None:
     """Takes in candles from CSV or Parquet files with a heading."""
     from alpha.candles.importing import read_recording
     from alpha.candles.months import MonthFiles
-    from alpha.candles.store import interval_of
-    from alpha.domain.ids import Symbol
+    from alpha.candles.store import interval_of, interval_text
 
-    interval_of(interval)
+    symbol, length = _symbol(name), interval_of(interval)
     files = MonthFiles(_folder(folder))
     for path in paths:
-        columns = read_recording(path)
-        files.add(Symbol(name), interval, columns)
-        click.echo(f"{path}: {len(columns['ts_ms']):,} candles of {name} {interval}")
+        columns = read_recording(path, length)
+        files.add(symbol, interval_text(length), columns, replace=replace)
+        click.echo(f"{path}: {len(columns['ts_ms']):,} candles of {symbol} {interval_text(length)}")
 
 
 @candles.command(epilog=example("alpha candles check", "alpha candles check --candles DIR --json"))
@@ -156,6 +157,15 @@ def _extras(client: ExchangeClient, files: MonthFiles, symbol: Symbol, start: da
     marks = download(fetch_marks, files, symbol, "mark-1h", hour, start, end, stored=lambda _: None)
     rates = download_funding(partial(client.funding_rates, symbol), files, symbol, start, end)
     return f", {marks:,} mark prices, {rates:,} funding rates"
+
+
+def _symbol(text: str) -> Symbol:
+    """It names a folder, so nothing else may be in it than is in a symbol. Raises click.UsageError."""
+    from alpha.domain.ids import Symbol
+
+    if not re.fullmatch("[A-Z0-9]+", text):
+        raise click.UsageError(f"{text!r} is no symbol: they are written like BTCUSDT")
+    return Symbol(text)
 
 
 def _folder(given: Path | None) -> Path:

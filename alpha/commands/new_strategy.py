@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import keyword
 import re
+from collections.abc import Collection, Mapping
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from alpha.config import Registry
 
 _MODEL = "ema_cross"
+_TITLE = "EmaCross"
 _NAME = re.compile(r"[a-z][a-z0-9_]{1,31}")
 _COPIED = ("__init__.py", "parameters.yaml", "strategy.py", f"test_{_MODEL}.py")
 _README = """# {title}
@@ -51,13 +54,11 @@ def new_strategy(name: str, into: Path) -> int:
     """
     package = _package_of(into)
     folder = into / name
-    _check_name(name, folder)
     title = "".join(part.capitalize() for part in name.split("_"))
     model = files(f"strategies.{_MODEL}")
-    written = {
-        each.replace(_MODEL, name): _renamed(model.joinpath(each).read_text(encoding="utf-8"), package, name, title)
-        for each in _COPIED
-    }
+    texts = {each: model.joinpath(each).read_text(encoding="utf-8") for each in _COPIED}
+    _check_name(name, title, folder, taken=_names_in(texts))
+    written = {each.replace(_MODEL, name): _renamed(text, package, name, title) for each, text in texts.items()}
     folder.mkdir()
     for each, text in {**written, "README.md": _README.format(title=title)}.items():
         (folder / each).write_text(text, encoding="utf-8")
@@ -86,18 +87,28 @@ def _package_of(into: Path) -> str:
     return ".".join(parts)
 
 
-def _check_name(name: str, folder: Path) -> None:
+def _names_in(texts: Mapping[str, str]) -> set[str]:
+    """What the Python files import: a class of the same name would take its place."""
+    trees = [ast.parse(text) for file, text in texts.items() if file.endswith(".py")]
+    imports = [node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
+    return {each.asname or each.name for node in imports for each in node.names} - {_TITLE}
+
+
+def _check_name(name: str, title: str, folder: Path, *, taken: Collection[str]) -> None:
+    """`title` is the class's name, `taken` are names it must not have. Raises ConfigError."""
     from alpha.config import ConfigError
 
     if not _NAME.fullmatch(name) or keyword.iskeyword(name) or name == _MODEL:
         raise ConfigError(f"{name} cannot be a strategy's name: use lower-case letters, digits and _, like my_breakout")
+    if keyword.iskeyword(title) or title in taken:
+        raise ConfigError(f"{name} cannot be a strategy's name: its class {title} would hide what {title} is in Python")
     if folder.exists():
         raise ConfigError(f"{folder} exists already: choose another name or remove it")
 
 
 def _renamed(text: str, package: str, name: str, title: str) -> str:
     text = text.replace(f"strategies.{_MODEL}", f"{package}.{name}")
-    return text.replace(_MODEL, name).replace("EmaCross", title)
+    return text.replace(_MODEL, name).replace(_TITLE, title)
 
 
 def _entry(name: str, title: str, package: str) -> str:

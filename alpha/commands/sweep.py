@@ -94,14 +94,17 @@ def sweep(
     from dataclasses import replace
 
     from alpha.candles.store import CandleStore
+    from alpha.commands.output import check_file, writing
     from alpha.domain.ids import Symbol
     from alpha.local.backtesting import plan_of, strategy_name, subject_of
+    from backtest.errors import BacktestRefused
     from backtest.sweep.period import period_of
-    from backtest.sweep.space import grid, read_space
+    from backtest.sweep.space import check_names, grid, read_space
     from backtest.sweep.task import Search, Task, name_of
-    from backtest.sweep.verdict import to_json
+    from backtest.sweep.verdict import first_refusal, to_json
     from backtest.sweep.windows import walk_forward
 
+    check_file(csv)
     space = read_space(vary)
     folder, registry = surroundings(candles)
     plan = plan_of(
@@ -112,6 +115,7 @@ def sweep(
         end=end,
         balance=balance,
     )
+    check_names(space, plan.params.model_dump(mode="json"))
     begin, finish = period_of(plan, CandleStore(folder))
     task = Task(
         name="",
@@ -131,11 +135,14 @@ def sweep(
         click.echo(f"stopped; the same command goes on with sweep {task.name}", err=True)
         return INTERRUPTED
     if csv is not None:
-        _write_csv(csv, verdict)
+        with writing(csv):
+            _write_csv(csv, verdict)
     if as_json:
         click.echo(json.dumps({"name": task.name, **to_json(verdict)}, indent=2))
     else:
         _show(task, verdict)
+    if verdict.mean_in is None:
+        raise BacktestRefused(f"no trial could be run; of the first was said: {first_refusal(verdict)}")
     return 0
 
 
@@ -143,7 +150,7 @@ def _run(task: Task, jobs: int) -> SweepVerdict | None:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from alpha.ledger.sweeps import SCHEMA, make_schema, url_of
+    from alpha.ledger.sweeps import SCHEMA, alone, make_schema, url_of
     from alpha.service.shutdown import StopSignal
     from backtest.sweep import run
     from backtest.sweep.storage import Address
@@ -159,7 +166,8 @@ def _run(task: Task, jobs: int) -> SweepVerdict | None:
             def show(now: run.Progress) -> None:
                 shown.update(bar, completed=now.ended, total=now.wanted)
 
-            return run.run_sweep(task, Address(url_of(dsn), SCHEMA), jobs=jobs, show=show, stopping=stop.is_set)
+            address = Address(url_of(dsn), SCHEMA)
+            return run.run_sweep(task, address, jobs=jobs, show=show, stopping=stop.is_set, alone=alone(dsn))
 
 
 @contextmanager
@@ -204,15 +212,15 @@ def _show(task: Task, verdict: SweepVerdict) -> None:
 
 def _words(verdict: SweepVerdict) -> str:
     if verdict.mean_in is None:
-        return "No trial could be run: see what was refused with --csv."
+        return "No trial could be run."
     lines = [
         f"The choices made {_number(verdict.mean_in)} in sample and {_number(verdict.mean_out)} out of sample"
         + ("." if verdict.efficiency is None else f", {100 * verdict.efficiency:.0f} % of what they promised.")
     ]
     if verdict.failed:
         lines.append(
-            f"In {verdict.failed} of {len(verdict.windows)} windows the choice has no {verdict.objective} out of sample; "
-            "they count as failed."
+            f"In {verdict.failed} of {len(verdict.windows)} windows the choice failed: it has no {verdict.objective} "
+            "out of sample."
         )
     if verdict.overfit is not None:
         lines.append(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from urllib.parse import quote
 
 from alpha.ledger.connection import Dsn, connect, transaction
@@ -16,6 +17,17 @@ def make_schema(dsn: Dsn) -> None:
         # Two machines that begin at once would both try to make it.
         cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended('alpha.sweeps', 0))")
         cursor.execute(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}")
+
+
+@contextmanager
+def alone(dsn: Dsn) -> Iterator[None]:
+    """While in here nobody else is who asks the same, on whatever machine. Waits as long as it takes: another may be
+    queueing a hundred thousand trials. Raises LedgerUnavailable."""
+    with closing(connect(dsn, "alpha-sweep", statement_timeout_s=0)) as connection:
+        # Held by the connection and not by a transaction, which would be open all the while.
+        with transaction(connection) as cursor:
+            cursor.execute("SELECT pg_advisory_lock(hashtextextended('alpha.sweeps.queue', 0))")
+        yield
 
 
 def url_of(dsn: Dsn) -> str:

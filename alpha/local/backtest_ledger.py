@@ -25,8 +25,8 @@ _NO_REDIS = -1
 
 
 def record_outcome(outcome: Outcome) -> str:
-    """Records run, parameters, fills and trades; answers one sentence. Recording the same run again changes nothing, and
-    goes on where it was killed before.
+    """Records run, parameters, fills and trades; answers one sentence. Recording the same run again changes nothing;
+    where the recording was killed, it goes on.
 
     Raises NotRunning without a platform, LedgerUnavailable, or LedgerRefused.
     """

@@ -40,7 +40,8 @@ def check_configuration(settings: Settings, registry: Registry, bots: Iterable[B
 def check_candles(folder: Path, registry: Registry) -> None:
     """Raises ConfigError when the folder does not hold candles of every symbol that is traded."""
     # pyarrow, which only a replay needs, costs a quarter of a second.
-    from alpha.candles.store import CandleStore, CandlesUnavailable
+    from alpha.candles.errors import CandlesUnavailable
+    from alpha.candles.store import CandleStore
 
     try:
         recorded = CandleStore(folder).symbols(_REPLAYED)

@@ -6,9 +6,9 @@ from datetime import datetime
 from functools import cache
 from pathlib import Path
 
-from alpha.bot.errors import BotError
 from alpha.bot.loading import load_params
 from alpha.candles.store import CandleSeries, CandleStore, FundingSeries
+from alpha.domain.errors import AlphaError
 from alpha.domain.ids import Symbol
 from backtest.errors import BacktestRefused
 from backtest.run import run_backtest
@@ -32,8 +32,10 @@ def evaluate(task: Task, values: dict[str, Value], start: datetime, end: datetim
     try:
         params = load_params(plan.strategy, _merged(plan.params.model_dump(mode="json"), nested(values)))
         outcome = run_backtest(replace(plan, params=params, start=start, end=end), _store(task.candles))
-    except (BotError, BacktestRefused) as error:
-        raise TrialRefused(str(error)) from error
+    except (AlphaError, ArithmeticError) as error:
+        # Numbers nobody would choose by hand are what a search is for: one that no strategy can reckon with is worth
+        # as much as one it refuses, and must not end the worker, which would meet it again.
+        raise TrialRefused(str(error) or type(error).__name__) from error
     return {
         each.name: each.value for each in statistics(outcome) if each.value is not None and math.isfinite(each.value)
     }

@@ -7,6 +7,7 @@ import multiprocessing
 import signal
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from multiprocessing.context import SpawnProcess
 from multiprocessing.synchronize import Event, Lock
@@ -41,16 +42,19 @@ def run_sweep(
     jobs: int,
     show: Callable[[Progress], None],
     stopping: Callable[[], bool],
+    alone: AbstractContextManager[object] | None = None,
 ) -> SweepVerdict | None:
     """Until every window has its trials, in `jobs` processes. None when it was told to stop before: what has ended is
-    kept, and the same call goes on from there.
+    kept, and the same call goes on from there. While in `alone` no other machine begins a sweep in this database; None
+    where there is no other machine.
 
     Raises BacktestRefused when the database or the definition of the sweep does not fit, or a worker failed.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    opened = storage.open_storage(address)
-    studies = {window: storage.begin(opened, task, window) for window in task.windows}
-    wanted = task.trials * len(studies)
+    with alone or nullcontext():
+        opened = storage.open_storage(address)
+        studies = {window: storage.prepare(opened, task, window) for window in task.windows}
+    wanted = storage.wanted(task) * len(studies)
     context = multiprocessing.get_context("spawn")
     stop, claiming = context.Event(), context.Lock()
     workers = [
@@ -60,7 +64,7 @@ def run_sweep(
     for worker in workers:
         worker.start()
     try:
-        while (ended := _ended(studies)) < wanted:
+        while (ended := _ended(studies, task)) < wanted:
             show(Progress(ended, wanted))
             if stopping():
                 return None
@@ -75,8 +79,8 @@ def run_sweep(
     return judge(task.objective, {window: storage.trials_of(study) for window, study in studies.items()})
 
 
-def _ended(studies: dict[Window, Study]) -> int:
-    return sum(storage.ended(study) for study in studies.values())
+def _ended(studies: dict[Window, Study], task: Task) -> int:
+    return sum(storage.ended(study, task) for study in studies.values())
 
 
 def _check(workers: list[SpawnProcess]) -> None:
@@ -96,6 +100,7 @@ def _work(task: Task, address: storage.Address, number: int, stop: Event, claimi
     # What every trial's bot did is nobody's to read.
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     opened = storage.open_storage(address)
+    wanted = storage.wanted(task)
     for window in task.windows:
         study = storage.begin(opened, task, window, worker=number)
 
@@ -106,11 +111,12 @@ def _work(task: Task, address: storage.Address, number: int, stop: Event, claimi
 
         while not stop.is_set():
             claiming.acquire()
-            if storage.taken(study) < task.trials:
+            if storage.taken(study, task) < wanted:
+                storage.queue_what_is_left(study, task)
                 study.optimize(objective, n_trials=1)
                 continue
             claiming.release()
-            if storage.ended(study) >= task.trials:
+            if storage.ended(study, task) >= wanted:
                 break
             # Others are at the last ones; should one of them die, its trial comes back to us.
             stop.wait(_LOOK_EVERY_S)

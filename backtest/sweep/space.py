@@ -86,6 +86,26 @@ def grid(space: Space) -> Iterator[dict[str, Value]]:
         yield dict(zip(space, cells, strict=True))
 
 
+def check_names(space: Space, known: Mapping[str, Any]) -> None:
+    """`known` are the strategy's parameters with their values, one mapping in the other.
+
+    Raises BacktestRefused for a name that is not among them, with those that are.
+    """
+    for name in space:
+        level: Any = known
+        above: list[str] = []
+        for part in name.split("."):
+            if not isinstance(level, Mapping):
+                raise BacktestRefused(f"--vary {name}: {'.'.join(above)} holds a value and no names")
+            if part not in level:
+                where = f"{'.'.join(above)} has" if above else "the parameters are"
+                raise BacktestRefused(f"--vary {name}: there is no {part!r}; {where} {', '.join(level)}")
+            level = level[part]
+            above.append(part)
+        if isinstance(level, Mapping):
+            raise BacktestRefused(f"--vary {name}: it has parts, of which one can be varied: {', '.join(level)}")
+
+
 def nested(values: Mapping[str, Value]) -> dict[str, Any]:
     """`{"assets.BTCUSDT.stop_percent": 1}` as parameters are written: one mapping in the other."""
     found: dict[str, Any] = {}

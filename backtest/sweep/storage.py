@@ -7,7 +7,7 @@ taken again by another.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -25,6 +25,7 @@ from backtest.sweep.windows import Window
 
 _DEFINITION, _QUEUED = "definition", "queued"
 _HEARTBEAT_S, _DEAD_AFTER_S = 10, 30
+_Key = tuple[tuple[str, Any], ...]
 _DONE = (TrialState.COMPLETE, TrialState.PRUNED)
 
 
@@ -52,6 +53,29 @@ def open_storage(address: Address) -> RDBStorage:
         )
 
 
+def prepare(storage: RDBStorage, task: Task, window: Window) -> Study:
+    """The window's study with the whole grid in its queue. Only one process may do this at a time: two would both find
+    nothing queued. Raises as `begin` does."""
+    study = begin(storage, task, window)
+    if task.search is Search.GRID and not study.user_attrs.get(_QUEUED):
+        again = bool(study.get_trials(deepcopy=False))
+        for cell in grid(task.space):
+            study.enqueue_trial(cell, skip_if_exists=again)
+        study.set_user_attr(_QUEUED, True)
+    return study
+
+
+def queue_what_is_left(study: Study, task: Task) -> None:
+    """Cells of a grid whose queue is empty and that were not tried: their workers died, or failed. Without this the
+    sampler would draw others in their place."""
+    if task.search is not Search.GRID or study.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
+        return
+    known = _cells(study, (*_DONE, TrialState.RUNNING))
+    for cell in grid(task.space):
+        if _key(cell) not in known:
+            study.enqueue_trial(cell)
+
+
 def begin(storage: RDBStorage, task: Task, window: Window, *, worker: int = 0) -> Study:
     """The window's study, made by whoever comes first.
 
@@ -74,21 +98,23 @@ def begin(storage: RDBStorage, task: Task, window: Window, *, worker: int = 0) -
         raise BacktestRefused(
             f"the sweep {task.name} was begun with other {' and '.join(differs)}: give this one another --name"
         )
-    if task.search is Search.GRID and not study.user_attrs.get(_QUEUED):
-        again = bool(study.get_trials(deepcopy=False))
-        for cell in grid(task.space):
-            study.enqueue_trial(cell, skip_if_exists=again)
-        study.set_user_attr(_QUEUED, True)
     return study
 
 
-def taken(study: Study) -> int:
-    """Trials that have ended or are being run."""
-    return len(study.get_trials(deepcopy=False, states=(*_DONE, TrialState.RUNNING)))
+def wanted(task: Task) -> int:
+    """How many trials end a window: those asked for, of a grid at most its cells."""
+    if task.search is not Search.GRID:
+        return task.trials
+    return min(task.trials, sum(1 for _ in grid(task.space)))
 
 
-def ended(study: Study) -> int:
-    return len(study.get_trials(deepcopy=False, states=_DONE))
+def taken(study: Study, task: Task) -> int:
+    """Trials that have ended or are being run; cells, of a grid."""
+    return _count(study, task, (*_DONE, TrialState.RUNNING))
+
+
+def ended(study: Study, task: Task) -> int:
+    return _count(study, task, _DONE)
 
 
 def give_back_dead_trials(study: Study) -> None:
@@ -104,11 +130,28 @@ def suggest(trial: optuna.Trial, space: Space) -> dict[str, Value]:
 
 def trials_of(study: Study) -> list[Trial]:
     """Those that have ended, in order of their numbers; of a combination tried twice the first."""
-    found: dict[tuple[tuple[str, Any], ...], Trial] = {}
+    found: dict[_Key, Trial] = {}
     for frozen in study.get_trials(deepcopy=False, states=_DONE):
         trial = _trial(frozen)
-        found.setdefault(tuple(sorted(trial.values.items())), trial)
+        found.setdefault(_key(trial.values), trial)
     return list(found.values())
+
+
+def _count(study: Study, task: Task, states: tuple[TrialState, ...]) -> int:
+    # A cell that is there twice, as one is whose worker was taken for dead, must not stand for one never tried.
+    if task.search is Search.GRID:
+        return len(_cells(study, states))
+    return len(study.get_trials(deepcopy=False, states=states))
+
+
+def _cells(study: Study, states: tuple[TrialState, ...]) -> set[_Key]:
+    # What was queued tells its cell from the first moment on; parameters are known once they are suggested.
+    trials = study.get_trials(deepcopy=False, states=states)
+    return {_key(each.system_attrs.get("fixed_params", each.params)) for each in trials}
+
+
+def _key(values: Mapping[str, Any]) -> _Key:
+    return tuple(sorted(values.items()))
 
 
 def _suggested(trial: optuna.Trial, name: str, values: Choice | Range) -> Value:

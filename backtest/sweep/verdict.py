@@ -95,6 +95,11 @@ def judge(objective: str, trials: Mapping[Window, Sequence[Trial]]) -> SweepVerd
     )
 
 
+def first_refusal(verdict: SweepVerdict) -> str:
+    """Why the first trial that was refused could not be run; "" when none was."""
+    return next((trial.refused for each in verdict.windows for trial in each.tried if trial.refused), "")
+
+
 def to_json(verdict: SweepVerdict) -> dict[str, Any]:
     return {
         "objective": verdict.objective,

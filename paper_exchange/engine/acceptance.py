@@ -4,7 +4,8 @@ Choices where Bybit's behaviour is UNCONFIRMED:
 
 - an orderLinkId is unique for the account for ever, not only among open orders;
 - values off the step or tick are refused with 10001, not truncated;
-- reduce-only orders need no minimum notional and may exceed the maximum quantity;
+- reduce-only orders need no minimum notional and may exceed the maximum quantity: they are cut to the position, also
+  when they are amended;
 - a conditional order that only reduces needs no position yet: it is cut to the position when it triggers;
 - the limit price of a conditional order is held against its trigger price, as if the market were there already;
 - a stop is compared with the limit price of a limit order, with the trigger price of a conditional market order, else

@@ -72,6 +72,7 @@ def amend(
         _check_position_stop(order, old, new, holding, market)
     else:
         _check(order, old, new, holding, market)
+        new = _cut_to_position(order, old, new, holding, market)
     loses_place = not order.is_untriggered and (new.price != old.price or new.quantity > old.quantity)
     _apply(account, order, holding, old, new, loses_place=loses_place)
     if order.is_untriggered:
@@ -131,8 +132,20 @@ def _check_quantity(order: WorkingOrder, quantity: Decimal, market: Market) -> N
         raise Outcome.BAD_QUANTITY.refused()
     if quantity <= order.filled_quantity:
         raise Refused(acceptance.AMENDED_BELOW_FILLED, "The new order quantity cannot be less than the filled quantity")
-    if not order.closes:
+    if not order.closes or order.is_untriggered:
         acceptance.check_quantity_limits(quantity, order.order_type, market)
+
+
+def _cut_to_position(order: WorkingOrder, old: _Shape, new: _Shape, holding: Holding, market: Market) -> _Shape:
+    """A new quantity of an active order that only reduces is no more than it can close, as when it was placed."""
+    if new.quantity == old.quantity or not order.closes or order.is_untriggered:
+        return new
+    filled = order.filled_quantity
+    cut = filled + acceptance.closing_quantity(new.quantity - filled, order.side, market, holding)
+    new = new._replace(quantity=cut)
+    if new == old:
+        raise Refused(acceptance.BAD_PARAMETER, _UNCHANGED)
+    return new
 
 
 def _check_price(order: WorkingOrder, new: _Shape, market: Market) -> None:

@@ -65,7 +65,8 @@ class OrderState(msgspec.Struct, frozen=True, gc=False):
     in every terminal state, so what is unfilled is `quantity - filled_quantity`. `closed_pnl` is what the order
     closed, fees of opening and closing deducted. `stop_order_type`, `trigger_by`, `tpsl_mode`, `tp_trigger_by` and
     `sl_trigger_by` are "" where Bybit leaves them unset; `trigger_direction` is 0 unset, 1 rise, 2 fall. `take_profit`
-    and what begins with tp or sl are what the order will put on the position when it fills.
+    and what begins with tp or sl are what the order will put on the position when it fills. `slippage_tolerance` counts
+    in ticks or percent (`slippage_tolerance_type` "TickSize" or "Percent"; None and "" without).
 
     Its fields are filled by place, in this order, because that costs a tenth of naming them.
     """
@@ -106,6 +107,8 @@ class OrderState(msgspec.Struct, frozen=True, gc=False):
     last_price_on_created: Decimal
     created_at: datetime
     updated_at: datetime
+    slippage_tolerance_type: str
+    slippage_tolerance: Decimal | None
 
     @property
     def average_price(self) -> Decimal | None:

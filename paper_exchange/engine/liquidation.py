@@ -110,9 +110,7 @@ def _take_over(venue: Venue, account: Account, held: list[Holding], shares: list
         _insure(venue, account, holding.market, quantity, price, at)
 
 
-def _insure(
-    venue: Venue, ruined: Account, market: Market, quantity: Decimal, price: Decimal, at: datetime
-) -> None:
+def _insure(venue: Venue, ruined: Account, market: Market, quantity: Decimal, price: Decimal, at: datetime) -> None:
     """`quantity` is the signed position of the ruined account that was taken over at `price`."""
     result = (market.last_price - price) * quantity
     if venue.insurance.bears(result):

@@ -23,8 +23,10 @@ from paper_exchange.engine.stop_kind import CONDITIONAL
 from paper_exchange.engine.venue import Venue
 from paper_exchange.engine.working_order import WorkingOrder
 
-
-_ASKED = attrgetter(*[field.name for field in fields(OrderRequest) if field.name != "order_link_id"])
+_FIELDS = [field for field in fields(OrderRequest) if field.name != "order_link_id"]
+_NAMES = [field.name for field in _FIELDS]
+_DEFAULTS = [field.default for field in _FIELDS]
+_values_of = attrgetter(*_NAMES)
 
 
 @unique
@@ -163,11 +165,13 @@ def _order_id(venue: Venue, uid: int, request: OrderRequest, content: tuple[str,
 
 
 def _content(uid: int, request: OrderRequest) -> tuple[str, ...]:
-    """What makes two orders without a link id equal: all that was asked, however its numbers are written."""
-    return (
-        str(uid),
-        *[
-            str(value.normalize()) if value.__class__ is Decimal else "" if value is None else str(value)
-            for value in _ASKED(request)
-        ],
-    )
+    """What makes two orders without a link id equal: all that was asked, however its numbers are written.
+
+    What is left out is what it is by default.
+    """
+    asked = zip(_NAMES, _values_of(request), _DEFAULTS, strict=True)
+    return str(uid), *[f"{name}={_text(value)}" for name, value, default in asked if value is not default]
+
+
+def _text(value: object) -> str:
+    return str(value.normalize()) if isinstance(value, Decimal) else str(value)

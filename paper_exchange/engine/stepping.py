@@ -7,10 +7,10 @@ from datetime import datetime
 from decimal import Decimal
 
 from alpha.domain.bar import Bar
-from alpha.domain.clock import to_ms
+from alpha.domain.clock import from_ms, to_ms
 from alpha.domain.errors import InvalidValue
 from alpha.domain.ids import Symbol
-from paper_exchange.engine import matching, path
+from paper_exchange.engine import matching, path, stops
 from paper_exchange.engine.funding import pay_funding
 from paper_exchange.engine.market import Market
 from paper_exchange.engine.money import ZERO
@@ -140,5 +140,9 @@ def _walk_bars(
     legs = {symbol: path.legs(touched[symbol]) for symbol in sorted(touched)}
     for number in range(3):
         walk_leg(venue, {symbol: three[number] for symbol, three in legs.items()})
-    # trailing stops have followed the price without telling anybody
+    end = from_ms(to_ms(first.end) - 1)
+    for symbol in legs:
+        for _, (_, holding) in sorted(venue.markets[symbol].holders.items()):
+            stops.tell_trailing(venue, holding, end)
+    # the quiet ranges are careful: the prices may have left them without anything having been told
     venue.changes += 1

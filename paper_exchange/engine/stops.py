@@ -87,15 +87,34 @@ def set_trailing(
     """Make or replace the trailing stop.
 
     An activation that the last price has reached already activates it at once (UNCONFIRMED: Bybit may refuse it).
-    Its order's trigger price is the activation, or without one the level at which it starts.
+    Its order's trigger price is the activation until that is reached, then the level, which moves (UNCONFIRMED).
     """
     trailing = TrailingStop(direction=holding.direction, distance=distance, active_price=active_price)
     trailing.observe(holding.market.last_price)
     holding.trailing = trailing
-    shown = active_price if active_price is not None else trailing.level
+    shown = active_price if trailing.level is None else trailing.level
     if shown is None:
         raise InvariantViolated("a trailing stop without activation is active at once")
     set_level(venue, account, holding, StopKind.TRAILING_STOP, shown, at)
+
+
+def observe(holding: Holding, price: Decimal) -> None:
+    """A trailing stop takes in a price that was traded, and its order with it."""
+    trailing = holding.trailing
+    if trailing is not None:
+        trailing.observe(price)
+        if trailing.level is not None:
+            holding.stops[StopKind.TRAILING_STOP].trigger_price = trailing.level
+
+
+def tell_trailing(venue: Venue, holding: Holding, at: datetime) -> None:
+    """Tell the order of a trailing stop that stands elsewhere than was told last."""
+    if holding.trailing is None:
+        return
+    order = holding.stops[StopKind.TRAILING_STOP]
+    if order.trigger_price != order.state.trigger_price:
+        order.become(OrderStatus.UNTRIGGERED, at)
+        venue.tell_order(order)
 
 
 def bind(*pair: WorkingOrder | None) -> None:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from alpha.domain.clock import from_ms
 from alpha.domain.ids import Symbol
-from paper_exchange.engine import liquidation, matching
+from paper_exchange.engine import liquidation, matching, stops
 from paper_exchange.engine.account import Account
 from paper_exchange.engine.holding import Holding
 from paper_exchange.engine.market import Market
@@ -57,8 +57,7 @@ def walk_leg(venue: Venue, path: Mapping[Symbol, Leg]) -> None:
         market = venue.markets[symbol]
         market.move(leg.end_price)
         for _, holding in market.holders.values():
-            if holding.trailing is not None:
-                holding.trailing.observe(leg.end_price)
+            stops.observe(holding, leg.end_price)
     check_margins(venue, {symbol: leg.end_ms for symbol, leg in path.items()})
 
 

@@ -229,5 +229,7 @@ class WorkingOrder:
             self.last_price_on_created,
             self.created_at,
             self.updated_at,
+            self.request.slippage_tolerance_type,
+            self.request.slippage_tolerance,
         )
         return self.state

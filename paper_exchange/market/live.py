@@ -31,8 +31,9 @@ log = structlog.get_logger()
 
 _PING_S = 20.0
 _AGAIN_S = 1.0
+_ACKNOWLEDGED_WITHIN_S = 10.0
 _LATE_S = 0.25
-_UNREADABLE = (KeyError, TypeError, AttributeError, InvalidOperation, ValueError, OverflowError)
+_UNREADABLE = (KeyError, TypeError, AttributeError, InvalidOperation, ValueError, OverflowError, OSError)
 
 
 class LiveMarket:
@@ -110,6 +111,8 @@ class LiveMarket:
         async with connect(url, compression=None, max_size=1 << 24, proxy=self._upstream.proxy) as socket:
             topics = [f"{kind}.{symbol}" for kind in ("publicTrade", "tickers") for symbol in self._listings]
             await socket.send(json.dumps({"op": "subscribe", "req_id": "live", "args": topics}))
+            # What happens from the acknowledgement on is heard, and what happened before it is asked for.
+            await self._acknowledged(socket)
             await self._catch_up()
             log.info("upstream_followed", url=url, market_time=from_ms(self._end_ms).isoformat())
             # No TaskGroup: it would wrap what breaks the connection in a group that `follow` does not know.
@@ -118,6 +121,17 @@ class LiveMarket:
                 await self._read(socket)
             finally:
                 pinging.cancel()
+
+    async def _acknowledged(self, socket: ClientConnection) -> None:
+        """Raises TimeoutError, or MarketUnavailable when the subscription is refused."""
+        async with asyncio.timeout(_ACKNOWLEDGED_WITHIN_S):
+            while (frame := _object_of(await socket.recv())).get("op") != "subscribe":
+                pass
+        self._check_accepted(frame)
+
+    def _check_accepted(self, frame: Mapping[str, Any]) -> None:
+        if frame.get("success") is False:
+            raise MarketUnavailable(f"{self._upstream.stream_url} refuses: {frame.get('ret_msg')}")
 
     async def _read(self, socket: ClientConnection) -> None:
         wait_s = self._step.total_seconds() + _LATE_S
@@ -130,8 +144,7 @@ class LiveMarket:
                 self._keep(self._coming.close())
                 continue
             frame = _object_of(text)
-            if frame.get("success") is False:
-                raise MarketUnavailable(f"{self._upstream.stream_url} refuses: {frame.get('ret_msg')}")
+            self._check_accepted(frame)
             try:
                 steps = self._coming.take(frame)
             except _UNREADABLE as error:

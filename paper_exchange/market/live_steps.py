@@ -14,6 +14,8 @@ from paper_exchange.market.instruments import Listing
 from paper_exchange.market.short_steps import ShortStep
 from paper_exchange.market.source import MarketTrade
 
+_TOLD = ("markPrice", "indexPrice", "fundingRate", "nextFundingTime")
+
 
 class LiveSteps:
     """Trades of one step's time become one step when a later trade comes, or when it is closed for want of one.
@@ -25,7 +27,7 @@ class LiveSteps:
     def __init__(self, listings: Mapping[Symbol, Listing], step_ms: int, end_ms: int) -> None:
         self._listings = listings
         self._step_ms = step_ms
-        self._tickers: dict[Symbol, dict[str, Any]] = {symbol: {} for symbol in listings}
+        self._tickers: dict[Symbol, dict[str, Decimal]] = {symbol: {} for symbol in listings}
         self._owed: dict[Symbol, tuple[int, Decimal]] = {}
         self.begin(end_ms)
 
@@ -41,12 +43,17 @@ class LiveSteps:
         return bool(self._trades)
 
     def take(self, frame: Mapping[str, Any]) -> list[ShortStep]:
-        """The steps that a frame closes. Raises KeyError, ValueError, InvalidOperation for one that cannot be read."""
+        """The steps that a frame closes.
+
+        Raises KeyError, TypeError, ValueError, OverflowError, OSError or InvalidOperation for one that cannot be read;
+        then nothing of it was taken.
+        """
         topic = str(frame.get("topic", ""))
         if topic.startswith("tickers."):
             self._take_ticker(frame["data"])
         elif topic.startswith("publicTrade."):
-            return [step for row in frame["data"] for step in self._take_trade(row)]
+            trades = [self._read_trade(row) for row in frame["data"]]
+            return [step for at_ms, symbol, trade in trades for step in self._take_trade(at_ms, symbol, trade)]
         return []
 
     def close(self) -> list[ShortStep]:
@@ -67,17 +74,21 @@ class LiveSteps:
         self._end_ms, self._trades = end_ms, {}
         return [step]
 
-    def _take_trade(self, row: Mapping[str, Any]) -> list[ShortStep]:
+    def _read_trade(self, row: Mapping[str, Any]) -> tuple[int, Symbol, MarketTrade]:
         symbol = Symbol(row["s"])
         instrument = self._listings[symbol].instrument
-        start_ms = max(self._end_ms, int(row["T"]) // self._step_ms * self._step_ms)
+        at_ms = max(self._end_ms, int(row["T"]))
         trade = MarketTrade(
-            time=from_ms(max(self._end_ms, int(row["T"]))),
+            time=from_ms(at_ms),
             side=Side(row["S"]),
-            price=instrument.round_price(Decimal(row["p"])),
-            quantity=max(instrument.round_quantity(Decimal(row["v"])), instrument.quantity_step),
+            price=instrument.round_price(_number(row["p"])),
+            quantity=max(instrument.round_quantity(_number(row["v"])), instrument.quantity_step),
             trade_id=str(row["i"]),
         )
+        return at_ms, symbol, trade
+
+    def _take_trade(self, at_ms: int, symbol: Symbol, trade: MarketTrade) -> list[ShortStep]:
+        start_ms = max(self._end_ms, at_ms // self._step_ms * self._step_ms)
         closed = self.close() if self._trades and start_ms > self._start_ms else []
         if not self._trades:
             self._start_ms = start_ms
@@ -87,10 +98,10 @@ class LiveSteps:
     def _take_ticker(self, changed: Mapping[str, Any]) -> None:
         symbol = Symbol(changed["symbol"])
         known = self._tickers[symbol]
-        before = (known.get("nextFundingTime"), known.get("fundingRate"))
-        known.update(changed)
-        if before[0] and before[1] and known["nextFundingTime"] != before[0]:
-            self._owed[symbol] = (int(before[0]), Decimal(before[1]))
+        due, rate = known.get("nextFundingTime"), known.get("fundingRate")
+        known.update({name: _number(changed[name]) for name in _TOLD if changed.get(name)})
+        if due is not None and rate is not None and known["nextFundingTime"] != due:
+            self._owed[symbol] = (int(due), rate)
 
     def _due(self, start_ms: int) -> dict[Symbol, Decimal]:
         due = {symbol: rate for symbol, (at_ms, rate) in self._owed.items() if at_ms <= start_ms}
@@ -101,11 +112,9 @@ class LiveSteps:
     def _prices(self, name: str) -> dict[Symbol, int]:
         """In ticks, of the symbols whose ticker told one."""
         return {
-            symbol: max(
-                1, int((Decimal(known[name]) / self._listings[symbol].instrument.tick_size).to_integral_value())
-            )
+            symbol: max(1, int((known[name] / self._listings[symbol].instrument.tick_size).to_integral_value()))
             for symbol, known in self._tickers.items()
-            if known.get(name)
+            if name in known
         }
 
     def _whole(self, symbol: Symbol, trades: list[MarketTrade]) -> Whole:
@@ -113,3 +122,10 @@ class LiveSteps:
         prices = [int(trade.price / instrument.tick_size) for trade in trades]
         volume = sum(int(trade.quantity / instrument.quantity_step) for trade in trades)
         return Whole(prices[0], max(prices), min(prices), prices[-1], volume)
+
+
+def _number(text: str) -> Decimal:
+    number = Decimal(text)
+    if not number.is_finite():
+        raise ValueError(f"{text!r} is no finite number")
+    return number

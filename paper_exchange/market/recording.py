@@ -12,7 +12,7 @@ import msgspec
 
 from alpha.domain.clock import from_ms, to_ms
 from alpha.domain.ids import Symbol
-from paper_exchange.line_file import LineFile
+from paper_exchange.line_file import LineFile, whole_lines
 from paper_exchange.market.inside import Whole
 from paper_exchange.market.instruments import Listing
 from paper_exchange.market.short_steps import ShortStep
@@ -40,10 +40,6 @@ class Recording:
     ) -> None:
         """Goes on with what the folder keeps, or begins. Raises MarketUnavailable."""
         self._path = None if folder is None else folder / _FILE
-        self._file: LineFile | None = None
-        if self._path is not None:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = LineFile(self._path)
         self.steps: list[ShortStep] = []
         kept = self._lines()
         if kept:
@@ -67,11 +63,15 @@ class Recording:
         }
         for step in self.steps:
             self._note_funding(step)
-        if self._file is not None and not kept:
-            self._file.append(msgspec.json.encode(beginning) + b"\n")
+        self._file: LineFile | None = None
+        if self._path is not None:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = LineFile(self._path)
+            if not kept:
+                self._file.append(msgspec.json.encode(beginning) + b"\n")
 
     def add(self, step: ShortStep) -> None:
-        """Returns when the operating system has it. Raises OSError when it cannot be kept, and then it did not happen."""
+        """Returns when the operating system has it. Raises OSError, and then there is no such step."""
         if self._file is not None:
             row = {
                 "at": [step.start_ms, step.end_ms],
@@ -97,7 +97,7 @@ class Recording:
         if self._path is None:
             return []
         try:
-            return [msgspec.json.decode(line) for line in self._path.read_bytes().splitlines()]
+            return [msgspec.json.decode(line) for line in whole_lines(self._path).splitlines()]
         except msgspec.DecodeError as error:
             raise MarketUnavailable(f"{self._path} is damaged: {error}") from error
 

@@ -171,7 +171,7 @@ async def _serve(exchange: Exchange, options: ServerOptions, stop: StopSignal) -
     Rest(exchange, broadcast, lockstep, clock, limits=limits, faults=faults).add_to(app)
     private.add_to(app)
     public.add_to(app)
-    TradeStream(exchange, broadcast, clock, keeping).add_to(app)
+    TradeStream(exchange, broadcast, clock, keeping, limits).add_to(app)
     app.router.add_get("/healthz", _health(exchange, market))
     async with AsyncExitStack() as stack:
         await _listen(stack, app, options.port)

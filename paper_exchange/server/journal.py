@@ -12,7 +12,7 @@ from alpha.domain.clock import to_ms
 from alpha.domain.errors import AlphaError
 from paper_exchange.accounts import Accounts
 from paper_exchange.engine import Execution
-from paper_exchange.line_file import LineFile
+from paper_exchange.line_file import LineFile, whole_lines
 from paper_exchange.server.wire_text import number
 
 
@@ -33,8 +33,8 @@ class Journal:
             path.parent.mkdir(parents=True, exist_ok=True)
             if not continued:
                 path.write_bytes(b"")
+            self._known = {json.loads(line)["exec_id"] for line in whole_lines(path).splitlines() if line}
             self._file = LineFile(path)
-            self._known = {json.loads(line)["exec_id"] for line in path.read_bytes().splitlines() if line}
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise JournalUnusable(f"the journal {path} cannot be continued: {error}; move it away") from error
 

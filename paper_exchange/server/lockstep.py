@@ -57,7 +57,7 @@ class Lockstep:
         return True
 
     def begin_again(self) -> None:
-        """The market is back at an earlier time: what bots have handled and decided on was of a time that is no more."""
+        """The market is back at an earlier time: what bots have decided on, and had to handle, never happened."""
         for bot in self._bots.values():
             bot.done_ms = -1
         self._unhandled.clear()

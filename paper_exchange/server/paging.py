@@ -9,7 +9,7 @@ from typing import NamedTuple, TypeVar
 from urllib.parse import quote, unquote
 
 from paper_exchange.engine import Refused
-from paper_exchange.server.params import BAD_PARAMETER, Params
+from paper_exchange.server.params import BAD_PARAMETER, LATEST_MS, Params
 
 WEEK = timedelta(days=7)
 

@@ -5,8 +5,8 @@ https://bybit-exchange.github.io/docs/v5/ws/connect and .../websocket/private/ex
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable, Mapping
+from functools import partial
 from itertools import groupby
 from typing import Any, TypeGuard
 from uuid import uuid4
@@ -29,7 +29,7 @@ from paper_exchange.server.render_executions import execution_update, fast_execu
 from paper_exchange.server.render_orders import order_update
 from paper_exchange.server.render_positions import position_update
 from paper_exchange.server.signature import authenticated_socket
-from paper_exchange.server.sockets import ACK_DELAY_S, Keeping, Socket, request_id, serve, topics_of
+from paper_exchange.server.sockets import Keeping, Socket, request_id, serve, topics_of
 from paper_exchange.server.wall_clock import WallClock
 
 log = structlog.get_logger()
@@ -177,37 +177,38 @@ class PrivateStream:
         self._open.discard(socket)
         self._owner.pop(socket, None)
 
-    async def _on_frame(self, socket: Socket, frame: dict[str, Any]) -> None:
+    def _on_frame(self, socket: Socket, frame: dict[str, Any]) -> None:
         match frame.get("op"):
             case "auth":
-                await self._authenticate(socket, frame)
+                self._authenticate(socket, frame)
             case "ping":
                 pong = {"op": "pong", "args": [str(self._clock.now_ms())], "conn_id": socket.conn_id}
                 socket.send_json(_with_id(frame, pong))
             case "subscribe":
-                await self._subscribe(socket, frame)
+                socket.acknowledge(partial(self._subscribe, socket, frame))
             case "unsubscribe":
-                await asyncio.sleep(ACK_DELAY_S)
-                socket.topics.difference_update(topics_of(frame))
-                socket.send_json(_ack(socket, frame, "unsubscribe"))
+                socket.acknowledge(partial(self._unsubscribe, socket, frame))
             case other:
                 socket.send_json(_ack(socket, frame, "" if other is None else str(other), problem="Params Error"))
 
-    async def _authenticate(self, socket: Socket, frame: dict[str, Any]) -> None:
+    def _authenticate(self, socket: Socket, frame: dict[str, Any]) -> None:
         account = authenticated_socket(frame.get("args"), self._accounts, self._clock.now_ms())
         if account is not None:
             self._owner[socket] = account
             log.info("private_stream_open", account=account.name, conn_id=socket.conn_id)
             if self._faults is not None and self._faults.are_armed:
                 self._faults.authenticated(socket, account, self)
-        await asyncio.sleep(ACK_DELAY_S)
         problem = "" if account is not None else "Params Error"
-        socket.send_json({"success": account is not None, "ret_msg": problem, "op": "auth", "conn_id": socket.conn_id})
+        answer = {"success": account is not None, "ret_msg": problem, "op": "auth", "conn_id": socket.conn_id}
+        socket.acknowledge(lambda: socket.send_json(answer))
 
-    async def _subscribe(self, socket: Socket, frame: dict[str, Any]) -> None:
+    def _unsubscribe(self, socket: Socket, frame: dict[str, Any]) -> None:
+        socket.topics.difference_update(topics_of(frame))
+        socket.send_json(_ack(socket, frame, "unsubscribe"))
+
+    def _subscribe(self, socket: Socket, frame: dict[str, Any]) -> None:
         topics = topics_of(frame)
         problem = self._problem_with(socket, topics)
-        await asyncio.sleep(ACK_DELAY_S)
         socket.send_json(_ack(socket, frame, "subscribe", problem=problem))
         if not problem:
             # After the acknowledgement is queued, so that no frame of a topic comes before it.

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import orjson
@@ -24,7 +25,7 @@ from paper_exchange.market.tape import PublicTrade
 from paper_exchange.server.book_feed import DEPTHS, BookFeed
 from paper_exchange.server.exchange import Exchange
 from paper_exchange.server.render_market import kline_update, ticker_update
-from paper_exchange.server.sockets import ACK_DELAY_S, Keeping, Socket, request_id, serve, topics_of
+from paper_exchange.server.sockets import Keeping, Socket, request_id, serve, topics_of
 from paper_exchange.server.ticker_feed import TickerFeed
 from paper_exchange.server.wall_clock import WallClock
 from paper_exchange.server.wire_text import number
@@ -156,24 +157,25 @@ class PublicStream:
                     repeating.cancel()
         socket.topics -= topics
 
-    async def _on_frame(self, socket: Socket, frame: dict[str, Any]) -> None:
+    def _on_frame(self, socket: Socket, frame: dict[str, Any]) -> None:
         match frame.get("op"):
             case "ping":
                 socket.send_json(_reply(socket, frame, "ping", message="pong"))
             case "subscribe":
-                await self._subscribe(socket, frame)
+                socket.acknowledge(partial(self._subscribe, socket, frame))
             case "unsubscribe":
-                await asyncio.sleep(ACK_DELAY_S)
-                self._drop(socket, set(topics_of(frame)))
-                socket.send_json(_reply(socket, frame, "unsubscribe"))
+                socket.acknowledge(partial(self._unsubscribe, socket, frame))
             case other:
                 op = "" if other is None else str(other)
                 socket.send_json(_reply(socket, frame, op, success=False, message="Params Error"))
 
-    async def _subscribe(self, socket: Socket, frame: dict[str, Any]) -> None:
+    def _unsubscribe(self, socket: Socket, frame: dict[str, Any]) -> None:
+        self._drop(socket, set(topics_of(frame)))
+        socket.send_json(_reply(socket, frame, "unsubscribe"))
+
+    def _subscribe(self, socket: Socket, frame: dict[str, Any]) -> None:
         topics = list(dict.fromkeys(topics_of(frame)))
         problem = self._problem_with(socket, topics)
-        await asyncio.sleep(ACK_DELAY_S)
         if problem:
             socket.send_json(_reply(socket, frame, "subscribe", success=False, message=problem))
             return

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
@@ -33,6 +33,7 @@ class Socket:
         self._response = response
         self._transport = transport
         self._queue: asyncio.Queue[str] = asyncio.Queue(_QUEUE_FRAMES)
+        self._acknowledgements: asyncio.Queue[tuple[float, Callable[[], None]]] = asyncio.Queue()
         self._is_held = False
 
     def send(self, frame: str) -> None:
@@ -66,6 +67,22 @@ class Socket:
         if self._transport is not None:
             self._transport.write_eof()
 
+    def acknowledge(self, act: Callable[[], None]) -> None:
+        """Has a request acted on and answered when its client can bear the answer, after those before it."""
+        self._acknowledgements.put_nowait((asyncio.get_running_loop().time() + ACK_DELAY_S, act))
+
+    async def acknowledge_all(self) -> None:
+        """Each in its time, until the connection ends, which it also does when one of them fails."""
+        loop = asyncio.get_running_loop()
+        try:
+            while True:
+                due, act = await self._acknowledgements.get()
+                await asyncio.sleep(max(0.0, due - loop.time()))
+                act()
+        except Exception:
+            log.exception("socket_failed", conn_id=self.conn_id)
+            await self._response.close(code=WSCloseCode.INTERNAL_ERROR)
+
     async def write_all(self) -> None:
         """Sends what is queued, in order, until the connection ends."""
         while True:
@@ -93,7 +110,7 @@ class Keeping:
         return min(self.idle_s, max(_SHORTEST_IDLE_S, seconds))
 
 
-OnFrame = Callable[[Socket, dict[str, Any]], Awaitable[None]]
+OnFrame = Callable[[Socket, dict[str, Any]], None]
 
 
 async def serve(
@@ -103,7 +120,8 @@ async def serve(
     closed: Callable[[Socket], None],
     on_frame: OnFrame,
 ) -> web.WebSocketResponse:
-    """Holds one connection from handshake to end. Frames are handled strictly one after the other.
+    """Holds one connection from handshake to end. Frames are handled strictly one after the other, and none waits for
+    the acknowledgement of another.
 
     Protocol-level pings are answered by aiohttp, and count as a sign of life.
     """
@@ -113,12 +131,12 @@ async def serve(
     await response.prepare(request)
     socket = Socket(response, request.transport)
     opened(socket)
-    writer = asyncio.create_task(socket.write_all())
+    working = [asyncio.create_task(socket.write_all()), asyncio.create_task(socket.acknowledge_all())]
     try:
         async for message in response:
             if message.type is WSMsgType.ERROR:
                 break
-            await on_frame(socket, _parsed(message.data))
+            on_frame(socket, _parsed(message.data))
     except TimeoutError:
         log.info("socket_idle", conn_id=socket.conn_id)
         socket.abort()
@@ -127,8 +145,9 @@ async def serve(
         log.exception("socket_failed", conn_id=socket.conn_id, path=request.path)
         await response.close(code=WSCloseCode.INTERNAL_ERROR)
     finally:
+        for task in working:
+            task.cancel()
         closed(socket)
-        writer.cancel()
     return response
 
 

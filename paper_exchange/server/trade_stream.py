@@ -18,11 +18,17 @@ from paper_exchange.engine import Refused
 from paper_exchange.server.broadcast import Broadcast
 from paper_exchange.server.exchange import Exchange
 from paper_exchange.server.params import Params
-from paper_exchange.server.rate_limits import PER_SECOND
+from paper_exchange.server.rate_limits import (
+    PER_SECOND,
+    TOO_MANY_VISITS,
+    TOO_MANY_VISITS_TEXT,
+    Allowance,
+    RateLimits,
+)
 from paper_exchange.server.rest import ROUTES
 from paper_exchange.server.routes import BatchResult, PrivateRoute
 from paper_exchange.server.signature import authenticated_socket
-from paper_exchange.server.sockets import ACK_DELAY_S, Keeping, Socket, serve
+from paper_exchange.server.sockets import Keeping, Socket, serve
 from paper_exchange.server.wall_clock import WallClock
 
 log = structlog.get_logger()
@@ -55,7 +61,16 @@ _IDS_KEPT = 10_000
 class TradeStream:
     """All sockets that orders come by. A request is answered when it was taken in; fills come on the private stream."""
 
-    def __init__(self, exchange: Exchange, broadcast: Broadcast, clock: WallClock, keeping: Keeping) -> None:
+    def __init__(
+        self,
+        exchange: Exchange,
+        broadcast: Broadcast,
+        clock: WallClock,
+        keeping: Keeping,
+        limits: RateLimits | None = None,
+    ) -> None:
+        """`limits` are those of REST: an account has them once, whichever way it asks (UNCONFIRMED)."""
+        self._limits = limits
         self._exchange = exchange
         self._broadcast = broadcast
         self._clock = clock
@@ -75,10 +90,10 @@ class TradeStream:
         self._owner.pop(socket, None)
         self._asked.pop(socket, None)
 
-    async def _on_frame(self, socket: Socket, frame: dict[str, Any]) -> None:
+    def _on_frame(self, socket: Socket, frame: dict[str, Any]) -> None:
         match frame.get("op"):
             case "auth":
-                await self._authenticate(socket, frame)
+                self._authenticate(socket, frame)
             case "ping":
                 now = str(self._clock.now_ms())
                 pong = {"retCode": 0, "retMsg": "OK", "op": "pong", "data": [now], "connId": socket.conn_id}
@@ -86,7 +101,7 @@ class TradeStream:
             case operation:
                 socket.send_json(self._answered(socket, frame, operation))
 
-    async def _authenticate(self, socket: Socket, frame: dict[str, Any]) -> None:
+    def _authenticate(self, socket: Socket, frame: dict[str, Any]) -> None:
         code, text = 0, "OK"
         if socket in self._owner:
             code, text = _AUTHENTICATED_BEFORE, "Repeat auth"
@@ -97,17 +112,23 @@ class TradeStream:
             else:
                 self._owner[socket] = account
                 log.info("trade_stream_open", account=account.name, conn_id=socket.conn_id)
-        await asyncio.sleep(ACK_DELAY_S)
         found = {"reqId": _id_of(frame)} if _id_of(frame) else {}
-        socket.send_json({**found, "retCode": code, "retMsg": text, "op": "auth", "connId": socket.conn_id})
+        answer = {**found, "retCode": code, "retMsg": text, "op": "auth", "connId": socket.conn_id}
+        socket.acknowledge(lambda: socket.send_json(answer))
 
     def _answered(self, socket: Socket, frame: dict[str, Any], operation: object) -> dict[str, Any]:
         route = self._routes.get(operation) if isinstance(operation, str) else None
         data: Mapping[str, Any] = {}
         extra: Mapping[str, Any] = {}
+        allowance: Allowance | None = None
         code, text = 0, "OK"
         try:
-            data, extra = self._done(socket, frame, route)
+            known, account, params = self._checked(socket, frame, route)
+            allowance = self._allow(account, known, params)
+            data, extra = self._done(account, known, params)
+        except _LimitReached as reached:
+            allowance = reached.allowance
+            code, text = reached.code, reached.text
         except Refused as refused:
             code, text = refused.code, refused.text
         except Exception:
@@ -123,14 +144,14 @@ class TradeStream:
             "op": "" if operation is None else str(operation),
             "data": data,
             "retExtInfo": extra,
-            "header": self._header("" if route is None else route.path),
+            "header": self._header("" if route is None else route.path, allowance),
             "connId": socket.conn_id,
         }
 
-    def _done(
+    def _checked(
         self, socket: Socket, frame: dict[str, Any], route: PrivateRoute | None
-    ) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
-        """Data and retExtInfo of the answer. Raises Refused."""
+    ) -> tuple[PrivateRoute, ExchangeAccount, Params]:
+        """What is asked, by whom and with what. Raises Refused."""
         if route is None:
             raise Refused(_NO_SUCH_OPERATION, "op type is not found or category is not supported")
         account = self._owner.get(socket)
@@ -141,7 +162,27 @@ class TradeStream:
         if not isinstance(arguments, list) or len(arguments) != 1 or not isinstance(arguments[0], dict):
             raise Refused(_BAD_PARAMETER, "params error: args must hold one object")
         self._check_id(socket, _id_of(frame))
-        result = route.handler(self._exchange, account, Params(arguments[0]))
+        return route, account, Params(arguments[0])
+
+    def _allow(self, account: ExchangeAccount, route: PrivateRoute, params: Params) -> Allowance | None:
+        """What is left to the account, None without limits; of a batch no more pass than that. Raises _LimitReached."""
+        if self._limits is None:
+            return None
+        units = params.count_of(route.items) if route.items else 1
+        allowance = self._limits.take(account.uid, route.path, asyncio.get_running_loop().time(), units)
+        if allowance is None:
+            return None
+        if allowance.exceeded:
+            raise _LimitReached(allowance)
+        if allowance.taken < units:
+            params.admitted = allowance.taken
+        return allowance
+
+    def _done(
+        self, account: ExchangeAccount, route: PrivateRoute, params: Params
+    ) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+        """Data and retExtInfo of the answer. Raises Refused."""
+        result = route.handler(self._exchange, account, params)
         if isinstance(result, BatchResult):
             return {"list": result.rows}, {"list": result.outcomes}
         return result, {}
@@ -167,16 +208,21 @@ class TradeStream:
             if len(asked) > _IDS_KEPT:
                 del asked[next(iter(asked))]
 
-    def _header(self, path: str) -> dict[str, str]:
-        """Limits are told and not enforced here."""
-        now, limit = str(self._clock.now_ms()), str(PER_SECOND.get(path, 10))
-        return {
-            "X-Bapi-Limit": limit,
-            "X-Bapi-Limit-Status": limit,
-            "X-Bapi-Limit-Reset-Timestamp": now,
-            "Traceid": uuid4().hex,
-            "Timenow": now,
-        }
+    def _header(self, path: str, allowance: Allowance | None) -> dict[str, str]:
+        """Without limits they are told all the same, as nobody had used any of them."""
+        now_ms = self._clock.now_ms()
+        if allowance is None:
+            limit = PER_SECOND.get(path, 10)
+            allowance = Allowance(limit, limit, 0, exceeded=False)
+        return {**allowance.headers(now_ms), "Traceid": uuid4().hex, "Timenow": str(now_ms)}
+
+
+class _LimitReached(Refused):
+    """The account asks too often; `allowance` says until when."""
+
+    def __init__(self, allowance: Allowance) -> None:
+        super().__init__(TOO_MANY_VISITS, TOO_MANY_VISITS_TEXT)
+        self.allowance = allowance
 
 
 def _opened(socket: Socket) -> None:

@@ -122,6 +122,8 @@ class LXAlgo(Strategy[LXAlgoParams, LXAlgoState]):
                 self._protect(held)
 
     def observe(self, bar: Bar) -> None:
+        if bar.interval == self._interval:
+            self._observe_profit(bar)
         if self._pumps:
             pump = self.state.pumps.get(bar.symbol)
             if pump is None:
@@ -148,7 +150,12 @@ class LXAlgo(Strategy[LXAlgoParams, LXAlgoState]):
             self._enter_all(bars)
 
     def on_fill(self, fill: BotFill) -> None:
-        self.state.holdings.setdefault(fill.symbol, Holding()).apply(fill)
+        holding = self._holding(fill.symbol)
+        holding.apply(fill)
+        if fill.reason is Reason.ENTRY:
+            # Also when nobody heard the answer to the order, or the bot died before it was saved.
+            decided_at = floor_to(holding.opened_at or fill.at, self._interval)
+            self.state.entered_at[fill.symbol] = max(self.state.entered_at.get(fill.symbol, decided_at), decided_at)
 
     def on_position(self, position: HeldPosition) -> None:
         self._protect(position)
@@ -182,7 +189,7 @@ class LXAlgo(Strategy[LXAlgoParams, LXAlgoState]):
         params, symbol = self.params, bar.symbol
         if self.state.account.is_paused(bar.end):
             return Reason.FLATTEN
-        age = self.state.holdings.setdefault(symbol, Holding()).age(bar.end)
+        age = self._holding(symbol).age(bar.end)
         if age > timedelta(hours=params.hold_limit_hours):
             return Reason.TIME_EXIT
         if age > timedelta(hours=params.losing_hold_limit_hours) and bar.close < held.entry_price:
@@ -220,16 +227,30 @@ class LXAlgo(Strategy[LXAlgoParams, LXAlgoState]):
 
     def _tend(self, bar: Bar) -> None:
         held = self.broker.position(bar.symbol)
-        if held is None or held.is_flat:
-            if held is not None:
-                self._protect(held)
+        if held is None:
+            return
+        self._holding(bar.symbol).see(held, bar.end)
+        if held.is_flat:
+            self._protect(held)
             return
         reason = self.exit_reason(bar, held) if held.quantity > 0 else None
         if reason is not None and self.broker.close(bar.symbol, reason).accepted:
             return
+        self._look_at_profit(bar, held)
+        self._protect(held)
+
+    def _observe_profit(self, bar: Bar) -> None:
+        """A profit that was there while the bot was down counts, too."""
+        holding = self.state.holdings.get(bar.symbol)
+        if holding is None or holding.quantity <= 0 or holding.opened_at is None or bar.end <= holding.opened_at:
+            return
+        held = self.broker.position(bar.symbol)
+        if held is not None and held.quantity > 0:
+            self._look_at_profit(bar, held)
+
+    def _look_at_profit(self, bar: Bar, held: HeldPosition) -> None:
         if bar.close >= held.entry_price * (1 + self.params.break_even_at_percent / 100):
             self.state.break_even[bar.symbol] = held.entry_price
-        self._protect(held)
 
     def _protect(self, held: HeldPosition) -> None:
         symbol, entry_price = held.symbol, held.entry_price
@@ -249,6 +270,9 @@ class LXAlgo(Strategy[LXAlgoParams, LXAlgoState]):
             trailing_from=entry_price * (1 + self.params.trailing_activation_percent / 100),
         )
         protection.keep(self.broker, held, plan, bare_limit=timedelta(seconds=self.params.unprotected_seconds))
+
+    def _holding(self, symbol: Symbol) -> Holding:
+        return self.state.holdings.setdefault(symbol, Holding())
 
     def _is_break_even(self, held: HeldPosition) -> bool:
         return self.state.break_even.get(held.symbol) == held.entry_price

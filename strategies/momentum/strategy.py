@@ -33,7 +33,8 @@ _SUNDAY = 6
 
 
 class MomentumState(StrategyState):
-    """`leaving` are positions whose newest 4-hour close was below the mean; `half_size_until` ends with the week."""
+    """`leaving` are symbols whose newest 4-hour close was below the mean, until they are flat; `half_size_until` ends
+    with the week."""
 
     breakouts: dict[Symbol, Breakout] = Field(default_factory=dict)
     market: MarketTrend | None = None
@@ -97,6 +98,7 @@ class Momentum(Strategy[MomentumParams, MomentumState]):
         if bar.symbol not in self.state.breakouts:
             self.state.breakouts[bar.symbol] = Breakout.of(self.params)
         self.state.breakouts[bar.symbol].update(bar)
+        self._judge(bar.symbol)
         if bar.symbol == BTC and self.params.btc_filter:
             self.state.market = self.state.market or MarketTrend.of(self.params)
             self.state.market.update(bar)
@@ -109,8 +111,6 @@ class Momentum(Strategy[MomentumParams, MomentumState]):
                 self._tend(bar.symbol)
             self._report(end)
         else:
-            for bar in bars:
-                self._judge(bar)
             self._enter_best(bars)
 
     def on_fill(self, fill: BotFill) -> None:
@@ -162,17 +162,17 @@ class Momentum(Strategy[MomentumParams, MomentumState]):
         stop_loss = close * (1 - self.params.trailing_percent / 100)
         return self.broker.market(symbol, Side.BUY, quantity, stop_loss=stop_loss).accepted
 
-    def _judge(self, bar: Bar) -> None:
-        """The exit of the rules, at the close of a 4-hour bar; tried again on every fed bar until it worked."""
-        if self.state.breakouts[bar.symbol].close < self.state.breakouts[bar.symbol].bands.middle:
-            held = self.broker.position(bar.symbol)
-            if held is not None and not held.is_flat:
-                self.state.leaving.add(bar.symbol)
-                self.broker.close(bar.symbol, Reason.MA_EXIT)
+    def _judge(self, symbol: Symbol) -> None:
+        """The exit of the rules, of every 4-hour bar: also of one that closed while the bot was down. Which symbols are
+        held is asked when the fed bar is decided on."""
+        found = self.state.breakouts[symbol]
+        if found.bands.is_ready and found.close < found.bands.middle:
+            self.state.leaving.add(symbol)
         else:
-            self.state.leaving.discard(bar.symbol)
+            self.state.leaving.discard(symbol)
 
     def _tend(self, symbol: Symbol) -> None:
+        """Ends a position that has to leave, on every fed bar until it worked, and looks after the stops of others."""
         held = self.broker.position(symbol)
         if held is None:
             return

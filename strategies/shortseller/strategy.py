@@ -104,6 +104,7 @@ class ShortSeller(Strategy[ShortSellerParams, ShortSellerState]):
         held = self.broker.position(bar.symbol)
         if held is None:
             return
+        self._holding(bar.symbol).see(held, bar.end)
         if not held.quantity:
             self.state.protections.pop(bar.symbol, None)
             if self.entry_obstacle(bar, held) is None:

@@ -23,8 +23,9 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 SYMBOLS = ("BTCUSDT", "ETHUSDT", "SOLUSDT", "ADAUSDT", "AAVEUSDT")
 START = datetime(2026, 1, 20, tzinfo=UTC)
 BARS = 330
-_BETWEEN = 40
+_BETWEEN = 30
 """Bars from one kill to the next."""
+_DECIDE_ON_HOURS = {"momentum_001", "lxalgo8_001"}
 _WIDE = {
     "daily_loss_percent": 90,
     "drawdown_halt_percent": 90,
@@ -34,6 +35,8 @@ _WIDE = {
     "max_entries_per_hour": 200,
 }
 _ASSET = {"stop_percent": 0.3, "target_percent": 0.5, "trailing_percent": 0.25, "trailing_activation_percent": 0.3}
+_WIDE_ASSET = {"stop_percent": 1, "target_percent": 2, "trailing_percent": 1, "trailing_activation_percent": 1}
+"""Stops far enough away for time to end a position."""
 
 BOTS: dict[str, dict[str, Any]] = {
     "shortseller": {
@@ -41,7 +44,7 @@ BOTS: dict[str, dict[str, Any]] = {
         "strategy": "strategies.shortseller:ShortSeller",
         "symbols": ["BTCUSDT", "ETHUSDT", "SOLUSDT"],
         "params": {
-            "ema_fast_bars": 5,
+            "ema_fast_bars": 20,
             "ema_slow_bars": 40,
             "warm_up_bars": 400,
             "crosses_per_day_limit": 200,
@@ -50,7 +53,7 @@ BOTS: dict[str, dict[str, Any]] = {
             "hold_limit_hours": 1,
             "margin_percent_per_asset": 20,
             "margin_percent_total": 60,
-            "assets": dict.fromkeys(["BTCUSDT", "ETHUSDT", "SOLUSDT"], _ASSET),
+            "assets": {**dict.fromkeys(["ETHUSDT", "SOLUSDT"], _ASSET), "BTCUSDT": _WIDE_ASSET},
             "limits": _WIDE,
         },
     },
@@ -108,6 +111,36 @@ BOTS: dict[str, dict[str, Any]] = {
             "limits": {**_WIDE, "weekly_loss_percent": 90},
         },
     },
+    "lxalgo8": {
+        "code": "lx8",
+        "strategy": "strategies.lxalgo:LXAlgo",
+        "symbols": ["BTCUSDT", "ETHUSDT"],
+        "params": {
+            "profile": "eight_rules",
+            "order_notional_usdt": 20_000,
+            "trade_interval_hours": 1,
+            "stop_percent": 0.5,
+            "target_percent": 0.8,
+            "trailing_percent": 0.3,
+            "trailing_activation_percent": 0.4,
+            "break_even_at_percent": 0.3,
+            "hold_limit_hours": 3,
+            "losing_hold_limit_hours": 1,
+            "daily_loss_percent": 50,
+            "weekly_half_size_loss_percent": 60,
+            "weekly_loss_percent": 70,
+            "eight_rules": {
+                "bar_hours": [1, 2],
+                "rules_needed": 1,
+                "warm_up_bars": 60,
+                "minimum_bars": 30,
+                "trend_ema_bars": 20,
+                "slow_ema_bars": 10,
+                "fast_ema_bars": 5,
+            },
+            "limits": {**_WIDE, "weekly_loss_percent": 90},
+        },
+    },
 }
 
 
@@ -135,14 +168,17 @@ def bout() -> Iterator[Bout]:
 
 
 def test_the_period_is_worth_comparing(bout: Bout):
+    stops = {Reason.STOP_LOSS, Reason.TAKE_PROFIT, Reason.TRAILING_STOP}
     exits = {
-        "shortseller_001": {Reason.STOP_LOSS, Reason.TAKE_PROFIT, Reason.TRAILING_STOP, Reason.REGIME_EXIT},
+        "shortseller_001": {*stops, Reason.REGIME_EXIT, Reason.TIME_EXIT},
         "momentum_001": {Reason.STOP_LOSS, Reason.TRAILING_STOP, Reason.MA_EXIT},
-        "lxalgo_001": {Reason.STOP_LOSS, Reason.TAKE_PROFIT, Reason.TRAILING_STOP, Reason.TIME_EXIT},
+        "lxalgo_001": {*stops, Reason.TIME_EXIT},
+        "lxalgo8_001": {*stops, Reason.TIME_EXIT},
     }
     for bot, played in bout.backtest.items():
         reasons = Counter(fill.reason for fill in played.fills)
-        assert len(played.fills) >= 100
+        # The second LXAlgo decides by the hour: fewer of its fills fit into these bars.
+        assert len(played.fills) >= (60 if bot == "lxalgo8_001" else 100)
         assert played.partial > 0
         assert exits[bot] <= set(reasons)
     assert any(fill.reason is Reason.FUNDING for played in bout.backtest.values() for fill in played.fills)
@@ -156,7 +192,8 @@ def test_paper_trading_in_lockstep_does_what_the_backtest_did(bout: Bout):
 
 
 class Killer:
-    """Kills each bot twice, one at a time, when it holds something and the market has moved on since the last time."""
+    """Kills each bot twice, one at a time, when it holds something and the market has moved on since the last time.
+    One that decides on hours dies as an hour closes, so that the bar it decides on closes without it."""
 
     def __init__(self, stage: Stage) -> None:
         self._stage = stage
@@ -167,8 +204,11 @@ class Killer:
         state = self._stage.admin.state()
         if state.bars < self._next_at:
             return
+        closes_hour = state.market_time.minute in {55, 0}
         for bot, _ in self.left.most_common():
             account = self._stage.registry.bot(bot).account
+            if bot in _DECIDE_ON_HOURS and not closes_hour:
+                continue
             if self.left[bot] and any(name == account for name, _ in state.positions):
                 self._stage.kill(bot)
                 self.left[bot] -= 1
@@ -181,6 +221,6 @@ def test_a_bot_that_is_killed_while_it_holds_something_does_the_same(bout: Bout)
         killer = Killer(stage)
         stage.play(BARS, meanwhile=killer)
         assert not +killer.left
-        assert sum(process.restarts for process in stage.platform.processes.values()) == 6
+        assert sum(process.restarts for process in stage.platform.processes.values()) == 2 * len(BOTS)
         for bot, expected in bout.backtest.items():
             assert stage.played(bot, len(expected.fills)) == expected

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
+import optuna
 import pytest
 
 from alpha.ledger.connection import connect, transaction
-from alpha.ledger.sweeps import SCHEMA, make_schema, url_of
+from alpha.ledger.sweeps import SCHEMA, alone, make_schema, url_of
 from backtest.errors import BacktestRefused
 from backtest.sweep import storage
 from backtest.sweep.evaluate import evaluate
 from backtest.sweep.run import Progress, run_sweep
-from backtest.sweep.space import read_space
+from backtest.sweep.space import grid, read_space
 from backtest.sweep.task import Search, Task, name_of
 from backtest.sweep.verdict import SweepVerdict
 from backtest.sweep.windows import walk_forward
@@ -111,6 +114,60 @@ def test_optuna_searches_ranges_and_more_trials_can_be_asked_for_later(
     for each in verdict.windows:
         assert each.best is not None
         assert 1 <= int(each.best.values["rise_bars"]) <= int(each.best.values["hold_bars"])
+
+
+def test_a_cell_that_the_strategy_cannot_reckon_with_is_refused_and_the_others_are_tried(
+    candles: Path, address: storage.Address
+):
+    verdict = run(a_task(candles, space="pause_minutes=0,1.0e+300", trials=4), address)
+    for each in verdict.windows:
+        assert (each.trials, each.refused) == (4, 2)
+        assert each.best is not None
+        assert each.best.values["pause_minutes"] == 0
+
+
+def test_two_machines_that_begin_at_once_queue_every_cell_once(
+    candles: Path, address: storage.Address, database: Database
+):
+    task = a_task(candles)
+    meet = threading.Barrier(2)
+
+    def begin() -> None:
+        meet.wait(timeout=10)
+        with alone(database.owner):
+            storage.prepare(storage.open_storage(address), task, task.windows[0])
+
+    with ThreadPoolExecutor(2) as machines:
+        for machine in [machines.submit(begin) for _ in range(2)]:
+            machine.result()
+    study = storage.begin(storage.open_storage(address), task, task.windows[0])
+    assert len(study.get_trials(deepcopy=False)) == 6
+
+
+def test_a_grid_ends_when_every_cell_was_tried_whatever_was_queued_twice_or_failed(
+    candles: Path, address: storage.Address
+):
+    task = a_task(candles)
+    opened = storage.open_storage(address)
+
+    def fails(_: optuna.Trial) -> float:
+        raise ZeroDivisionError
+
+    for window in task.windows:
+        study = storage.begin(opened, task, window)
+        for cell in grid(task.space):
+            study.enqueue_trial(cell)
+            study.enqueue_trial(cell)
+        study.set_user_attr("queued", True)
+        # One was being tried, by a worker that failed.
+        study.optimize(fails, n_trials=2, catch=ZeroDivisionError)
+    verdict = run(task, address)
+    assert [len(each.tried) for each in verdict.windows] == [6, 6]
+
+
+def test_more_trials_than_a_grid_has_cells_are_those_cells(candles: Path, address: storage.Address, database: Database):
+    assert run(a_task(candles, space="rise_bars=2,4", trials=50), address) is not None
+    assert tried(database) == 8
 
 
 def test_a_name_of_another_sweep_is_refused(candles: Path, address: storage.Address):

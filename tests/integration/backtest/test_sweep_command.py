@@ -62,6 +62,8 @@ def test_a_sweep_prints_what_was_chosen_and_writes_every_trial(tmp_path: Path, d
     [
         ([], "nothing to vary"),
         (["--vary", "rise_bars=2..4:9"], "the step 9 must be above 0 and at most 2"),
+        (["--vary", "rise=2,4"], "there is no 'rise'; the parameters are rise_bars, hold_bars, pause_minutes"),
+        (["--vary", "rise_bars=0,-1"], "no trial could be run; of the first was said: parameters of Ripple: rise_bars"),
         (["--vary", "rise_bars=2,4", "--windows", "900"], "too short for 900 windows"),
         (["--vary", "rise_bars=2,4", "--from", "2026-01-01"], "nothing is left to try"),
     ],

@@ -30,6 +30,8 @@ BARS = 3 * 288
 class RippleParams(StrategyParams):
     rise_bars: int = Field(default=3, gt=0)
     hold_bars: int = Field(default=6, gt=0)
+    pause_minutes: float = 0
+    """Reckoned with, and nothing else."""
 
     @model_validator(mode="after")
     def _in_order(self) -> RippleParams:
@@ -55,6 +57,7 @@ class Ripple(Strategy[RippleParams, RippleState]):
         self.state.last = close
 
     def on_bar(self, bar: Bar) -> None:
+        timedelta(minutes=self.params.pause_minutes)
         held = self.broker.position(bar.symbol)
         if held is not None and not held.is_flat:
             self.state.held += 1

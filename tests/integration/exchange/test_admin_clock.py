@@ -128,6 +128,23 @@ def test_full_lockstep_waits_for_its_bots_as_long_as_it_takes(tmp_path: Path) ->
         assert ran[0]["bars_timed_out"] == 0
 
 
+def test_full_lockstep_waits_for_its_bots_again_after_a_restore(tmp_path: Path) -> None:
+    with ExchangeProcess(tmp_path, speed=100_000, lockstep="full", state=True) as exchange:
+        exchange.admin.run(1)
+        saved = exchange.admin.post("save", name="here")
+        _tell(exchange, "canary_001", done=saved["market_time"] + 100 * BAR_MS)
+        assert exchange.admin.run(2)["waiting_for"] == []
+        assert exchange.admin.post("restore", name="here")["waiting_for"] == ["canary_001"]
+        # when the market goes on, it stops at the first bar that the bot has not decided on
+        running = threading.Thread(target=lambda: exchange.admin.run(2))
+        running.start()
+        first = eventually(lambda: (state := exchange.admin.state())["bars"] == 2 and state, what="the first bar")
+        assert first["waiting_for"] == ["canary_001"]
+        _tell(exchange, "canary_001", done=first["market_time"] + BAR_MS)
+        running.join(timeout=30)
+        assert exchange.admin.state()["bars"] == 3
+
+
 def _tell(exchange: ExchangeProcess, bot: str, *, done: int | None) -> None:
     headers = {"X-BAPI-API-KEY": exchange.accounts["canary"].api_key}
     body: dict[str, Any] = {"bot": bot, "executions": [], "done": done}

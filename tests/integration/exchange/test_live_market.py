@@ -21,7 +21,7 @@ def follower_of(upstream: ExchangeProcess, folder: Path) -> ExchangeProcess:
 
 @pytest.fixture
 def upstream(tmp_path: Path) -> Any:
-    with ExchangeProcess(tmp_path / "upstream", symbols=(BTC, "ETHUSDT"), speed=100_000) as exchange:
+    with ExchangeProcess(tmp_path / "upstream", symbols=(BTC, "ETHUSDT"), speed=100_000, state=True) as exchange:
         exchange.admin.run(3)
         yield exchange
 
@@ -66,6 +66,22 @@ def test_what_happened_while_it_was_dead_is_caught_up_with(upstream: ExchangePro
         assert exchange.executions() == journal
         _eventually_at(exchange, upstream)
         assert _closed(client(exchange), 10) == _closed(client(upstream), 10)
+
+
+def test_an_upstream_that_dies_and_comes_back_is_followed_again(upstream: ExchangeProcess, tmp_path: Path) -> None:
+    with follower_of(upstream, tmp_path / "follower") as exchange:
+        eventually(lambda: "upstream_followed" in exchange.log.read_text(), what="the upstream to be followed")
+        upstream.admin.run(1)
+        _eventually_at(exchange, upstream)
+        # when
+        upstream.kill()
+        eventually(lambda: "upstream_lost" in exchange.log.read_text(), what="the upstream to be missed")
+        upstream.start()
+        eventually(lambda: exchange.log.read_text().count("upstream_followed") == 2, what="the upstream once more")
+        # then
+        upstream.admin.run(1)
+        _eventually_at(exchange, upstream)
+        assert exchange.admin.state()["ended"] is False
 
 
 def test_without_an_upstream_it_says_so(tmp_path: Path) -> None:

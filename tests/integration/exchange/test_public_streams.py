@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
@@ -55,6 +56,29 @@ class KeptBook:
         bids = sorted(self.sides["b"].items(), key=lambda level: -Decimal(level[0]))
         asks = sorted(self.sides["a"].items(), key=lambda level: Decimal(level[0]))
         return {"b": [[*level] for level in bids], "a": [[*level] for level in asks]}
+
+
+async def test_no_request_waits_for_the_acknowledgement_of_another(exchange: ExchangeProcess) -> None:
+    topics = [DEEP, f"tickers.{BTC}"]
+    async with raw_socket(exchange) as socket:
+        for number in range(1_000):
+            op = ("subscribe", "unsubscribe")[number % 2]
+            await socket.connection.send(json.dumps({"op": op, "req_id": str(number), "args": topics}))
+        await socket.connection.send(json.dumps({"op": "ping", "req_id": "ping"}))
+        frames: list[dict[str, Any]] = []
+        while not frames or frames[-1].get("req_id") != "999":
+            frames.append(await socket.next())
+    answers = [frame["req_id"] for frame in frames if "topic" not in frame]
+    # the ping overtakes acknowledgements, which keep their order among themselves
+    assert answers.index("ping") < len(answers) - 1
+    answers.remove("ping")
+    assert answers == [str(number) for number in range(1_000)]
+    # and each subscription is followed by its snapshots
+    assert all(frame["success"] for frame in frames if "topic" not in frame)
+    for number, frame in enumerate(frames):
+        if frame.get("op") == "subscribe":
+            following = [f["topic"] for f in frames[number + 1 : number + 4] if "topic" in f]
+            assert following[:2] == topics
 
 
 async def test_snapshot_and_deltas_make_the_book_that_rest_shows(exchange: ExchangeProcess) -> None:

@@ -297,6 +297,40 @@ def test_pages_neither_repeat_nor_lose_what_was_there_while_rows_are_added(
     post(rest, "/v5/order/cancel-all", settleCoin="USDT")
 
 
+@pytest.mark.parametrize(
+    ("path", "fields"),
+    [
+        ("/v5/market/instruments-info", {}),
+        ("/v5/market/risk-limit", {}),
+        ("/v5/market/open-interest", {"symbol": BTC, "intervalTime": "5min"}),
+        ("/v5/order/realtime", {"symbol": BTC}),
+        ("/v5/order/realtime", {"symbol": BTC, "openOnly": 1}),
+        ("/v5/order/history", {}),
+        ("/v5/execution/list", {}),
+        ("/v5/position/list", {"settleCoin": "USDT"}),
+        ("/v5/position/closed-pnl", {}),
+        ("/v5/account/transaction-log", {}),
+    ],
+)
+def test_a_cursor_is_a_time_that_can_be(rest: RawRest, path: str, fields: dict[str, Any]) -> None:
+    assert isinstance(listed(rest, path, category="linear", cursor=f"1:0,{2 * 10**12}:0", **fields), list)
+    for cursor in (f"1:0,{10**20 - 1}:0", "1:0,-1:0", "1:0,1", "1:0", "x:0,y:0", f"1:0,{'9' * 5_000}:0"):
+        answer = rest.get(path, query(category="linear", cursor=cursor, **fields))
+        assert (answer.code, "cursor" in answer.text) == (10001, True), cursor
+
+
+def test_an_order_says_what_slippage_it_was_placed_with(exchange: ExchangeProcess, rest: RawRest) -> None:
+    market = {"symbol": ETH, "side": "Buy", "orderType": "Market", "qty": "0.01"}
+    own = {"slippageToleranceType": "Percent", "slippageTolerance": "0.5"}
+    ids = [placed(rest, **market, **own)["orderId"], placed(rest, **market)["orderId"]]
+    exchange.admin.run(1)
+    rows = [listed(rest, "/v5/order/realtime", category="linear", orderId=order_id)[0] for order_id in ids]
+    assert [(row["slippageToleranceType"], row["slippageTolerance"]) for row in rows] == [
+        ("Percent", "0.5"),
+        ("UNKNOWN", ""),
+    ]
+
+
 def test_a_window_of_more_than_seven_days_is_refused(exchange: ExchangeProcess, rest: RawRest) -> None:
     now = exchange.admin.state()["market_time"]
     for path in ("/v5/order/history", "/v5/execution/list", "/v5/position/closed-pnl", "/v5/account/transaction-log"):

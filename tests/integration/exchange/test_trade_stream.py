@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.exchange_process import ExchangeProcess
 from tests.integration.exchange.clients import BTC, client
+from tests.integration.exchange.raw_rest import RawRest
 from tests.integration.exchange.raw_socket import raw_socket
 
 PATH = "/v5/trade"
@@ -77,6 +81,30 @@ async def test_what_cannot_be_done_is_refused(
         await socket.authenticate(exchange, "canary")
         answer = await socket.ask(request(operation, arguments, "1", **header))
         assert (answer["retCode"], answer["op"]) == (code, operation)
+
+
+async def test_limits_are_those_of_rest_and_shared_with_it(tmp_path: Path) -> None:
+    options = ["--rate-limits", "on"]
+    with ExchangeProcess(tmp_path, options=options) as limited, closing(RawRest(limited)) as http:
+        async with raw_socket(limited, PATH) as socket:
+            await socket.authenticate(limited, "canary")
+            nowhere = {"category": "linear", "symbol": BTC, "orderLinkId": "nowhere"}
+            spared = await socket.ask(request("order.amend", nowhere, "other"))
+            for number in range(11):
+                await socket.connection.send(json.dumps(request("order.cancel", nowhere, f"c{number}")))
+            answers = [await socket.next() for _ in range(11)]
+            assert [answer["retCode"] for answer in answers] == [110001] * 10 + [10006]
+            refused = answers[-1]
+            assert (refused["retMsg"], refused["data"], refused["op"]) == ("Too many visits!", {}, "order.cancel")
+            header = refused["header"]
+            assert (header["X-Bapi-Limit"], header["X-Bapi-Limit-Status"]) == ("10", "0")
+            assert int(header["X-Bapi-Limit-Reset-Timestamp"]) > int(header["Timenow"])
+            assert answers[0]["header"]["X-Bapi-Limit-Status"] == spared["header"]["X-Bapi-Limit-Status"] == "9"
+            assert http.post("/v5/order/cancel", nowhere).code == 10006
+            # of a batch as many pass as are left
+            batch = {"category": "linear", "request": [market_order(f"b{number}") for number in range(12)]}
+            placed = await socket.ask(request("order.create-batch", batch, "batch"))
+            assert [row["code"] for row in placed["retExtInfo"]["list"]] == [0] * 10 + [10006] * 2
 
 
 async def test_a_request_id_is_good_for_one_request(exchange: ExchangeProcess) -> None:

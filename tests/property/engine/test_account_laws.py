@@ -4,6 +4,7 @@ fund that bears everything and with an empty one, so that positions are delevera
 from __future__ import annotations
 
 from collections import defaultdict
+from contextlib import suppress
 from decimal import Decimal
 from typing import Any
 
@@ -12,9 +13,11 @@ from hypothesis import strategies as st
 
 from alpha.domain.fill import ExecType
 from alpha.domain.side import Side
-from paper_exchange.engine import Execution, PositionState
-from tests.property.engine.script import SYMBOLS, UIDS, Life, Turn, live, scripts
+from paper_exchange.engine import Engine, EngineAccount, Execution, PositionState, Refused
+from paper_exchange.engine.requests import MarginMode
+from tests.property.engine.script import SYMBOLS, UIDS, Life, Turn, live, scripts, tenths
 from tests.property.engine.test_engine_laws import laws
+from tests.unit.engine.scene import COIN, Scene
 
 modes = st.fixed_dictionaries(
     {
@@ -42,16 +45,23 @@ def test_opening_balance_and_every_row_of_the_log_make_the_balance(script: list[
         assert life.engine.balance(uid) == balance
 
 
-@laws
-@given(scripts(), modes)
-def test_nobody_owes_the_exchange_after_a_bar(script: list[Turn], mode: dict[str, Any]):
-    engine = live(script, **mode).engine
+def check_debts(engine: Engine) -> None:
+    """A balance may fall below 0 only while profits of other positions stand against it, so never in isolated margin
+    and never without a position."""
     for uid in UIDS:
         wallet = engine.wallet(uid)
         assert wallet.equity >= 0
-        held = [position for position in engine.positions(uid) if position.side]
-        if not held:
+        if wallet.is_isolated or not any(position.side for position in engine.positions(uid)):
             assert wallet.balance >= 0
+
+
+@laws
+@given(scripts(), modes)
+def test_nobody_owes_the_exchange_after_any_turn(script: list[Turn], mode: dict[str, Any]):
+    engine = live(script, **mode, each_turn=check_debts).engine
+    for uid in UIDS:
+        wallet = engine.wallet(uid)
+        held = [position for position in engine.positions(uid) if position.side]
         if mode["margin_mode"] == "isolated":
             for position in held:
                 own_margin = position.own_margin
@@ -59,6 +69,35 @@ def test_nobody_owes_the_exchange_after_a_bar(script: list[Turn], mode: dict[str
                 assert own_margin + position.unrealized_pnl > position.maintenance_margin
         elif held:
             assert wallet.equity > wallet.maintenance_margin
+
+
+@laws
+@given(
+    sizes=st.lists(tenths(1, 60), min_size=4, max_size=4),
+    gap=tenths(40, 160),
+    margin_mode=st.sampled_from(["cross", "isolated"]),
+    balance=st.sampled_from(["700", "2000"]),
+)
+def test_a_gap_that_ruins_who_holds_both_sides_leaves_nobody_owing(
+    sizes: list[Decimal], gap: Decimal, margin_mode: MarginMode, balance: str
+):
+    # given two accounts that each hold a long and a short as far as their margin went
+    scene = Scene(uids=(), insurance=Decimal(0))
+    for uid in UIDS:
+        account = EngineAccount(uid=uid, balance=Decimal(balance), position_mode="hedge", margin_mode=margin_mode)
+        scene.engine.open_account(account)
+    for number, (uid, position_idx) in enumerate((uid, idx) for uid in UIDS for idx in (1, 2)):
+        side = Side.BUY if position_idx == 1 else Side.SELL
+        with suppress(Refused):
+            scene.place(side, str(sizes[number]), uid=uid, position_idx=position_idx)
+    scene.bar(volume="100000")
+    # when the market gaps
+    scene.bar(str(gap))
+    # then what was due is gone
+    for uid in UIDS:
+        ruined = {fill.position_idx for fill in scene.engine.executions(uid) if fill.exec_type is ExecType.BUST}
+        assert all(scene.engine.signed_position(uid, COIN, idx) == 0 for idx in ruined)
+    check_debts(scene.engine)
 
 
 @laws

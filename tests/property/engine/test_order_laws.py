@@ -7,9 +7,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from alpha.domain.order import OrderStatus
+from alpha.domain.side import Side
 from paper_exchange.engine import Engine, Execution, OrderState
 from paper_exchange.engine.requests import PositionMode
-from tests.property.engine.script import SYMBOLS, UIDS, Turn, live, scripts
+from tests.property.engine.script import SYMBOLS, UIDS, Turn, live, scripts, tenths
+from tests.unit.engine.scene import Scene
 
 laws = settings(
     max_examples=settings().max_examples // 3,
@@ -43,6 +45,45 @@ def check_stops(engine: Engine) -> None:
 @given(scripts(), modes)
 def test_no_stop_outlives_its_position(script: list[Turn], mode: PositionMode):
     live(script, position_mode=mode, balance="5000", each_turn=check_stops)
+
+
+def check_reducing(engine: Engine) -> None:
+    """Once an order that only reduces has met the market, it is over when there is nothing more to reduce. One that
+    waits for its trigger may outlive the position, one that has arrived or was amended since the last bar is told at
+    the next."""
+    for uid in UIDS:
+        for order in engine.orders(uid):
+            if order.reduce_only and order.status in ACTIVE and order.updated_at < engine.now:
+                held = engine.signed_position(uid, order.symbol, order.position_idx)
+                assert held * order.side.sign < 0
+
+
+@laws
+@given(scripts(), modes)
+def test_no_active_order_that_only_reduces_is_left_on_a_flat_position(script: list[Turn], mode: PositionMode):
+    live(script, position_mode=mode, balance="5000", each_turn=check_reducing)
+
+
+@laws
+@given(
+    held=tenths(1, 30),
+    asked=tenths(1, 30),
+    sold=tenths(1, 30),
+    side=st.sampled_from(Side),
+    volume=st.sampled_from([500, 1000]),
+)
+def test_an_order_that_only_reduces_does_not_outlive_a_position_that_shrank_before_it(
+    held: Decimal, asked: Decimal, sold: Decimal, side: Side, volume: int
+):
+    scene = Scene(balance="5000")
+    scene.market(side, str(held))
+    scene.bar(volume="100000")
+    close = scene.limit(side.opposite, str(asked), "101" if side is Side.BUY else "99", reduce_only=True)
+    scene.market(side.opposite, str(sold))
+    scene.bar(volume="100000")
+    for _ in range(4):
+        scene.bar("100", high="102", low="98", volume=str(volume))
+        assert scene.order(close).status not in ACTIVE or scene.position().quantity * side.sign > 0
 
 
 def check_book(engine: Engine) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import structlog
 from click.testing import CliRunner, Result
 from pyarrow import csv, parquet, table
 
+from alpha.candles.store import CandleStore
 from alpha.commands.backtest import backtest
 from alpha.commands.candles import candles as candles_command
 from tests.unit.backtest.markets import BTC, ETH, a_series
@@ -92,6 +94,15 @@ def test_parameters_and_costs_can_be_changed(folder: Path):
         (("--param", "limits.max_entries_per_hour=x"), "params.limits"),
         (("--from", "yesterday"), "is not a date"),
         (("--balance", "0"), "is not above 0"),
+        (("--balance", "1e40"), "1e40 is above 1,000,000,000,000"),
+        (("--balance", "1e-40"), "has more than 12 places"),
+        (("--slippage", "200"), "200 is above 25"),
+        (("--to", "9999-12-31"), "is not a time between 1970 and 2099"),
+        (("--from", "0001-01-01"), "is not a time between 1970 and 2099"),
+        (("--from", "0001-01-01T00:00+05:00"), "is not a time between 1970 and 2099"),
+        (("--html", "/no/such/folder/x.html"), "x.html cannot be written: there is no folder /no/such/folder"),
+        (("--html", "/"), "is a directory"),
+        (("--export", "/dev/null/x"), "nothing can be written to /dev/null/x: /dev/null is no folder"),
         (("--param", "warm=1", "--candles", "nowhere"), "does not exist"),
     ],
 )
@@ -112,6 +123,35 @@ def test_a_strategy_without_a_bot_needs_symbols(folder: Path):
 def test_too_little_history_is_named(folder: Path):
     result = run("strategies.shortseller:ShortSeller", "--candles", str(folder), "--symbols", "BTCUSDT")
     assert "too little history: ShortSeller looks back 20.8 days" in refused(result)
+
+
+@pytest.mark.parametrize(
+    "parameter", ["warm_up_bars=99999999999", "bar_minutes=99999999999999", "warm_up_bars=99999999"]
+)
+def test_more_than_can_be_looked_back_is_one_sentence(folder: Path, parameter: str):
+    arguments = ["--candles", str(folder), "--symbols", "BTCUSDT", "--from", "2025-03-01", "--param", parameter]
+    found = refused(run("strategies.shortseller:ShortSeller", *arguments))
+    assert "ShortSeller looks back" in found or "ShortSeller cannot reckon with these parameters" in found
+
+
+def test_what_cannot_be_written_after_all_is_one_sentence(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", full)
+    arguments = ["--candles", str(folder), "--symbols", "BTCUSDT", "--html", str(tmp_path / "x.html")]
+    assert "x.html cannot be written: No space left on device" in refused(run(CANARY, *arguments))
+
+
+def test_a_candle_that_cannot_be_is_named_with_its_file(folder: Path):
+    series = a_series(576)
+    series.high[300] = series.low[300] - 5
+    write(folder, "bybit_linear_made-BTCUSDT-5m", series)
+    found = refused(run(CANARY, "--candles", str(folder), "--symbols", "BTCUSDT"))
+    assert "bybit_linear_made-BTCUSDT-5m.parquet cannot be used: 1 candles have a high below" in found
+    assert "first 2025-03-02 01:00 UTC" in found
 
 
 def test_a_symbol_the_strategy_does_not_take_is_named(folder: Path):
@@ -147,3 +187,35 @@ def test_candles_of_others_are_taken_in_and_checked(folder: Path, tmp_path: Path
         ("BTCUSDT", "5m", 576),
         ("ETHUSDT", "1h", 2),
     }
+
+
+def test_candles_that_say_something_else_overwrite_on_purpose_only(folder: Path, tmp_path: Path):
+    them = tmp_path / "them.csv"
+    arguments = ["import", str(them), "--symbol", "ETHUSDT", "--interval", "60m", "--folder", str(folder)]
+
+    def taken(close: float, *more: str) -> Result:
+        them.write_text(f"ts_ms,open,high,low,close,volume\n1738353600000,1,2,1,{close},5\n")
+        return CliRunner().invoke(candles_command, [*arguments, *more])
+
+    assert taken(2).exit_code == 0
+    assert taken(2).exit_code == 0
+    assert "the close of 2025-01-31 20:00 UTC is 2.0 there and 1.5 in what was to be added" in refused(taken(1.5))
+    assert CandleStore(folder).series(ETH, "1h").close.tolist() == [2]
+    assert taken(1.5, "--replace").exit_code == 0
+    assert CandleStore(folder).series(ETH, "1h").close.tolist() == [1.5]
+
+
+@pytest.mark.parametrize("symbol", ["../../out", "btcusdt", "", "BTC/USDT"])
+def test_a_symbol_that_is_none_names_no_folder(folder: Path, tmp_path: Path, symbol: str):
+    (them := tmp_path / "them.csv").write_text("ts_ms,open,high,low,close,volume\n1738353600000,1,2,1,2,5\n")
+    before = sorted(tmp_path.rglob("*"))
+    arguments = ["import", str(them), "--symbol", symbol, "--interval", "1h", "--folder", str(folder)]
+    assert "is no symbol" in refused(CliRunner().invoke(candles_command, arguments))
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize("interval", ["99999999999999999999d", "0m", "5x", "\u00b2m"])
+def test_an_interval_that_is_none_is_one_sentence(folder: Path, tmp_path: Path, interval: str):
+    (them := tmp_path / "them.csv").write_text("ts_ms,open,high,low,close,volume\n1738353600000,1,2,1,2,5\n")
+    arguments = ["import", str(them), "--symbol", "ETHUSDT", "--interval", interval, "--folder", str(folder)]
+    assert "is not an interval like 5m" in refused(CliRunner().invoke(candles_command, arguments))

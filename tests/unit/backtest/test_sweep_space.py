@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from backtest.errors import BacktestRefused
-from backtest.sweep.space import Choice, Range, grid, nested, read_space, space_text
+from backtest.sweep.space import Choice, Range, check_names, grid, nested, read_space, space_text
 
 
 def test_lists_and_ranges_are_read_with_their_types():
@@ -68,3 +68,26 @@ def test_dots_reach_into_nested_parameters():
 def test_equal_spaces_have_equal_texts_whatever_the_order_they_were_named_in():
     one, other = read_space(["a=1,2", "b=1..3:1"]), read_space(["b=1..3:1", "a=1,2"])
     assert space_text(one) == space_text(other) == {"a": "1,2", "b": "1..3:1"}
+
+
+KNOWN = {"hold_bars": 3, "assets": {"BTCUSDT": {"stop_percent": 1}, "ETHUSDT": {"stop_percent": 2}}}
+
+
+def test_names_that_the_strategy_has_can_be_varied():
+    check_names(read_space(["hold_bars=1,2", "assets.ETHUSDT.stop_percent=1..3:1"]), KNOWN)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("hold_bar", "there is no 'hold_bar'; the parameters are hold_bars, assets"),
+        ("assets.BTCUSD.stop_percent", "there is no 'BTCUSD'; assets has BTCUSDT, ETHUSDT"),
+        ("assets.BTCUSDT.stop", "there is no 'stop'; assets.BTCUSDT has stop_percent"),
+        ("hold_bars.a", "hold_bars holds a value and no names"),
+        ("assets.BTCUSDT", "it has parts, of which one can be varied: stop_percent"),
+    ],
+)
+def test_names_that_it_has_not_are_refused_with_those_it_has(name: str, message: str):
+    with pytest.raises(BacktestRefused) as refused:
+        check_names(read_space([f"{name}=1,2"]), KNOWN)
+    assert str(refused.value) == f"--vary {name}: {message}"

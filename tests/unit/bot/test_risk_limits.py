@@ -168,6 +168,41 @@ def test_what_is_lost_while_the_bot_is_down_belongs_to_the_day_it_comes_back_in(
     assert world.denied(MONDAY + DAY + 6 * HOUR) == "daily_loss"
 
 
+def test_the_round_that_ends_with_the_day_is_the_days_last_and_the_baseline_of_the_next():
+    world = World(LOSSES)
+    world.denied(MONDAY)
+    world.earn(-300)
+    assert world.denied(MONDAY + DAY - HOUR / 12) is None
+    world.earn(-199)
+    assert world.denied(MONDAY + DAY) is None  # -4.99 % of Monday, 0 of Tuesday
+    world.earn(-499)
+    assert world.denied(MONDAY + DAY + HOUR) == "weekly_loss"  # 9.98 %; of Tuesday 4.99
+    assert world.record.told == [("limit_reached", "weekly_loss")]
+
+
+def test_a_limit_reached_as_its_period_ends_is_told_and_does_not_bind_the_next():
+    world = World(LOSSES)
+    world.denied(MONDAY)
+    world.denied(MONDAY + 7 * DAY - HOUR / 12)
+    world.earn(-900)
+    assert world.denied(MONDAY + 7 * DAY) is None  # day and week end with -9 %
+    assert world.record.told == [("limit_reached", "daily_loss"), ("limit_reached", "weekly_loss")]
+    made = world.keeper.performance(MONDAY + 7 * DAY)
+    assert made is not None
+    assert (made.today_percent, made.week_percent, made.month_percent) == (0, 0, -9)
+    world.earn(-500)
+    assert world.denied(MONDAY + 7 * DAY + HOUR) == "daily_loss"
+
+
+def test_a_loss_of_after_the_boundary_does_not_belong_to_the_period_before():
+    world = World(LOSSES)
+    world.denied(MONDAY)
+    world.earn(-600)
+    assert world.denied(MONDAY + DAY + HOUR / 12) == "daily_loss"  # of Tuesday; Monday's end is not known
+    assert len(world.record.told) == 1
+    assert world.denied(MONDAY + 2 * DAY) is None
+
+
 def test_baselines_are_those_of_the_boundary_and_not_of_the_start():
     world = World(LOSSES)
     world.denied(MONDAY)

@@ -2,8 +2,11 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+import pytest
+
 from alpha.domain.fill import ExecType
 from paper_exchange.engine import EngineAccount, PositionState
+from paper_exchange.engine.requests import MarginMode
 from tests.unit.engine.scene import BUY, COIN, SELL, UID, D, Scene
 
 LOSER, FIRST, SECOND = 1, 2, 3

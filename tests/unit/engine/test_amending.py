@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from alpha.domain.order import OrderStatus, OrderType, TimeInForce
-from paper_exchange.engine import OrderState, Refused, TpslMode, TriggerBy
+from paper_exchange.engine import OrderRequest, OrderState, Refused, TpslMode, TriggerBy
 from tests.unit.engine.scene import BUY, COIN, SELL, UID, D, Scene
 
 RISE = 1
@@ -184,10 +184,10 @@ def test_a_closing_order_is_cut_to_the_position_when_it_grows():
     assert scene.amend(order, quantity="100000").quantity == D(4)
     # nothing is left to change, and nothing to close
     assert refused(scene, order, quantity="9") == 10001
-    scene.amend(order, quantity="2")
-    scene.market(SELL, "4")
-    scene.engine.trade_now(UID, close_of(scene))
-    assert refused(scene, order, quantity="3") == 110017
+    arrived = scene.limit(SELL, "1", "105", reduce_only=True)
+    everything = OrderRequest(symbol=COIN, side=SELL, order_type=OrderType.MARKET, quantity=D(4), reduce_only=True)
+    scene.engine.trade_now(UID, everything)
+    assert refused(scene, arrived, quantity="3") == 110017
 
 
 def test_a_closing_order_that_waits_for_its_trigger_has_the_largest_quantity_of_any():

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import pytest
+
 from alpha.domain.fill import ExecType
 from alpha.domain.ids import Symbol
 from alpha.domain.order import OrderStatus

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from alpha.domain.ids import Symbol
 from paper_exchange.engine import margin
-from tests.unit.engine.scene import BUY, OTHER, SELL, D, Scene, instrument
+from tests.unit.engine.scene import BUY, COIN, OTHER, SELL, D, Scene, instrument
 
 
 def test_margin_of_the_documented_position():

@@ -204,18 +204,20 @@ def test_a_triggered_pair_is_told_step_by_step():
 
 
 def test_a_limit_stop_that_rests_ends_with_the_position():
-    # given a stop loss that has become a resting order of 12 on a position that has shrunk to 3 since
-    scene = long_of("12", balance="5000")
+    # given a stop loss that has become a resting order of 20 on a position that has shrunk to 8 since
+    scene = Scene(balance="5000")
+    scene.market(BUY, "20")
+    scene.bar(volume="100000")
     scene.trading_stop(
-        tpsl_mode=PARTIAL, stop_loss="98", sl_size="12", sl_order_type=OrderType.LIMIT, sl_limit_price="99"
+        tpsl_mode=PARTIAL, stop_loss="98", sl_size="20", sl_order_type=OrderType.LIMIT, sl_limit_price="99"
     )
     (stop,) = scene.engine.orders(UID)
     scene.bar("100", low="97.5", close="97.5")
-    scene.market(SELL, "9")
+    scene.market(SELL, "12")
     scene.bar("97.5", volume="100000")
-    # when the price trades through its limit
+    # when the price trades through its limit, 5 on each leg
     scene.bar("97.5", high="100", close="99.5")
-    # then it has closed the 3 and is over
+    # then it has closed the 8 and is over
     ended = scene.order(stop)
-    assert (ended.filled_quantity, ended.cancel_type) == (D(3), "CancelByReduceOnly")
+    assert (ended.filled_quantity, ended.cancel_type) == (D(8), "CancelByReduceOnly")
     assert (scene.position().size, scene.engine.orders(UID)) == (0, [])

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from alpha.candles.store import CandleConflict, CandleStore, CandlesUnavailable, common_period
+from alpha.candles.errors import CandleConflict, CandlesUnavailable
+from alpha.candles.store import CandleStore, common_period
 from alpha.domain.ids import Symbol
 from paper_exchange.market.instruments import load_listings
 from paper_exchange.market.replay import ReplayMarket

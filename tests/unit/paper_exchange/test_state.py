@@ -23,6 +23,7 @@ from paper_exchange.state import (
     TradeNow,
 )
 from tests.unit.engine.scene import BUY, COIN, OTHER, SELL, UID, D, Scene
+from tests.unit.paper_exchange.small_disk import disk_of
 
 HEADER = {"seed": 7}
 
@@ -96,6 +97,56 @@ def test_an_exchange_becomes_what_it_was_at_every_point_of_its_life(tmp_path: Pa
     # and it was a life: something was traded, closed, deleveraged, paid
     assert {row.type for row in lived.engine.transactions(UID)} == {"TRADE", "ADL", "SETTLEMENT"}
     assert lived.engine.closed_pnl(UID)
+
+
+def test_what_cannot_be_written_whole_is_not_kept_and_what_comes_after_it_is(tmp_path: Path):
+    path = tmp_path / "inputs.jsonl"
+    with closing(InputLog(tmp_path, HEADER)) as log:
+        log.append(Step())
+        with disk_of(path.stat().st_size + 8), pytest.raises(OSError, match="too large"):
+            log.append(CancelAll(uid=UID, symbol=COIN))
+        log.append(Step())
+    with closing(InputLog(tmp_path, HEADER)) as log:
+        assert list(log.inputs()) == [Step(), Step()]
+
+
+def test_a_torn_last_line_is_dropped_and_one_in_the_middle_is_refused(tmp_path: Path):
+    path = tmp_path / "inputs.jsonl"
+    with closing(InputLog(tmp_path, HEADER)) as log:
+        log.append(Step())
+    whole = path.read_bytes()
+    path.write_bytes(whole + b'{"uid":1,"op":"can')
+    with closing(InputLog(tmp_path, HEADER)) as log:
+        assert list(log.inputs()) == [Step()]
+    path.write_bytes(whole + b'{"uid":1,"op":"can\n' + b'{"op":"step"}\n')
+    with closing(InputLog(tmp_path, HEADER)) as log, pytest.raises(StateUnusable, match=r"inputs\.jsonl:3 is damaged"):
+        list(log.inputs())
+
+
+def test_a_header_that_was_torn_begins_anew(tmp_path: Path):
+    (tmp_path / "inputs.jsonl").write_bytes(b'{"form')
+    with closing(InputLog(tmp_path, HEADER)) as log:
+        assert list(log.inputs()) == []
+
+
+def test_a_state_that_cannot_be_copied_leaves_the_log_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def full(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    with closing(InputLog(tmp_path, HEADER)) as log:
+        log.append(Step())
+        log.save("here")
+        log.append(Step())
+        monkeypatch.setattr("paper_exchange.state.copyfile", full)
+        for copying in (log.save, log.return_to):
+            with pytest.raises(StateUnusable, match="No space left"):
+                copying("here")
+        log.append(Step())
+        assert list(log.inputs()) == [Step()] * 3
+        monkeypatch.undo()
+        log.return_to("here")
+        log.append(Step())
+        assert list(log.inputs()) == [Step()] * 2
 
 
 def test_another_exchange_is_not_taken_for_this_one(tmp_path: Path):

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from alpha.bot import HeldPosition, StrategyRefused
+from alpha.bot import HeldPosition, Holding, Outcome, OutcomeStatus, StrategyRefused
 from alpha.bot.loading import split_params
 from alpha.bot.testing import BTC, NO, MemoryBroker, Sent, a_bar, a_strategy
 from alpha.domain.ids import Symbol
@@ -159,6 +159,19 @@ def test_one_trade_per_symbol_in_four_hours(minutes: int, entries: int):
     assert len(pass_hour(bot, NOON + timedelta(minutes=minutes))) == entries
 
 
+@pytest.mark.parametrize(("hours", "entries"), [(1, 0), (3, 0), (4, 1)])
+def test_a_trade_counts_over_a_kill_and_without_an_answer(hours: int, entries: int):
+    unheard, killed = MemoryBroker(answer=Outcome(status=OutcomeStatus.UNKNOWN)), MemoryBroker()
+    bots = [a_bot(unheard), a_bot(killed)]
+    pass_hour(bots[0], NOON)  # the other one died before it could save
+    unheard.sent.clear()
+    for bot in bots:
+        bot.on_fill(a_fill(Side.BUY, "0.8", seq=1, at=NOON + timedelta(seconds=1)))
+        bot.on_fill(a_fill(Side.BUY, "1", seq=2, at=NOON + FIVE_MINUTES))
+        bot.on_fill(a_fill(Side.SELL, "1.8", seq=3, at=NOON + FIVE_MINUTES, reason=Reason.STOP_LOSS))
+        assert len(pass_hour(bot, NOON + hours * HOUR)) == entries
+
+
 def test_an_entry_that_was_not_taken_is_no_trade():
     broker = MemoryBroker(answer=NO)
     bot = a_bot(broker)
@@ -244,6 +257,18 @@ def test_break_even_that_came_too_late_is_a_stop_in_software():
     assert reasons(broker) == [Reason.STOP_LOSS]
 
 
+@pytest.mark.parametrize(("close", "moved"), [("107.9", []), ("108", [(BTC, Decimal("100.02"))])])
+def test_a_profit_of_while_the_bot_was_down_moves_the_stop_too(close: str, moved: list[Any]):
+    broker = MemoryBroker()
+    bot = a_bot(broker)
+    protected(broker)
+    bot.on_fill(a_fill(Side.BUY, "1", at=NOON))
+    bot.observe(a_bar("150", end=NOON))  # before the position
+    bot.observe(a_bar(close, end=NOON + HOUR))
+    pass_bar(bot, NOON + 2 * HOUR, close="104")
+    assert broker.stop_losses == moved
+
+
 def test_break_even_ends_with_its_position():
     broker = MemoryBroker()
     bot = a_bot(broker)
@@ -278,6 +303,17 @@ def test_exits_by_time(hours: int, minutes: int, close: str, expected: list[Reas
     assert reasons(broker) == expected
 
 
+def test_a_position_that_no_fill_closed_does_not_disturb_the_next_one():
+    broker = MemoryBroker()
+    bot = a_bot(broker)
+    bot.on_fill(a_fill(Side.BUY, "10", seq=1, at=NOON))
+    broker.hold(BTC, "0")
+    pass_bar(bot, NOON + DAY)
+    opened = NOON + 4 * DAY
+    bot.on_fill(a_fill(Side.BUY, "8", seq=2, at=opened))
+    assert bot.state.holdings[BTC] == Holding(quantity=Decimal(8), opened_at=opened)
+
+
 def test_an_exit_that_did_not_work_is_tried_again():
     broker = MemoryBroker(answer=NO)
     bot = a_bot(broker)
@@ -294,6 +330,14 @@ def test_an_exit_that_did_not_work_is_tried_again():
 def test_the_gate_keeps_them_too():
     _, limits = split_params(LXAlgo, {})
     assert (limits.daily_loss_percent, limits.weekly_loss_percent, limits.max_positions) == (2, 6, 20)
+
+
+def test_the_gate_lets_the_size_rule_through():
+    _, limits = split_params(LXAlgo, {})
+    params = a_bot(MemoryBroker()).params
+    assert 2 * params.order_notional_usdt == limits.max_order_notional_usdt
+    at_target = params.positions_limit * params.order_notional_usdt * (1 + params.target_percent / 100)
+    assert at_target == limits.max_bot_notional_usdt
 
 
 @pytest.mark.parametrize(("today", "closed"), [("-1.99", False), ("-2", True)])

@@ -27,7 +27,7 @@ ADA = Symbol("ADAUSDT")
 NOON = datetime(2025, 10, 14, 12, tzinfo=UTC)
 """A Tuesday; the end of the 4-hour bar that is decided on in most cases."""
 MONDAY = datetime(2025, 10, 20, tzinfo=UTC)
-FOUR_HOURS, FIVE_MINUTES = timedelta(hours=4), timedelta(minutes=5)
+FOUR_HOURS, HOUR, FIVE_MINUTES = timedelta(hours=4), timedelta(hours=1), timedelta(minutes=5)
 
 
 def params(**changes: Any) -> MomentumParams:
@@ -243,21 +243,48 @@ def test_the_bars_decided_on_are_those_of_four_hours(hour: int):
 # Exits.
 
 
-@pytest.mark.parametrize(("close", "reasons"), [(99.9, [Reason.MA_EXIT]), (100.0, [])])
-def test_a_close_below_the_mean_ends_it(close: float, reasons: list[Reason]):
+def close_four_hours(bot: Momentum, close: str, end: datetime = NOON) -> list[Sent]:
+    """The 4-hour bar with this close is observed, and its last five minutes are decided on. The mean is near 100."""
+    bot.observe(four_hours(close=close, end=end))
+    return pass_five_minutes(bot, end, close)
+
+
+# the mean of 19 closes at 100 and this one
+@pytest.mark.parametrize(("close", "reasons"), [("99.9", [Reason.MA_EXIT]), ("100", [])])
+def test_a_close_below_the_mean_ends_it(close: str, reasons: list[Reason]):
     broker = MemoryBroker()
     bot = a_bot(broker)
     broker.hold(BTC, "1", "105")
-    bot.state.breakouts[BTC] = setting_up(close=close)
-    assert [order.reason for order in decide(bot)] == reasons
+    close_four_hours(bot, close)
+    assert [order.reason for order in decide(bot, close=close)] == reasons
+
+
+@pytest.mark.parametrize(("close", "reasons"), [("99.9", [Reason.MA_EXIT]), ("100", [])])
+def test_four_hours_that_closed_while_the_bot_was_down_end_it_too(close: str, reasons: list[Reason]):
+    # given bars observed after an outage and not decided on
+    before, broker = a_bot(MemoryBroker()), MemoryBroker()
+    before.observe(four_hours(close=close))
+    restarted = a_strategy(Momentum, broker, state=MomentumState.model_validate_json(before.state.model_dump_json()))
+    broker.hold(BTC, "1", "105", trailing_stop="10.5")
+    # then the first bar that is decided on, whatever its own close
+    assert [order.reason for order in pass_five_minutes(restarted, NOON + HOUR, "108")] == reasons
+
+
+def test_a_position_of_which_nothing_is_known_leaves_when_it_is():
+    broker = MemoryBroker()
+    bot = a_bot(broker)
+    broker.positions[BTC] = None
+    close_four_hours(bot, "99")
+    assert broker.sent == []
+    broker.hold(BTC, "1", "105")
+    assert [order.reason for order in pass_five_minutes(bot, NOON + FIVE_MINUTES)] == [Reason.MA_EXIT]
 
 
 def test_an_exit_that_did_not_work_is_tried_again_on_five_minute_bars():
     broker = MemoryBroker(answer=NO)
     bot = a_bot(broker)
     broker.hold(BTC, "1", "105", trailing_stop="10.5")
-    bot.state.breakouts[BTC] = setting_up(close=99)
-    decide(bot)
+    close_four_hours(bot, "99")
     pass_five_minutes(bot, NOON + FIVE_MINUTES)
     broker.hold(BTC, "0")
     pass_five_minutes(bot, NOON + 2 * FIVE_MINUTES)
@@ -270,10 +297,9 @@ def test_a_close_above_the_mean_takes_the_exit_back():
     broker = MemoryBroker(answer=NO)
     bot = a_bot(broker)
     broker.hold(BTC, "1", "105", trailing_stop="10.5")
-    bot.state.breakouts[BTC] = setting_up(close=99)
-    decide(bot)
-    bot.state.breakouts[BTC] = setting_up(close=101)
-    decide(bot, end=NOON + FOUR_HOURS)
+    close_four_hours(bot, "99")
+    assert bot.state.leaving == {BTC}
+    close_four_hours(bot, "101", NOON + FOUR_HOURS)
     assert bot.state.leaving == set()
 
 
@@ -319,6 +345,13 @@ def test_the_gate_keeps_the_limits_of_the_rules():
     _, limits = split_params(Momentum, {})
     assert (limits.daily_loss_percent, limits.monthly_loss_percent, limits.drawdown_halt_percent) == (3, 15, 20)
     assert limits.max_positions == 3
+
+
+def test_the_gate_lets_the_size_rule_through_up_to_a_hundred_thousand():
+    _, limits = split_params(Momentum, {})
+    notional = a_bot(MemoryBroker()).size(Decimal(100_000), Decimal(1))
+    assert notional == limits.max_order_notional_usdt
+    assert 3 * notional <= limits.max_bot_notional_usdt
 
 
 @pytest.mark.parametrize(("week", "percent"), [("-7.99", 20), ("-8", 10), ("-12", 10)])

@@ -346,6 +346,34 @@ def test_a_position_nobody_explains_is_held_from_when_it_was_first_seen():
     assert [order.reason for order in broker.sent] == [Reason.TIME_EXIT]
 
 
+@pytest.mark.parametrize("adopted", ["-1", "1"])
+def test_a_position_nobody_explains_does_not_disturb_the_next_one(adopted: str):
+    broker = MemoryBroker()
+    bot = a_bot(broker)
+    broker.hold(BTC, adopted, "100")
+    bot.on_bar(bar_at(NOW))
+    closing = Side.BUY if adopted == "-1" else Side.SELL
+    bot.on_fill(a_fill(closing, "1", seq=1, at=NOW + timedelta(hours=2), reason=Reason.MANUAL))
+    broker.hold(BTC, "0")
+    bot.on_bar(bar_at(NOW + timedelta(hours=2, minutes=5)))
+    opened = NOW + timedelta(hours=30)
+    bot.on_fill(a_fill(Side.SELL, "1", seq=2, at=opened))
+    assert bot.state.cooldown_until == {}
+    assert bot.state.holdings[BTC] == Holding(quantity=Decimal(-1), opened_at=opened)
+    bot.on_fill(a_fill(Side.BUY, "1", seq=3, at=opened + timedelta(minutes=20), reason=Reason.STOP_LOSS))
+    assert list(bot.state.cooldown_until) == [BTC]
+
+
+def test_a_position_that_no_fill_closed_does_not_disturb_the_next_one():
+    broker = MemoryBroker()
+    bot = holding_short(broker, hours=30)
+    broker.hold(BTC, "0")
+    bot.on_bar(bar_at(NOW))
+    opened = NOW + timedelta(minutes=5)
+    bot.on_fill(a_fill(Side.SELL, "1", at=opened))
+    assert bot.state.holdings[BTC] == Holding(quantity=Decimal(-1), opened_at=opened)
+
+
 def test_the_position_in_redis_decides_and_not_what_the_fills_say():
     # given fills that say short and a position that says flat (a stop at the exchange, its fill still on the way)
     broker = MemoryBroker()
@@ -591,6 +619,15 @@ def test_the_gate_keeps_the_limits_of_the_rules():
     _, limits = split_params(ShortSeller, {})
     assert (limits.daily_loss_percent, limits.drawdown_halt_percent) == (5, 20)
     assert limits.max_bot_notional_to_equity == Decimal("2.1")
+
+
+def test_the_gate_lets_the_size_rule_through_up_to_a_hundred_thousand():
+    _, limits = split_params(ShortSeller, {})
+    broker = MemoryBroker(funds=Decimal(100_000))
+    ready(broker).on_bar(bar_at(NOW))
+    (order,) = broker.sent
+    assert order.quantity * 100 == limits.max_order_notional_usdt
+    assert 3 * order.quantity * 100 == limits.max_bot_notional_usdt
 
 
 @pytest.mark.parametrize(

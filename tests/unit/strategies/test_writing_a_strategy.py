@@ -83,6 +83,13 @@ def test_a_new_strategy_passes_its_own_test(tmp_path: Path, monkeypatch: pytest.
     [
         (("My-Breakout", "--into", "mine"), "cannot be a strategy's name"),
         (("class", "--into", "mine"), "cannot be a strategy's name"),
+        (("none", "--into", "mine"), "its class None would hide what None is"),
+        (("true", "--into", "mine"), "its class True would hide what True is"),
+        (("ema", "--into", "mine"), "its class Ema would hide what Ema is"),
+        (("reason", "--into", "mine"), "its class Reason would hide what Reason is"),
+        (("decimal", "--into", "mine"), "its class Decimal would hide what Decimal is"),
+        (("strategy_params", "--into", "mine"), "its class StrategyParams would hide"),
+        (("memory_broker", "--into", "mine"), "its class MemoryBroker would hide"),
         (("there", "--into", "mine"), "exists already"),
         (("my_breakout", "--into", "nowhere"), "nowhere is no folder"),
         (("my_breakout", "--into", ".."), "must be below the current directory"),
