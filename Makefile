@@ -14,7 +14,7 @@ SOURCES := $(wildcard alpha backtest benchmarks database paper_exchange strategi
 	trade_sync_service websocket_listener)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-fast lint format types bench soak audit lock clean
+.PHONY: help install demo test test-fast test-compose lint format types bench soak audit lock clean
 
 help: ## show this
 	@echo "make demo and make test are all you need to begin."
@@ -41,9 +41,13 @@ test: $(INSTALLED) ## run every test
 test-fast: $(INSTALLED) ## run the tests that take moments
 	$(BIN)/python -m pytest -n 4 --dist loadfile -m 'not slow' $(ARGS)
 
-lint: $(INSTALLED) ## check style
+test-compose: $(INSTALLED) ## run the compose file on a real Docker engine, where there is one
+	$(BIN)/python -m pytest tests/compose $(ARGS)
+
+lint: $(INSTALLED) ## check style, and that no secret is committed
 	$(BIN)/ruff check $(SOURCES)
 	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/python .ci/secret_scan.py
 
 format: $(INSTALLED) ## correct style
 	$(BIN)/ruff check --fix $(SOURCES)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,14 +24,27 @@ if __name__ == "__main__" or Path(sys.argv[0]).name == "alpha":  # the imports b
 
 import click  # noqa: E402
 
+from alpha.commands import commanding  # noqa: E402
+from alpha.commands.assign import assign  # noqa: E402
+from alpha.commands.backfill import backfill  # noqa: E402
 from alpha.commands.backtest import backtest  # noqa: E402
+from alpha.commands.backup import backup  # noqa: E402
+from alpha.commands.c2 import c2  # noqa: E402
 from alpha.commands.candles import candles  # noqa: E402
 from alpha.commands.drift import drift  # noqa: E402
 from alpha.commands.drill import drill  # noqa: E402
+from alpha.commands.export import export  # noqa: E402
+from alpha.commands.healthcheck import healthcheck  # noqa: E402
+from alpha.commands.init import init  # noqa: E402
 from alpha.commands.new_strategy import new_strategy  # noqa: E402
 from alpha.commands.paper_exchange import paper_exchange  # noqa: E402
+from alpha.commands.proof import proof  # noqa: E402
+from alpha.commands.rebuild import rebuild  # noqa: E402
 from alpha.commands.rebuild_live import rebuild_live  # noqa: E402
 from alpha.commands.replay_raw import replay_raw  # noqa: E402
+from alpha.commands.report import report  # noqa: E402
+from alpha.commands.restore import restore  # noqa: E402
+from alpha.commands.rollups import rollups  # noqa: E402
 from alpha.commands.shape import (  # noqa: E402
     FAILED,
     MISCONFIGURED,
@@ -44,13 +56,14 @@ from alpha.commands.shape import (  # noqa: E402
     ids_of,
     one_line,
     speed_option,
-    who,
 )
 from alpha.commands.sweep import sweep  # noqa: E402
+from alpha.commands.sync import sync  # noqa: E402
+from alpha.commands.telegram import telegram  # noqa: E402
+from alpha.commands.trade_sync import trade_sync  # noqa: E402
 
 if TYPE_CHECKING:
     from alpha.config import Registry, Settings
-    from alpha.ledger.controls import DesiredState
 
 
 def main() -> None:
@@ -243,75 +256,32 @@ def _configure(name: str) -> Settings:
     return settings
 
 
-def control_command(
-    name: str, text: str, done: str, why_example: str, *, state: str | None = None, entries: bool | None = None
-) -> None:
-    """Adds a command that writes a control row for one bot or for all."""
-
-    @alpha.command(name, help=text, epilog=example(f'alpha {name} shortseller_001 --why "{why_example}"'))
-    @click.argument("bot_id", required=False)
-    @click.option("--why", required=True, help="Reason, kept in the audit trail.")
-    @one_line
-    def command(bot_id: str | None, why: str) -> None:
-        from alpha.ledger.controls import DesiredState
-
-        _set_control(bot_id, why, None if state is None else DesiredState(state), entries)
-        click.echo(f"{bot_id or 'all bots'}: {done}")
-
-
-control_command(
-    "start",
-    "Has the platform run a bot, or without BOT_ID all of them.",
-    "will run",
-    "maintenance is done",
-    state="running",
-)
-control_command(
-    "stop",
-    "Ends a bot, or without BOT_ID all of them. Resting entry orders are cancelled; positions stay, under their stops "
-    "at the exchange.",
-    "will end; its position stays under its stop at the exchange",
-    "maintenance",
-    state="stopped",
-)
-control_command(
-    "pause",
-    "Allows a bot, or without BOT_ID all of them, no new entries. Exits go on.",
-    "opens no new position",
-    "news at 14:00",
-    entries=False,
-)
-control_command(
-    "resume",
-    "Allows entries again. Named, a bot that was halted by its drawdown goes on as well.",
-    "may open positions again",
-    "the news is out",
-    entries=True,
-)
-
-
-def _set_control(bot_id: str | None, why: str, state: DesiredState | None, entries: bool | None) -> None:
-    from alpha.ledger.connection import connect
-    from alpha.ledger.controls import PLATFORM, bot_scope, set_control
-    from alpha.local.attach import settings_of
-
-    if not why.strip():
-        raise click.UsageError("--why must say something: it is what the audit trail will show")
-    settings, registry = settings_of("commander")
-    scope = PLATFORM if bot_id is None else bot_scope(registry.bot(bot_id).id)
-    with closing(connect(settings.dsn(), "alpha-cli")) as connection:
-        set_control(connection, scope, by=who(), why=why.strip(), entries_allowed=entries, desired_state=state)
-
-
+for commanding_command in commanding.COMMANDS:
+    alpha.add_command(commanding_command)
 alpha.add_command(drift)
+alpha.add_command(c2)
 alpha.add_command(backtest)
 alpha.add_command(candles)
 alpha.add_command(sweep)
 alpha.add_command(new_strategy)
 alpha.add_command(replay_raw)
 alpha.add_command(drill)
+alpha.add_command(proof)
+alpha.add_command(export)
+alpha.add_command(report)
+alpha.add_command(rebuild)
 alpha.add_command(rebuild_live)
+alpha.add_command(rollups)
+alpha.add_command(assign)
 alpha.add_command(paper_exchange)
+alpha.add_command(sync)
+alpha.add_command(backfill)
+alpha.add_command(trade_sync)
+alpha.add_command(init)
+alpha.add_command(healthcheck)
+alpha.add_command(backup)
+alpha.add_command(restore)
+alpha.add_command(telegram)
 
 if __name__ == "__main__":
     main()

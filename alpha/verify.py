@@ -53,6 +53,8 @@ class FieldDifference:
 
     exec_id: ExecId
     symbol: Symbol
+    exec_time: datetime
+    """As the exchange tells it."""
     field: str
     exchange: str
     ledger: str
@@ -243,7 +245,14 @@ def compare_fills(exchange: Iterable[Fill], ledger: Iterable[RecordedFill]) -> F
     for fill in theirs.values():
         fees[fill.fee_currency][0] += fill.fee
     differing = [
-        FieldDifference(exec_id=fill.exec_id, symbol=fill.symbol, field=name, exchange=said, ledger=stored)
+        FieldDifference(
+            exec_id=fill.exec_id,
+            symbol=fill.symbol,
+            exec_time=fill.exec_time,
+            field=name,
+            exchange=said,
+            ledger=stored,
+        )
         for key, fill in theirs.items()
         if key in ours
         for name, (said, stored) in fill.differences(ours[key]).items()

@@ -12,7 +12,19 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from benchmarks import backtest, engine, healing, http_orders, many_accounts, missed, pacing, parts, throughput
+from benchmarks import (
+    backtest,
+    engine,
+    growth,
+    healing,
+    http_orders,
+    many_accounts,
+    missed,
+    pacing,
+    parts,
+    telegram,
+    throughput,
+)
 from benchmarks.figures import Section
 from benchmarks.machine import Machine, this_machine
 from benchmarks.report import Report, as_json, as_page, show
@@ -31,6 +43,8 @@ MEASURES: dict[str, Measure] = {
     "live": lambda servers, *_: parts.live(servers),
     "backtest": lambda *arguments: backtest.measure(quick=arguments[-1]),
     "engine": lambda *arguments: engine.measure(quick=arguments[-1]),
+    "telegram": lambda servers, _, quick: telegram.measure(servers, quick=quick),
+    "growth": lambda servers, _, quick: growth.measure(servers, quick=quick),
     "http-orders": lambda *arguments: http_orders.measure(quick=arguments[-1]),
 }
 
@@ -38,9 +52,12 @@ MEASURES: dict[str, Measure] = {
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--only", multiple=True, type=click.Choice(list(MEASURES)), help="Measure this; may be given repeatedly.")
 @click.option("--quick", is_flag=True, help="Fewer fills: minutes become seconds, and figures less steady.")
+@click.option(
+    "--fills", type=click.IntRange(min=100_000), help="Size of the ledger of `growth`.  [default: 10 million]"
+)
 @click.option("--json", "as_json_to", metavar="FILE", help="Write the figures as JSON; - for standard output.")
 @click.option("--write", type=click.Path(path_type=Path, dir_okay=False), help="Write the figures as a page.")
-def main(only: tuple[str, ...], quick: bool, as_json_to: str | None, write: Path | None) -> None:
+def main(only: tuple[str, ...], quick: bool, fills: int | None, as_json_to: str | None, write: Path | None) -> None:
     """Measures the listener against its targets.
 
     The exit code is 1 when something could not be measured. A missed target is told and not judged: the machine has its
@@ -49,6 +66,7 @@ def main(only: tuple[str, ...], quick: bool, as_json_to: str | None, write: Path
     # Told to end, everything that was started is ended and removed on the way out.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     console = Console(stderr=as_json_to == "-")
+    measures = MEASURES | {"growth": lambda servers, _, quick: growth.measure(servers, quick=quick, fills=fills)}
     sections: list[Section] = []
     failed = False
     with console.status("starting PostgreSQL and Valkey") as status, Servers() as servers:
@@ -58,7 +76,7 @@ def main(only: tuple[str, ...], quick: bool, as_json_to: str | None, write: Path
         for name in only or MEASURES:
             status.update(f"measuring: {name}")
             try:
-                section = MEASURES[name](servers, machine, quick)
+                section = measures[name](servers, machine, quick)
             except BenchmarkFailed as error:
                 failed = True
                 console.print(f"{name} could not be measured: {error}", markup=False)

@@ -20,6 +20,7 @@ class Unit(StrEnum):
     US = "µs"
     PERCENT = "%"
     MB = "MB"
+    BYTES = "bytes"
     COUNT = "in all"
 
 

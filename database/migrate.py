@@ -1,17 +1,27 @@
-"""Applies database/migrations in order, each once, each in a transaction of its own."""
+"""Applies database/migrations in order, each once, each in a transaction of its own.
+
+`python -m database.migrate` also gives every process its login, where their passwords are in the environment.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import re
+import sys
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
+import structlog
+
+from alpha.config import Registry, Settings, environment
 from alpha.domain.errors import AlphaError
 from alpha.ledger.connection import Connection, Dsn, LedgerError, connect, transaction
+from alpha.service.process import run_service
 from database.roles import ensure_groups
+
+log = structlog.get_logger()
 
 MIGRATIONS = Path(__file__).with_name("migrations")
 _FILE_NAME = re.compile(r"(\d{4})_[a-z0-9_]+\.sql")
@@ -112,3 +122,19 @@ def _apply(connection: Connection, migration: Migration) -> None:
             )
     except LedgerError as error:
         raise MigrationError(f"migration {migration.name} failed and was rolled back: {error}") from error
+
+
+def main(settings: Settings, registry: Registry) -> None:
+    """Migrates, then gives the processes their logins in PostgreSQL and Redis."""
+    # Imported here: whoever only migrates needs no Redis.
+    from database.provision import provision_access, provision_logins
+
+    applied = migrate(settings.dsn())
+    environ = environment()
+    logins = provision_logins(settings, registry, environ)
+    users = provision_access(settings, registry, environ)
+    log.info("database_ready", applied=applied, logins=logins, redis_users=users)
+
+
+if __name__ == "__main__":
+    sys.exit(run_service("migrate", main))

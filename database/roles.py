@@ -41,6 +41,8 @@ def ensure_groups(connection: Connection) -> None:
 def ensure_login(connection: Connection, name: str, password: str, group: str) -> None:
     """Makes or changes a login: this password, member of this group and of no other of ours.
 
+    The backup's alone may make databases: it restores each dump into one to see whether it can be.
+
     Raises UnknownGroup, or LedgerRefused when the connection's user may not make roles.
     """
     role = group_role(group)
@@ -49,8 +51,8 @@ def ensure_login(connection: Connection, name: str, password: str, group: str) -
         cursor.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (name,))
         verb = "ALTER" if cursor.fetchone() else "CREATE"
         cursor.execute(
-            sql.SQL(verb + " ROLE {} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE PASSWORD {}").format(
-                login, sql.Literal(password)
+            sql.SQL(verb + " ROLE {} LOGIN NOSUPERUSER {} NOCREATEROLE PASSWORD {}").format(
+                login, sql.SQL("CREATEDB" if group == "backup" else "NOCREATEDB"), sql.Literal(password)
             )
         )
         cursor.execute(
@@ -63,3 +65,21 @@ def ensure_login(connection: Connection, name: str, password: str, group: str) -
             cursor.execute(sql.SQL("REVOKE {} FROM {}").format(sql.Identifier(other), login))
         if role not in groups:
             cursor.execute(sql.SQL("GRANT {} TO {}").format(sql.Identifier(role), login))
+
+
+def ensure_pooler(connection: Connection, name: str, password: str) -> None:
+    """Makes or changes the login of a pooler, which may do nothing but look up how a login proves who it is.
+
+    For a migrated database.
+    """
+    login = sql.Identifier(name)
+    with transaction(connection) as cursor:
+        cursor.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (name,))
+        verb = "ALTER" if cursor.fetchone() else "CREATE"
+        cursor.execute(
+            sql.SQL(verb + " ROLE {} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE PASSWORD {}").format(
+                login, sql.Literal(password)
+            )
+        )
+        cursor.execute(sql.SQL("GRANT USAGE ON SCHEMA trading TO {}").format(login))
+        cursor.execute(sql.SQL("GRANT EXECUTE ON FUNCTION trading.login_of_pooler(text) TO {}").format(login))

@@ -29,6 +29,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 _FILE = click.Path(dir_okay=False, path_type=Path)
 _PORT = click.IntRange(0, 65535)
+LOOPBACK = "127.0.0.1"
 
 
 class _Above(click.ParamType[float]):
@@ -47,10 +48,14 @@ class _Above(click.ParamType[float]):
 
 
 _OPTIONS = (
-    click.option("--port", type=_PORT, default=8787, show_default=True, help="REST and streams, on loopback."),
+    click.option("--host", default=LOOPBACK, show_default=True, help="Address of REST and streams."),
+    click.option("--port", type=_PORT, default=8787, show_default=True, help="REST and streams."),
     click.option("--admin-port", type=_PORT, default=8788, show_default=True, help="Administration, on loopback."),
-    click.option("--accounts", type=_FILE, required=True, help="JSON file of accounts and keys."),
-    click.option("--symbols", required=True, metavar="A,B", help="What is traded."),
+    click.option("--accounts", type=_FILE, help="JSON file of accounts and keys."),
+    click.option(
+        "--registry", type=_FILE, help="Instead: the accounts of this bots.yaml, their keys from the environment."
+    ),
+    click.option("--symbols", metavar="A,B", help="What is traded.  [default with --registry: what its bots trade]"),
     click.option("--journal", type=_FILE, required=True, help="Each execution, one JSON line."),
     click.option(
         "--state", type=click.Path(file_okay=False, path_type=Path), help="Where to keep what a restart needs."
@@ -111,7 +116,11 @@ def options_of(**given: Any) -> ServerOptions:
         stream_url=given.pop("live_stream_url").rstrip("/"),
         history_minutes=given.pop("history_minutes"),
     )
-    names = dict.fromkeys(name.strip().upper() for name in given.pop("symbols").split(",") if name.strip())
+    if (given["accounts"] is None) == (given["registry"] is None):
+        raise click.UsageError("whose exchange is it? Give either --accounts or --registry")
+    if given["symbols"] is None and given["registry"] is None:
+        raise click.UsageError("an exchange needs something to trade: give --symbols, for example BTCUSDT,ETHUSDT")
+    names = dict.fromkeys(name.strip().upper() for name in (given.pop("symbols") or "").split(",") if name.strip())
     return ServerOptions(
         **{
             **given,

@@ -9,6 +9,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,7 +35,14 @@ GROUPS = ("ledger_writer", "sync_writer", "bot", "reader", "commander", "backup"
 TEMPLATE = "template_migrated"
 
 # Folders whose modules start processes or wait for clocks; `make test-fast` leaves them out.
-SLOW_FOLDERS = ("chaos", "integration/client", "integration/exchange", "integration/listener")
+SLOW_FOLDERS = (
+    "chaos",
+    "integration/bot_control",
+    "integration/client",
+    "integration/commanding",
+    "integration/exchange",
+    "integration/listener",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -95,11 +103,18 @@ _numbers = itertools.count(1)
 @pytest.fixture
 def database(postgres_server: EmbeddedPostgres, migrated_template: Database) -> Iterator[Database]:
     """A migrated database of the test's own."""
+    with own_database(postgres_server, migrated_template) as own:
+        yield own
+
+
+@contextmanager
+def own_database(server: EmbeddedPostgres, template: Database) -> Iterator[Database]:
+    """A copy of the template, for fixtures of a wider scope too."""
     name = f"test_{next(_numbers)}"
-    _administer(postgres_server, f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
-    yield Database(postgres_server.dsn(dbname=name), dict(migrated_template.passwords))
-    if postgres_server.running:
-        _administer(postgres_server, f"DROP DATABASE {name} WITH (FORCE)")
+    _administer(server, f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
+    yield Database(server.dsn(dbname=name), dict(template.passwords))
+    if server.running:
+        _administer(server, f"DROP DATABASE {name} WITH (FORCE)")
 
 
 def _administer(server: EmbeddedPostgres, statement: str) -> None:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from alpha.config import load_registry, load_settings
-from alpha.service.logging import configure_logging
+import sys
+
+from alpha.service.process import run_service
 from websocket_listener.main import main
 
 if __name__ == "__main__":
-    settings = load_settings()
-    configure_logging("listener", settings)
-    main(settings, load_registry(settings.alpha_bots_file))
+    sys.exit(run_service("listener", main))

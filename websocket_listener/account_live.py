@@ -76,6 +76,7 @@ class AccountLive:
         }
         self.bus_fills: deque[str] = deque(maxlen=FILLS_KEPT_WHILE_AWAY)
         self.bus_orders: deque[str] = deque(maxlen=FILLS_KEPT_WHILE_AWAY)
+        self.bus_events: deque[str] = deque(maxlen=FILLS_KEPT_WHILE_AWAY)
 
     @property
     def waits(self) -> bool:
@@ -83,6 +84,7 @@ class AccountLive:
         return bool(
             self.bus_fills
             or self.bus_orders
+            or self.bus_events
             or not self.wallet_told
             or self.positions.has_changed
             or any(bot.waits for bot in self.bots.values())

@@ -11,6 +11,7 @@ from alpha.domain.fill_reason import reason_of
 from alpha.domain.ids import BotId, OrderId, Symbol
 from alpha.domain.order_link_id import is_nonce
 from alpha.domain.reason import Reason
+from alpha.exchange.settle_coin import settle_coin
 
 
 class AccountOwners:
@@ -20,6 +21,7 @@ class AccountOwners:
         self.account = account.name
         self.hedge = account.position_mode == "hedge"
         self.bots = tuple(bots)
+        self.categories = frozenset(bot.category for bot in bots)
         self._by_tag = {f"{bot.code}-{reason.tag}": (bot.id, reason) for bot in bots for reason in Reason}
         self._rows: dict[tuple[Symbol, int], list[BotId]] = {}
         for bot in bots:
@@ -71,8 +73,12 @@ def attribute(
     """By the fill's own tag; else by the order it belongs to; else the bot that alone owns the account or the symbol on
     it; else the bot that holds the position; else nobody's.
 
-    An owner found through an order or a position counts only if it is a bot of the account.
+    An owner found through an order or a position counts only if it is a bot of the account. What no book can take is
+    nobody's: an execution of a category that no bot of the account trades (a person's spot order has the same symbol as
+    a bot's contract), and one whose fee is in another currency than its contract settles in.
     """
+    if no_book_of(fill, owners):
+        return _attribution(None, reason_of(fill), AttributionMethod.NONE)
     tagged = owners.by_tag(fill.order_link_id)
     if tagged is not None:
         return _attribution(*tagged, AttributionMethod.TAG)
@@ -90,6 +96,16 @@ def attribute(
     if holder is not None and owners.has(holder):
         return _attribution(holder, reason, AttributionMethod.HOLDER)
     return _attribution(None, reason, AttributionMethod.NONE)
+
+
+def no_book_of(fill: Fill, owners: AccountOwners) -> str:
+    """Why no book of the account can take the fill, "" where one can."""
+    if fill.category not in owners.categories:
+        return f"no bot of account {owners.account} trades category {fill.category}"
+    coin = settle_coin(fill.category, fill.symbol)
+    return (
+        "" if fill.fee_currency == coin else f"its fee is in {fill.fee_currency}, and {fill.symbol} settles in {coin}"
+    )
 
 
 @lru_cache(maxsize=1024)

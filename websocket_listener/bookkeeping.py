@@ -18,6 +18,7 @@ from alpha.ledger.drift import Finding, add_changed_drift, open_drift, resolve_d
 from alpha.ledger.raw_events import add_raw_event
 from alpha.live.wire import now
 from alpha.service.alerts import AlertWriter
+from websocket_listener.book_changes import BookChanges, BooksFollower
 from websocket_listener.latency import LatencyWindow, milliseconds_since_frames
 from websocket_listener.live_positions import Disagreement
 from websocket_listener.metrics import ListenerMetrics
@@ -64,6 +65,7 @@ class Bookkeeping:
         self._alerts, self._metrics = alerts, metrics
         self._writer: Writer | None = None
         self._replay: RawReplay | None = None
+        self._changes: BookChanges | None = None
         self._raw_waiting = 0
         self._raw_lock = threading.Lock()
         self._seen = Seen()
@@ -75,9 +77,15 @@ class Bookkeeping:
         """The writer that stores what is kept aside."""
         self._writer, self._replay = writer, RawReplay(writer, self._alerts)
 
+    def tell_books_to(self, follower: BooksFollower) -> None:
+        """Who is told of books that change other than by fills; from then on assignments are taken up."""
+        self._changes = BookChanges(self._alerts, follower)
+
     def take_turn(self, connection: Connection, epochs: Mapping[AccountName, int]) -> None:
-        """Now and then on the writer's thread, while PostgreSQL answers: what was kept raw is read again where it is
-        time. `epochs` are the accounts this process holds."""
+        """Now and then on the writer's thread, while PostgreSQL answers: assignments are taken up, and what was kept
+        raw is read again where it is time. `epochs` are the accounts this process holds."""
+        if self._changes is not None:
+            self._changes.take_turn(connection, epochs)
         if self._replay is not None and time.monotonic() >= self._replay_due_s:
             self._replay_due_s = time.monotonic() + _REPLAY_EVERY_S
             self._replay.take_turn(connection, epochs)
@@ -98,7 +106,8 @@ class Bookkeeping:
                 fill = recorded.fill
                 self._alerts.alert(
                     "fill_unattributed",
-                    f"nobody owns execution {fill.exec_id} of {fill.symbol}: assign it to a bot",
+                    f"nobody owns execution {fill.exec_id} ({fill.side} {fill.quantity} {fill.symbol}): "
+                    f"give it to a bot with alpha assign {fill.exec_id} BOT --why",
                     account=fill.account,
                     exec_id=fill.exec_id,
                     order_link_id=fill.order_link_id,

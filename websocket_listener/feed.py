@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import queue
+import sys
 import threading
 import time
 from collections.abc import Iterable
@@ -33,6 +34,7 @@ from alpha.live.health import FeedHealth, write_feed_health
 from alpha.live.rate_budget import SharedBudget
 from alpha.live.wire import now
 from alpha.service.health import HealthServer
+from alpha.service.process import run_service
 from alpha.service.shutdown import StopSignal
 
 log = structlog.get_logger()
@@ -52,7 +54,7 @@ def main(settings: Settings, registry: Registry) -> None:
         open_redis(settings.redis(), STATE_DB),
         SharedBudget(settings.redis()),
     )
-    health = HealthServer(settings.feed_port, feed.status).start()
+    health = HealthServer(settings.feed_port, feed.status, host=settings.health_host).start()
     log.info("feed_started", url=feed.endpoints.public_url, symbols=list(registry.symbols), health_port=health.port)
     try:
         asyncio.run(feed.run(stop))
@@ -285,3 +287,7 @@ class Feed:
         if self._market_time is None:
             self._market_time = self._client.market_time()
         return self._market_time
+
+
+if __name__ == "__main__":
+    sys.exit(run_service("feed", main))

@@ -174,7 +174,7 @@ class LiveOutput:
         if confirmation is not None and account in confirmation.live:
             marks = live.positions.marks()
         # What `_tell` writes needs a step before it that was not refused.
-        ask_anyway = bool(confirmation or live.bus_fills or live.bus_orders or not live.wallet_told)
+        ask_anyway = bool(confirmation or live.bus_fills or live.bus_orders or live.bus_events or not live.wallet_told)
         parts = []
         for bot in live.bots.values():
             if not bot.claimed:
@@ -248,6 +248,8 @@ class LiveOutput:
             commands.append((self._bus, bus.publish_command(bus.FILLS, fills)))
         if orders := [text for live in told for text in live.bus_orders]:
             commands.append((self._bus, bus.publish_command(bus.ORDERS, orders)))
+        if events := [text for live in told for text in live.bus_events]:
+            commands.append((self._bus, bus.publish_command(bus.EVENTS, events)))
         if confirmation is not None and not commands:
             # Whoever holds no account says all the same whether Redis answers.
             commands.append((self._state, ("PING",)))
@@ -262,6 +264,7 @@ class LiveOutput:
             live.wallet_told = True
             live.bus_fills.clear()
             live.bus_orders.clear()
+            live.bus_events.clear()
 
     def _of_state(
         self, accounts: Iterable[AccountLive], confirmation: Confirmation | None

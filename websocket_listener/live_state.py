@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import queue
 import threading
 import time
@@ -160,6 +161,10 @@ class LiveState:
     def folded(self, account: AccountName, books: Iterable[TradeBook]) -> None:
         """Books that came to be outside of a commit of fills. On the live thread."""
         self._held(account).positions.folded(books)
+
+    def event(self, account: AccountName, event: Mapping[str, object]) -> None:
+        """Something that the followers of the bus should know. On the live thread."""
+        self._held(account).bus_events.append(json.dumps(event, separators=(",", ":"), default=str))
 
     def refreshed(
         self,

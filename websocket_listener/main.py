@@ -15,6 +15,7 @@ import structlog
 from alpha.config.addresses import endpoints
 from alpha.config.credentials import credentials
 from alpha.config.errors import ConfigError
+from alpha.config.key_rights import check_key
 from alpha.config.modes import Mode, check_uid
 from alpha.config.registry import AccountConfig, Registry
 from alpha.config.settings import Settings, environment
@@ -35,7 +36,10 @@ from alpha.service.shutdown import StopSignal
 from websocket_listener.account_session import AccountSession, AccountState, Role, SessionConfig
 from websocket_listener.attribution import AccountOwners
 from websocket_listener.bookkeeping import Bookkeeping
+from websocket_listener.books_in_memory import BooksInMemory
 from websocket_listener.controls_mirror import ControlsMirror
+from websocket_listener.excursions import Excursions
+from websocket_listener.feed import INTERVAL
 from websocket_listener.leadership import Leadership, LeadershipHooks
 from websocket_listener.live_state import LiveHooks, LiveState
 from websocket_listener.metrics import ListenerMetrics
@@ -55,7 +59,8 @@ def main(settings: Settings, registry: Registry) -> None:
     # A fill passes three threads; the default of 5 ms would let each of them wait that long for a busy one.
     sys.setswitchinterval(0.0005)
     stop = StopSignal().install()
-    listener = Listener(settings, registry, environment())
+    environ = environment()
+    listener = Listener(settings, registry.in_use(environ), environ)
     listener.start()
     try:
         asyncio.run(listener.run(stop))
@@ -135,8 +140,10 @@ class Listener:
         )
         settle_s = max(config.timing.settle_s for config in configs)
         self._live = LiveState(self._redis, state, bus, hooks, metrics, settle_s=settle_s)
+        self._books.tell_books_to(BooksInMemory(self._writer, self._live))
         self._reconciler = Reconciler(dsn, self._redis, self._live.epochs, on_blocked=self._blocked)
         self._mirror = ControlsMirror(dsn, state)
+        self._excursions = Excursions(dsn, state, lambda: self._writer.accounts, INTERVAL)
         self._sessions = {
             config.account.name: AccountSession(
                 config,
@@ -159,7 +166,7 @@ class Listener:
             metrics,
             self._degraded,
         )
-        self._health = HealthServer(settings.listener_port, status, metrics.registry)
+        self._health = HealthServer(settings.listener_port, status, metrics.registry, host=settings.health_host)
 
     def start(self) -> None:
         """Checks who we are at the exchange, then starts every thread. Raises ConfigError, ExchangeAuthError."""
@@ -173,6 +180,7 @@ class Listener:
         self._leadership.start()
         self._reconciler.start()
         self._mirror.start()
+        self._excursions.start()
         self._health.start()
         self._degraded.start()
         log.info("listener_started", health_port=self._health.port, accounts=list(self._sessions))
@@ -206,6 +214,7 @@ class Listener:
             log.warning("fills_left_for_recovery", count=left)
         self._leadership.stop()
         self._live.stop()
+        self._excursions.stop()
         self._mirror.stop()
         self._reconciler.stop()
         self._health.stop()
@@ -253,10 +262,14 @@ class Listener:
         """Who the key belongs to. Two entries with one UID would record every fill of it twice, under two names."""
         if session.uid is not None:
             return
-        uid = self._clients[session.name].uid()
-        if uid is None:
+        key = self._clients[session.name].key_information()
+        if key is None or key.uid is None:
             return
-        check_uid(session.name, uid, Mode(session.config.endpoints.environment), self._settings.alpha_live_accounts)
+        environment = Mode(session.config.endpoints.environment)
+        for warning in check_key(session.name, key, environment, self._settings.alpha_allow_withdrawal_keys):
+            log.warning("key_is_weak", account=session.name, hint=warning)
+        uid = key.uid
+        check_uid(session.name, uid, environment, self._settings.alpha_live_accounts)
         with self._uids_lock:
             other = self._uids.setdefault(uid, session.name)
         if other != session.name:

@@ -31,6 +31,7 @@ from alpha.ledger.coverage import (
     CoverageKind,
     Interval,
     add_interval,
+    first_contact,
     intervals,
     is_doubted_after,
     proven_end,
@@ -64,6 +65,8 @@ _EQUITY_EVERY_S = 60.0
 _LONGEST_WAIT_S = 600.0
 # Threads that read a long gap; what they cost on a short one is nothing, as they are made when they are needed.
 _READERS = 4
+# How long a look works on a past that is being backfilled before it looks at the present again.
+_PAST_AT_ONCE_S = 10.0
 # A look at the newest orders of a window: the ones whose executions may be late.
 _ORDERS_ASKED = 500
 _DOUBTS_TOLD = 5
@@ -128,6 +131,7 @@ class Recovery:
         self._next_replacement_s = 0.0
         self._looked_at_s = 0.0
         self._found_nothing = False
+        self._past_is_open = False
         self._months: set[date] = set()
         self._next_heard_s = 0.0
         self._heard_noted: datetime | None = None
@@ -265,7 +269,7 @@ class Recovery:
         if session.adopting:
             self._adopt()
         self._make_months(self._client.market_time())
-        until, recorded = self._read_unproven()
+        until, recorded = self._read_unproven(past=False)
         session.release()
         self._refresh()
         if session.live(generation):
@@ -299,22 +303,45 @@ class Recovery:
             self._note_equity(wallet, self._client.market_time())
         if self._readings:
             self._pause(self._readings[-1].read_at_s + self._timing.lag_s - time.monotonic(), generation)
-        until, count = self._read_unproven()
-        self._found_nothing = count == 0 and all(reading.found.count == 0 for reading in self._readings)
+        until, count = self._read_unproven(past=True)
+        nothing = count == 0 and all(reading.found.count == 0 for reading in self._readings)
+        self._found_nothing = nothing and not self._past_is_open
         if self._session.connected.is_set() and generation == self._session.generation:
             # The end was fixed before the reading, and the connection has lasted until after it.
             self._note_heard(until)
 
-    def _read_unproven(self) -> tuple[datetime, int]:
+    def _read_unproven(self, *, past: bool = True) -> tuple[datetime, int]:
         """Read everything that is not proven up to now, and record it: a second time what was read once already, which
         may prove it. The end is fixed before the reading, so what happens meanwhile belongs to the next look. Answers
-        that end, and how many executions were read for the first time."""
+        that end, and how many executions were read for the first time.
+
+        What lies before the first contact is a backfill: it comes after everything else, a part of it with each look,
+        so that it holds up neither the bots nor the proof of what happens now. Without `past` it is left alone.
+        """
         said = self._ledger(lambda connection: intervals(connection, self._account))
         until = self._client.market_time()
-        stretches = self._stretches(said, until)
+        every = self._stretches(said, until)
+        contact = first_contact(said)
+        stretches = [each for each in every if contact is None or each[1] > contact or each == every[-1]]
+        self._past_is_open = len(stretches) < len(every)
+        self._readings = [each for each in self._readings if any(each.lies_in(stretch) for stretch in every)]
+        count = self._read_stretches(stretches, said, until)
+        if past and self._past_is_open:
+            enough_s = time.monotonic() + _PAST_AT_ONCE_S
+            count += self._read_stretches(
+                [each for each in every if each not in stretches], said, until, enough_s=enough_s
+            )
+        self._readings.sort(key=lambda reading: reading.start)
+        self._say_how_it_stands()
+        return until, count
+
+    def _read_stretches(
+        self, stretches: Sequence[Stretch], said: Sequence[Interval], until: datetime, *, enough_s: float | None = None
+    ) -> int:
+        """Read what is not proven of these stretches, until it is `enough_s` (monotonic) at the latest. Answers how
+        many executions were read for the first time."""
         last_statement = max(interval.number for interval in said)
-        self._readings = [each for each in self._readings if any(each.lies_in(stretch) for stretch in stretches)]
-        known = tuple(self._readings)
+        known = tuple(each for each in self._readings if any(each.lies_in(stretch) for stretch in stretches))
         due = [reading for reading in known if time.monotonic() - reading.read_at_s >= self._timing.lag_s]
         gaps = [reading for reading in due if not self._was_heard(reading)]
         if gaps:
@@ -322,14 +349,13 @@ class Recovery:
             self._refresh()
             self._wait_for(self._live.call(lambda: self._live.watch_agreement(self._account)))
         for reading in due:
-            self._look_again(reading, last_statement, is_gap=reading in gaps)
+            if enough_s is None or time.monotonic() < enough_s:
+                self._look_again(reading, last_statement, is_gap=reading in gaps)
         count = 0
         for stretch in stretches:
             for part in unread(stretch, [each for each in known if each.lies_in(stretch)]):
-                count += self._read(part, stretch, until)
-        self._readings.sort(key=lambda reading: reading.start)
-        self._say_how_it_stands()
-        return until, count
+                count += self._read(part, stretch, until, enough_s)
+        return count
 
     def _stretches(self, said: Sequence[Interval], until: datetime) -> list[Stretch]:
         """What has to be read. From the ledger each time: another service may have doubted an interval meanwhile."""
@@ -350,7 +376,7 @@ class Recovery:
                 self._say_unreachable(start, min(end, oldest))
         return [(max(start, oldest), end) for start, end in stretches if end >= oldest]
 
-    def _read(self, part: Stretch, stretch: Stretch, until: datetime) -> int:
+    def _read(self, part: Stretch, stretch: Stretch, until: datetime, enough_s: float | None) -> int:
         """Read for the first time; answers how many executions there were."""
         count = 0
         for window in walk_windows(self._client, *part, readers=_READERS):
@@ -360,6 +386,8 @@ class Recovery:
             if reading.start < reading.limit:
                 self._readings.append(reading)
             count += len(window.fills)
+            if enough_s is not None and read_at_s > enough_s:
+                break
         return count
 
     def _look_again(self, reading: Reading, last_statement: int, *, is_gap: bool) -> None:

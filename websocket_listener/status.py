@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from alpha.domain.ids import AccountName
@@ -12,10 +14,13 @@ from websocket_listener.live_state import LiveState
 from websocket_listener.metrics import ListenerMetrics
 from websocket_listener.writer import Writer
 
+_TOO_MANY_WAITING = 10_000
+"""Fills that wait for the ledger. It writes as many in a second or two; when more wait it does not keep up."""
+
 
 class Status:
-    """What /healthz answers: heard from the exchange, able to write to both stores, and every account either recorded
-    here or by another listener."""
+    """What /healthz answers: heard from the exchange, able to write to both stores and keeping up, and every account
+    either recorded here or by another listener."""
 
     def __init__(
         self,
@@ -29,17 +34,18 @@ class Status:
     ) -> None:
         self._sessions, self._leadership = sessions, leadership
         self._writer, self._live = writer, live
-        self._fill_to_commit, self._metrics, self._degraded = fill_to_commit, metrics, degraded
+        self._fill_to_commit, self._degraded = fill_to_commit, degraded
+        for name, session in sessions.items():
+            metrics.live.labels(name).set_function(partial(_is_live, session))
+            metrics.leader.labels(name).set_function(partial(_is_leader, session))
+            metrics.stream_age.labels(name).set_function(partial(_stream_age_s, session))
+        metrics.backlog.set_function(lambda: writer.backlog)
+        metrics.dropped.set_function(lambda: writer.dropped)
 
     def __call__(self) -> dict[str, Any]:
-        for name, session in self._sessions.items():
-            self._metrics.live.labels(name).set(session.state is AccountState.LIVE)
-            self._metrics.leader.labels(name).set(session.role is Role.LEADER)
         well = all(session.state in WELL for session in self._sessions.values())
-        self._metrics.backlog.set(self._writer.backlog)
-        self._metrics.dropped.set(self._writer.dropped)
         return {
-            "ok": well and self._writer.available and self._live.available,
+            "ok": well and self._writer.available and self._live.available and self._writer.backlog < _TOO_MANY_WAITING,
             "ledger": self._writer.available,
             "redis": self._live.available,
             "backlog": self._writer.backlog,
@@ -54,3 +60,17 @@ class Status:
                 "fill_to_redis_ms": self._live.fill_to_redis.summary().as_json(),
             },
         }
+
+
+def _is_live(session: AccountSession) -> float:
+    return session.state is AccountState.LIVE
+
+
+def _is_leader(session: AccountSession) -> float:
+    return session.role is Role.LEADER
+
+
+def _stream_age_s(session: AccountSession) -> float:
+    """Infinite before the first frame: a stream that never spoke is not fresh."""
+    last = session.last_frame_at
+    return float("inf") if last is None else max(0.0, (datetime.now(UTC) - last).total_seconds())

@@ -20,6 +20,7 @@ from alpha.domain.trade_book import TradeBook
 from alpha.exchange.account_state import ExchangePosition
 from alpha.exchange.backoff import Backoff
 from alpha.exchange.parse import infer_position_idx
+from alpha.ledger.assignments import insert_assignments, unattributed_fills
 from alpha.ledger.books import books_of_account
 from alpha.ledger.connection import Connection, Dsn, LedgerRefused, LedgerUnavailable, connect, transaction
 from alpha.ledger.fills import Fenced, FillRecorder, HeardFill, RecordResult
@@ -28,6 +29,7 @@ from alpha.ledger.orders import bot_of_order, upsert_orders
 from alpha.ledger.positions import upsert_positions
 from websocket_listener.attribution import AccountOwners, attribute
 from websocket_listener.holders import Holders, OrderOwners
+from websocket_listener.untold_fills import UntoldFills
 from websocket_listener.write_queue import Batch, Heard, Job, Submission, WriteQueue
 
 log = structlog.get_logger()
@@ -88,7 +90,7 @@ class Writer:
         # Other threads change the first of these at any time; what one attempt at writing goes by is the second.
         self._epochs: dict[AccountName, int] = {}
         self._attempted: dict[AccountName, int] = {}
-        self._holders, self._order_owners = Holders(), OrderOwners()
+        self._holders, self._order_owners, self._untold = Holders(), OrderOwners(), UntoldFills()
         self._stopping = threading.Event()
         self._give_up_at: float | None = None
         self._connection: Connection | None = None
@@ -116,6 +118,10 @@ class Writer:
         """From now on fills of this account may be handed in, to be written under the epoch it was taken with."""
         self._owners[owners.account] = owners
         self._epochs[owners.account] = epoch
+        self._holders.folded(books)
+
+    def books_changed(self, books: Iterable[TradeBook]) -> None:
+        """Books that came to be outside of a batch of fills. On the writer's thread."""
         self._holders.folded(books)
 
     def drop_account(self, account: AccountName) -> None:
@@ -148,6 +154,15 @@ class Writer:
 
     def save_positions(self, positions: Sequence[ExchangePosition]) -> None:
         self._queue.put_positions(positions)
+
+    @property
+    def accounts(self) -> frozenset[AccountName]:
+        """The accounts that are written for now."""
+        return frozenset(dict(self._epochs))
+
+    def knows_past_of(self, account: AccountName) -> bool:
+        """Whether the ledger was asked which of the account's fills nobody owns: their orders may tell yet."""
+        return account in self._untold.known
 
     @property
     def backlog(self) -> int:
@@ -208,7 +223,11 @@ class Writer:
         def turn(connection: Connection) -> None:
             with transaction(connection) as cursor:
                 cursor.execute("SELECT 1")
-            self._on_turn(connection, dict(self._epochs))
+            epochs = dict(self._epochs)
+            for account in epochs.keys() - self._untold.known:
+                # Fills of an earlier process, whose orders may tell only now.
+                self._untold.of_ledger(account, unattributed_fills(connection, account))
+            self._on_turn(connection, epochs)
 
         try:
             self._persist(turn)
@@ -249,6 +268,7 @@ class Writer:
             self._record_in_parts(batch, fills, error)
         else:
             self._holders.folded(result.books.values())
+            self._untold.recorded(result.recorded)
             self._on_committed(Committed(result=result, at=datetime.now(UTC)))
 
     def _books_of(self, accounts: set[AccountName]) -> dict[BookKey, TradeBook]:
@@ -318,6 +338,7 @@ class Writer:
             return
         try:
             self._persist(lambda connection: self._save_states_once(connection, orders, positions))
+            self._untold.settle(order for order, bot in orders if bot is not None)
         except Fenced as error:
             self._give_up(error.accounts, self._attempted)
             self._save_states(orders, positions)
@@ -342,6 +363,9 @@ class Writer:
             lock_heads(cursor, {account: self._attempted.get(account) for account in accounts})
             upsert_orders(connection, orders)
             upsert_positions(connection, positions)
+            claimed = [each for order, _ in orders for each in self._untold.claimed(self._owners[order.account], order)]
+            if claimed:
+                insert_assignments(cursor, claimed)
 
     def _persist(self, work: Callable[[Connection], _T]) -> _T:
         """Do the work on the connection, again and again while PostgreSQL is away. Raises what the work raises else."""

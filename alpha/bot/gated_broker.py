@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import replace
@@ -44,7 +45,7 @@ class OrderCounter:
 
     def denied(self, code: str) -> None: ...
 
-    def sent(self, outcome: str) -> None: ...
+    def sent(self, outcome: str, code: str, seconds: float) -> None: ...
 
 
 class GatedBroker:
@@ -297,6 +298,7 @@ class GatedBroker:
                 sent_at=intent.decided_at,
             )
         )
+        began = time.perf_counter()
         outcome = self._delivery.deliver(
             NewOrder(
                 symbol=intent.symbol,
@@ -311,12 +313,12 @@ class GatedBroker:
                 stop_loss=intent.stop_loss,
             )
         )
+        self._counter.sent(outcome.status.value, outcome.code, time.perf_counter() - began)
         if is_new and outcome.code == DUPLICATE:
             self._orders.was_there_before(order_link_id)
         if intent.reduce_only and outcome.code == str(_NOTHING_TO_REDUCE):
             outcome = replace(outcome, code="flat")
         self._journal.settle(order_link_id, outcome)
-        self._counter.sent(outcome.status.value)
         emit = log.info if outcome.accepted else log.warning
         emit(
             "order_" + outcome.status.value,

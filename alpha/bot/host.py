@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -30,13 +30,22 @@ _REMIND_AFTER = timedelta(seconds=5)
 
 class StrategyHost:
     """The decision core. The runner (or a backtester) feeds it events from one thread and saves `checkpoint()` with
-    `cursor` in one write after each; everything here is a function of those events.
+    `cursor` in one write after each; everything here is a function of those events. Fills that `began_with` names are
+    in the position that the bot began with: they are counted, and nothing else.
     """
 
-    def __init__(self, *, strategy: AnyStrategy, broker: GatedBroker, progress: Progress) -> None:
+    def __init__(
+        self,
+        *,
+        strategy: AnyStrategy,
+        broker: GatedBroker,
+        progress: Progress,
+        began_with: Callable[[BotFill], bool] = lambda _: False,
+    ) -> None:
         self.strategy = strategy
         self._broker = broker
         self._progress = progress
+        self._began_with = began_with
         self._told: dict[Symbol, tuple[HeldPosition, datetime]] = {}
         self._larger = sorted(strategy.larger_intervals)
         for larger in self._larger:
@@ -116,7 +125,7 @@ class StrategyHost:
         return True
 
     def fill(self, fill: BotFill) -> bool:
-        """Handle the fill that comes next. False for one handled before.
+        """Handle the fill that comes next. False for one handled before, or only to be counted.
 
         Raises BotError for one that leaves out a number: the caller reads the ledger first.
         """
@@ -125,6 +134,8 @@ class StrategyHost:
         if fill.seq != self._progress.cursor + 1:
             raise BotError(f"fill {fill.seq} follows fill {self._progress.cursor}: those between have to come first")
         self._progress.cursor = fill.seq
+        if self._began_with(fill):
+            return False
         self._progress.filled(fill)
         self._progress.orders.filled(fill.fill)
         self._progress.see(fill.at)

@@ -92,6 +92,8 @@ class DecisionLoop:
         self._rounds = BarRounds(bot.symbols)
         self._round_waits_since: tuple[datetime, float] | None = None
         self._heartbeat_at = 0.0
+        self._started_at = wall_now()
+        self._beaten_at = time.monotonic()
         self._ask_bars_at = 0.0
         self._look_again_at = 0.0
         self._ask_missing_at = 0.0
@@ -118,6 +120,11 @@ class DecisionLoop:
         """Seconds since the loop last came around: large when it hangs."""
         return time.monotonic() - self._turned_at
 
+    @property
+    def silent_s(self) -> float:
+        """Seconds since a sign of life last reached Redis."""
+        return time.monotonic() - self._beaten_at
+
     def decide_missed(self, rounds: Sequence[tuple[Bar, ...]]) -> None:
         """What closed while the bot was down: observed, and the newest traded on if it is still young enough."""
         for bars in rounds:
@@ -141,8 +148,10 @@ class DecisionLoop:
                     run=self._run,
                     last_bar_at=max(self._progress.observed.values(), default=None),
                     updated_at=wall_now(),
+                    started_at=self._started_at,
                 ),
             )
+            self._beaten_at = time.monotonic()
 
     def tell_positions(self) -> None:
         """Let the strategy hear of positions that changed."""

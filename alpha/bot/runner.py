@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import socket
+import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from datetime import timedelta
@@ -13,6 +14,7 @@ from typing import TypeVar
 import structlog
 
 from alpha.bot.alerts import StrategyAlerts
+from alpha.bot.beginnings import Beginnings
 from alpha.bot.checkpoint import Checkpoint
 from alpha.bot.decision import Decision
 from alpha.bot.environment import Environment
@@ -45,6 +47,7 @@ from alpha.bot.risk_limits import RiskLimits
 from alpha.bot.saving import StateSaver
 from alpha.bot.unsettled import UnsettledOrders
 from alpha.config import BotConfig, Registry, Settings, check_uid, credentials, endpoints, environment
+from alpha.config.key_rights import check_key
 from alpha.config.modes import Mode
 from alpha.exchange.endpoints import Endpoints
 from alpha.exchange.errors import ExchangeUnknown, ExchangeUnreachable
@@ -67,6 +70,8 @@ _TRY_AGAIN_S = 1.0
 _TICKER_FRESH_FOR = timedelta(seconds=60)
 # Calls to an exchange that does not answer may take their time-outs several times before the loop comes around.
 _HANGS_AFTER_S = 60.0
+_BARS_WITHIN = 2.5
+"""Bars of so many intervals may be missing: one that forms, one that is late, and some patience."""
 
 
 def run_bot(settings: Settings, registry: Registry, bot_id: str, *, stop: StopSignal | None = None) -> None:
@@ -131,9 +136,13 @@ class _Bot:
             strategy=self._bot.strategy,
             symbols=list(self._bot.symbols),
         )
-        uid = self._answered("the exchange", self._client.uid)
-        if uid is not None:  # demo trading does not tell it
-            check_uid(self._bot.account, uid, Mode(self._endpoints.environment), self._settings.alpha_live_accounts)
+        key = self._answered("the exchange", self._client.key_information)
+        if key is not None and key.uid is not None:  # demo trading does not tell
+            environment, account = Mode(self._endpoints.environment), self._bot.account
+            check_uid(account, key.uid, environment, self._settings.alpha_live_accounts)
+            allowed = self._settings.alpha_allow_withdrawal_keys
+            for warning in check_key(account, key, environment, allowed, trades=True):
+                log.warning("key_is_weak", hint=warning)
         if not self._take_lease():
             return
         loop, host = self._put_together()
@@ -226,7 +235,12 @@ class _Bot:
         if self._endpoints.is_paper:
             # Its prices move with its bars, which at speed 1 are as far apart as on the market.
             live.ticker_fresh_for += strategy.interval
-        host = StrategyHost(strategy=strategy, broker=broker, progress=progress)
+        host = StrategyHost(
+            strategy=strategy,
+            broker=broker,
+            progress=progress,
+            began_with=Beginnings(bot, self._link, progress).include,
+        )
         unsettled = UnsettledOrders(progress.orders, port, journal)
         lockstep = Lockstep(self._endpoints.rest_url, self._api_key, bot.id) if self._endpoints.is_paper else None
         loop = DecisionLoop(
@@ -253,7 +267,7 @@ class _Bot:
         self._resume(loop, host, port, journal, unsettled, clock)
         self._degraded.start()
         self._ending.callback(self._degraded.stop)
-        self._serve_health(loop, strategy.interval)
+        self._serve_health(loop, clock, strategy.interval)
         self._start_readers(loop, strategy.interval)
         if lockstep is not None:
             # What an earlier life handled and could not say any more is waited for, too.
@@ -319,13 +333,25 @@ class _Bot:
 
         self._ending.callback(end)
 
-    def _serve_health(self, loop: DecisionLoop, interval: timedelta) -> None:
-        progress = self._progress
+    def _serve_health(self, loop: DecisionLoop, clock: MarketClock, interval: timedelta) -> None:
+        progress, started = self._progress, time.monotonic()
 
         def status() -> dict[str, object]:
             degraded = self._degraded.now()
+            newest = max(progress.observed.values(), default=None)
+            bars_fresh = self._live.feed_reports_live() and (
+                time.monotonic() - started < _BARS_WITHIN * interval.total_seconds()
+                if newest is None
+                else clock.now() - newest < _BARS_WITHIN * interval
+            )
             return {
-                "ok": self._lease.is_held() and loop.idle_s < _HANGS_AFTER_S,
+                "ok": self._lease.is_held()
+                and loop.idle_s < _HANGS_AFTER_S
+                and loop.silent_s < _HANGS_AFTER_S
+                and bars_fresh,
+                "heartbeat_age_s": round(loop.silent_s, 1),
+                "newest_bar": None if newest is None else newest.isoformat(),
+                "bars_fresh": bars_fresh,
                 "bot": self._bot.id,
                 "environment": self._endpoints.environment,
                 "lease_held": self._lease.is_held(),
@@ -338,7 +364,9 @@ class _Bot:
                 "degraded": degraded,
             }
 
-        server = HealthServer(self._settings.bot_port, status, self._metrics.registry).start()
+        server = HealthServer(
+            self._settings.bot_port, status, self._metrics.registry, host=self._settings.health_host
+        ).start()
         self._ending.callback(server.stop)
         log.info("health_served", port=server.port)
 

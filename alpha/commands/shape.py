@@ -13,24 +13,31 @@ from typing import TYPE_CHECKING, Any, ParamSpec
 
 import click
 
-from alpha.domain.errors import AlphaError, Misconfigured, Unreachable
+from alpha.domain.errors import AlphaError
+from alpha.service.exit_codes import FAILED, INTERRUPTED, MISCONFIGURED, UNREACHABLE, exit_code
 
 if TYPE_CHECKING:
     from alpha.config import Registry
     from alpha.domain.ids import BotId
 
-FAILED, MISCONFIGURED, UNREACHABLE, INTERRUPTED = 1, 2, 3, 130
+__all__ = [
+    "FAILED",
+    "INTERRUPTED",
+    "MISCONFIGURED",
+    "UNREACHABLE",
+    "FiniteRange",
+    "bots_option",
+    "candles_option",
+    "chosen_bots",
+    "example",
+    "exit_code",
+    "ids_of",
+    "one_line",
+    "speed_option",
+    "who",
+]
 
 P = ParamSpec("P")
-
-
-def exit_code(error: AlphaError) -> int:
-    """Which exit code an error of ours means."""
-    if isinstance(error, Misconfigured):
-        return MISCONFIGURED
-    if isinstance(error, Unreachable):
-        return UNREACHABLE
-    return FAILED
 
 
 def one_line(command: Callable[P, int | None]) -> Callable[P, None]:

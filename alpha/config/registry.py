@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from itertools import combinations
 from pathlib import Path
@@ -83,6 +83,23 @@ class Registry:
     def by_code(self, code: str) -> BotConfig | None:
         """The bot with this code."""
         return next((bot for bot in self.bots.values() if bot.code == code), None)
+
+    def in_use(self, environ: Mapping[str, str]) -> Registry:
+        """Without the accounts that have neither key nor secret in the environment, and without their bots: nobody can
+        trade there or listen. Half a pair stays, and so does everything where nothing has a key: both are mistakes that
+        shall be named by whoever asks for the key."""
+        accounts = {
+            name: account
+            for name, account in self.accounts.items()
+            if environ.get(account.key_env, "").strip() or environ.get(account.secret_env, "").strip()
+        }
+        if not accounts:
+            return self
+        return replace(
+            self,
+            accounts=MappingProxyType(accounts),
+            bots=MappingProxyType({bot_id: bot for bot_id, bot in self.bots.items() if bot.account in accounts}),
+        )
 
     @property
     def symbols(self) -> tuple[Symbol, ...]:

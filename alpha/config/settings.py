@@ -44,6 +44,8 @@ class Settings(BaseSettings):
     """Base URL of the paper exchange."""
     alpha_live_accounts: Annotated[tuple[str, ...], BeforeValidator(_comma_separated)] = ()
     """UIDs that may trade real money."""
+    alpha_allow_withdrawal_keys: Annotated[tuple[str, ...], BeforeValidator(_comma_separated)] = ()
+    """Accounts whose key may be one that can withdraw."""
     alpha_run: str = ""
     """A fixed run id for order ids; empty means a new one per life of a bot's account. For tests and replays."""
 
@@ -60,12 +62,23 @@ class Settings(BaseSettings):
 
     redis_host: str = "127.0.0.1"
     redis_port: Port = 6379
+    redis_user: str = ""
+    """Login of the access list; empty means Redis' own user `default`, who may do everything."""
     redis_password: SecretStr = SecretStr("")
 
+    health_host: str = "127.0.0.1"
+    """The address that /healthz and /metrics are served on."""
     listener_port: AnyPort = 0
-    """Loopback port of /healthz and /metrics; 0 means any free one. Likewise for the feed and a bot."""
+    """Port of /healthz and /metrics; 0 means any free one. Likewise for the other services."""
     feed_port: AnyPort = 0
     bot_port: AnyPort = 0
+    sync_port: AnyPort = 0
+    telegram_port: AnyPort = 0
+    backup_port: AnyPort = 0
+    exporter_port: AnyPort = 0
+
+    log_folder: Path | None = None
+    """Where a service writes its log as well, in files that are rotated; None writes to stderr only."""
 
     log_format: Literal["auto", "json", "console"] = "auto"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
@@ -136,7 +149,7 @@ class Settings(BaseSettings):
     def redis(self) -> RedisAddress:
         """Where Redis is. Raises ConfigError without a password."""
         password = _required("REDIS_PASSWORD", self.redis_password)
-        return RedisAddress(host=self.redis_host, port=self.redis_port, password=password)
+        return RedisAddress(host=self.redis_host, port=self.redis_port, password=password, user=self.redis_user)
 
 
 def load_settings(environ: Mapping[str, str] | None = None) -> Settings:

@@ -139,8 +139,12 @@ _content = attrgetter(*_IDENTITY_FIELDS)
 
 @unique
 class AttributionMethod(StrEnum):
-    """How the owner of a fill was found, from the surest to none."""
+    """How the owner of a fill was found, from the surest to none.
 
+    A fill is recorded with any of them but ASSIGNED: that is how one counts whose owner was corrected afterwards.
+    """
+
+    ASSIGNED = "assigned"
     TAG = "tag"
     ORDER = "order"
     SOLE_OWNER = "sole_owner"

@@ -36,6 +36,10 @@ _BY_EXEC_TYPE = {
     ExecType.BUST: Reason.LIQUIDATION,
     ExecType.DELIVERY: Reason.SETTLEMENT,
     ExecType.SETTLE: Reason.SETTLEMENT,
+    # A person agrees on these with somebody, or moves a position between accounts.
+    ExecType.BLOCK_TRADE: Reason.MANUAL,
+    ExecType.MOVE_POSITION: Reason.MANUAL,
+    ExecType.FUTURE_SPREAD: Reason.MANUAL,
 }
 
 

@@ -16,6 +16,9 @@ from alpha.domain.reason import Reason
 from alpha.domain.side import Direction, Side
 from alpha.domain.trade import BookKey, Trade
 
+PNL_VERSION = 1
+"""Which definition of P&L of docs/accounting.md this is. A change of what is computed here is a new definition."""
+
 
 @quick_init
 @dataclass(frozen=True, slots=True)
@@ -43,7 +46,8 @@ class TradeBook:
 
     Position: quantity-weighted average entry on increase, unchanged on reduce; one fill that flips closes one round
     trip and opens the next, its fee shared by quantity. Fees and funding are cash beside the price P&L; cash that
-    belongs to no round trip (funding that settles a position already closed) is kept in the totals.
+    belongs to no round trip (funding that settles a position already closed) is kept in the totals. The price P&L of a
+    closed round trip is exact: what came out less what went in.
     Totals run over the book's whole life: `realized_pnl` is price P&L only, `net_pnl = realized_pnl - fees + funding`.
     """
 
@@ -132,27 +136,57 @@ class BookFold:
         if last is not None and not _follows(fill, last):
             raise InvalidValue(f"fill {fill.exec_id} is late for {self._key}: refold the book instead")
         self._last = fill
+        is_funding = fill.exec_type is ExecType.FUNDING
+        buys = fill.side is Side.BUY
+        return self.add(fill.exec_id, fill.exec_time, is_funding, buys, fill.price, fill.quantity, fill.fee, reason)
+
+    def add(
+        self,
+        exec_id: ExecId,
+        exec_time: datetime,
+        is_funding: bool,
+        buys: bool,
+        price: Decimal,
+        quantity: Decimal,
+        fee: Decimal,
+        reason: Reason,
+    ) -> Trade | None:
+        """What `take` does with a fill, for who has millions of them, each known to be the book's and the next in
+        execution order. Say with `ended_with` where they end."""
         self._fill_count += 1
-        fee = fill.fee
-        if fill.exec_type is ExecType.FUNDING:
+        if is_funding:
             self._funding -= fee
             if self._trip is not None:
                 self._trip.funding -= fee
                 self._trip.fill_count += 1
             return None
         self._fees += fee
-        held, quantity = self._quantity, fill.quantity
-        if not held or (held > 0) == (fill.side is Side.BUY):
-            self._increase(fill, quantity, fee, reason)
+        held = self._quantity
+        if not held or (held > 0) == buys:
+            self._increase(exec_id, exec_time, buys, price, quantity, fee, reason)
             return None
         closing = abs(held)
         if quantity <= closing:
-            return self._reduce(fill, quantity, fee, reason)
+            return self._reduce(exec_id, exec_time, buys, price, quantity, fee, reason)
         # One fill that flips is of both round trips, its fee shared by quantity.
         closing_fee = fee * closing / quantity
-        closed = self._reduce(fill, closing, closing_fee, reason)
-        self._increase(fill, quantity - closing, fee - closing_fee, reason)
+        closed = self._reduce(exec_id, exec_time, buys, price, closing, closing_fee, reason)
+        self._increase(exec_id, exec_time, buys, price, quantity - closing, fee - closing_fee, reason)
         return closed
+
+    def ended_with(self, last: ExecutionOrder) -> None:
+        """The place of the last fill that was added."""
+        self._last = last
+
+    @property
+    def quantity(self) -> Decimal:
+        """Signed, in base units."""
+        return self._quantity
+
+    @property
+    def totals(self) -> tuple[Decimal, Decimal, Decimal, int]:
+        """Over the book's whole life: realized P&L, fees, funding, number of fills."""
+        return self._realized_pnl, self._fees, self._funding, self._fill_count
 
     def book(self) -> TradeBook:
         last = self._last
@@ -167,38 +201,64 @@ class BookFold:
             last.execution_order if isinstance(last, Fill) else last,
         )
 
-    def _increase(self, fill: Fill, quantity: Decimal, fee: Decimal, reason: Reason) -> None:
-        value = fill.price * quantity
-        size = abs(self._quantity)
+    def _increase(
+        self,
+        exec_id: ExecId,
+        exec_time: datetime,
+        buys: bool,
+        price: Decimal,
+        quantity: Decimal,
+        fee: Decimal,
+        reason: Reason,
+    ) -> None:
+        value = price * quantity
         trip = self._trip
         if trip is None:
-            direction = Direction.LONG if fill.side is Side.BUY else Direction.SHORT
-            trip = self._trip = _Trip(fill.exec_id, fill.exec_time, direction, reason)
+            trip = self._trip = _Trip(exec_id, exec_time, Direction.LONG if buys else Direction.SHORT, reason)
+            self._entry_price = price
+        else:
+            size = abs(self._quantity)
+            self._entry_price = (self._entry_price * size + value) / (size + quantity)
         trip.entered_quantity += quantity
         trip.entered_value += value
         trip.fees += fee
         trip.fill_count += 1
-        self._entry_price = (self._entry_price * size + value) / (size + quantity)
-        self._quantity += quantity if fill.side is Side.BUY else -quantity
+        self._quantity += quantity if buys else -quantity
 
-    def _reduce(self, fill: Fill, quantity: Decimal, fee: Decimal, reason: Reason) -> Trade | None:
+    def _reduce(
+        self,
+        exec_id: ExecId,
+        exec_time: datetime,
+        buys: bool,
+        price: Decimal,
+        quantity: Decimal,
+        fee: Decimal,
+        reason: Reason,
+    ) -> Trade | None:
         trip = self._trip
         if trip is None:
             raise InvariantViolated(f"{self._key} holds {self._quantity} without an open round trip")
-        gross = (fill.price - self._entry_price) * quantity
-        if trip.direction is Direction.SHORT:
-            gross = -gross
         trip.exited_quantity += quantity
-        trip.exited_value += fill.price * quantity
-        trip.gross_pnl += gross
+        trip.exited_value += price * quantity
         trip.fees += fee
         trip.fill_count += 1
-        self._realized_pnl += gross
-        self._quantity += quantity if fill.side is Side.BUY else -quantity
+        self._quantity += quantity if buys else -quantity
         if self._quantity:
+            gross = (price - self._entry_price) * quantity
+            if trip.direction is Direction.SHORT:
+                gross = -gross
+            trip.gross_pnl += gross
+            self._realized_pnl += gross
             return None
+        # What went in and what came out are exact, where an average entry price ends after 28 digits: the last fill
+        # brings the difference to what was booked so far, and no digit is lost or made up.
+        gross = trip.exited_value - trip.entered_value
+        if trip.direction is Direction.SHORT:
+            gross = -gross
+        self._realized_pnl += gross - trip.gross_pnl
+        trip.gross_pnl = gross
         self._entry_price, self._trip = ZERO, None
-        return trip.closed(self._key, fill, reason)
+        return trip.closed(self._key, exec_id, exec_time, reason)
 
 
 class _Trip:
@@ -251,7 +311,7 @@ class _Trip:
             self.fill_count,
         )
 
-    def closed(self, key: BookKey, last: Fill, reason: Reason) -> Trade:
+    def closed(self, key: BookKey, exec_id: ExecId, exec_time: datetime, reason: Reason) -> Trade:
         entered = self.entered_quantity
         if entered != self.exited_quantity:
             raise InvariantViolated(
@@ -260,10 +320,10 @@ class _Trip:
         return Trade(
             key,
             self.first_exec_id,
-            last.exec_id,
+            exec_id,
             self.direction,
             self.opened_at,
-            last.exec_time,
+            exec_time,
             entered,
             self.entered_value / entered,
             self.exited_value / entered,

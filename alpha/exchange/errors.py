@@ -41,6 +41,11 @@ class ExchangeRefused(ExchangeError):
         """There is nothing left to cancel or amend: the order is filled, cancelled or was never there."""
         return self.code in (110001, 110008, 110010, 170213, 170139, 170142)
 
+    @property
+    def is_nothing_to_reduce(self) -> bool:
+        """An order that may only reduce finds no position, or less than it could be rounded to."""
+        return self.code == 110017
+
 
 class ExchangeAuthError(ExchangeRefused):
     """The key is wrong, expired, bound to another address or lacks a right. Names account and environment."""

@@ -1,9 +1,10 @@
-"""What we send: an order, and the stops of a position."""
+"""What we send: an order, the stops of a position, and which orders are to be cancelled."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
+from enum import Enum, auto, unique
 
 from alpha.domain.errors import InvalidValue
 from alpha.domain.ids import Symbol
@@ -55,3 +56,14 @@ class TradingStop:
     trailing_stop: Decimal | None = None
     active_price: Decimal | None = None
     position_idx: int = 0
+
+
+@unique
+class CancelKind(Enum):
+    """Which of the open orders are cancelled together."""
+
+    EVERYTHING = auto()
+    ACTIVE = auto()
+    """What may fill now: limit orders, and market orders still on their way."""
+    CONDITIONAL = auto()
+    """What waits for a trigger of its own. The stops of positions stay."""

@@ -22,6 +22,7 @@ from alpha.domain.instrument import Instrument
 from alpha.domain.order import Order, OrderStatus, OrderType
 from alpha.domain.position import FLAT, ZERO, Position
 from alpha.domain.side import Side
+from alpha.exchange.account_books import ClosedPnl, KeyInformation, LogEntry
 from alpha.exchange.account_state import CoinBalance, ExchangePosition, FeeRates, WalletBalance
 from alpha.exchange.errors import UnknownMessage
 from alpha.exchange.settle_coin import settle_coin
@@ -408,6 +409,89 @@ def parse_ticker(item: Item, at: datetime) -> Ticker:
         raise _unknown("ticker", error, item) from error
 
 
+def parse_log_entry(item: Item, account: AccountName) -> LogEntry:
+    """An entry of account/transaction-log. Raises UnknownMessage."""
+    try:
+        return LogEntry(
+            account=account,
+            log_id=_text(item, "id"),
+            at=_time(item, "transactionTime"),
+            type=_text(item, "type"),
+            sub_type=_optional_text(item, "transSubType"),
+            category=_optional_text(item, "category"),
+            symbol=_optional_text(item, "symbol"),
+            side=None if item.get("side") in (None, "", "None") else _side(item),
+            currency=_text(item, "currency"),
+            quantity=_amount(item, "qty"),
+            size=_amount(item, "size"),
+            price=_amount(item, "tradePrice"),
+            funding=_amount(item, "funding"),
+            fee=_amount(item, "fee"),
+            fee_rate=_amount(item, "feeRate"),
+            cash_flow=_amount(item, "cashFlow"),
+            change=_number(item, "change"),
+            balance=_number(item, "cashBalance"),
+            bonus_change=_amount(item, "bonusChange"),
+            trade_id=_optional_text(item, "tradeId"),
+            order_id=_optional_text(item, "orderId"),
+            order_link_id=_optional_text(item, "orderLinkId"),
+        )
+    except _UNREADABLE as error:
+        raise _unknown("transaction log entry", error, item) from error
+
+
+def parse_closed_pnl(item: Item, account: AccountName, category: str | None = None) -> ClosedPnl:
+    """A row of position/closed-pnl. Raises UnknownMessage, also for a quantity that is not above 0."""
+    try:
+        row = ClosedPnl(
+            account=account,
+            category=_category(item, category),
+            symbol=Symbol(_text(item, "symbol")),
+            order_id=OrderId(_text(item, "orderId")),
+            side=_side(item),
+            order_type=_optional_text(item, "orderType"),
+            exec_type=_text(item, "execType"),
+            quantity=_number(item, "qty"),
+            closed_quantity=_number(item, "closedSize"),
+            entry_value=_number(item, "cumEntryValue"),
+            entry_price=_number(item, "avgEntryPrice"),
+            exit_value=_number(item, "cumExitValue"),
+            exit_price=_number(item, "avgExitPrice"),
+            closed_pnl=_number(item, "closedPnl"),
+            open_fee=_fee(item, "openFee"),
+            close_fee=_fee(item, "closeFee"),
+            fill_count=_integer(item, "fillCount"),
+            leverage=_price(item, "leverage"),
+            created_at=_time(item, "createdTime"),
+            updated_at=_time(item, "updatedTime"),
+        )
+        if row.closed_quantity <= 0:
+            raise ValueError(f"closedSize is {row.closed_quantity}: a closing order closes something")
+    except _UNREADABLE as error:
+        raise _unknown("closed P&L row", error, item) from error
+    return row
+
+
+# https://bybit-exchange.github.io/docs/v5/user/apikey-info
+_WITHDRAW, _ANY_ADDRESS = "Withdraw", "*"
+
+
+def parse_key_information(item: Item) -> KeyInformation:
+    """The result of user/query-api. A key bound to addresses does not expire and carries no time, or one of 1970."""
+    try:
+        told = _optional_text(item, "expiredAt")
+        expires_at = datetime.fromisoformat(told) if told else None
+        return KeyInformation(
+            uid=_integer(item, "userID"),
+            read_only=item.get("readOnly") == 1,
+            expires_at=expires_at if expires_at is not None and expires_at > EPOCH else None,
+            may_withdraw=_WITHDRAW in (item.get("permissions") or {}).get("Wallet", ()),
+            addresses=tuple(ip for ip in item.get("ips") or () if ip != _ANY_ADDRESS),
+        )
+    except _UNREADABLE as error:
+        raise _unknown("key information", error, item) from error
+
+
 def parse_fee_rates(item: Item) -> tuple[Symbol, FeeRates]:
     try:
         rates = FeeRates(taker=_number(item, "takerFeeRate"), maker=_number(item, "makerFeeRate"))
@@ -543,6 +627,11 @@ def _order_type(item: Item) -> OrderType:
 def _order_status(item: Item) -> OrderStatus:
     name = _text(item, "orderStatus")
     return _ORDER_STATUSES.get(name) or OrderStatus(name)
+
+
+def _fee(item: Item, name: str) -> Decimal | None:
+    """A fee, or None where it is not told: unlike a price it may well be 0."""
+    return None if item.get(name) in (None, "") else _number(item, name)
 
 
 def _integer(item: Item, name: str) -> int:

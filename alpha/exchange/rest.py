@@ -18,6 +18,7 @@ from alpha.domain.clock import from_ms, to_ms
 from alpha.domain.ids import AccountName, OrderId, Symbol
 from alpha.domain.instrument import Instrument
 from alpha.domain.order import Order
+from alpha.exchange.account_books import KeyInformation
 from alpha.exchange.account_state import ExchangePosition, FeeRates, WalletBalance
 from alpha.exchange.budget import Budget, Call, Purpose
 from alpha.exchange.endpoints import Endpoints, is_loopback
@@ -30,7 +31,7 @@ from alpha.exchange.errors import (
     ExchangeUnreachable,
     UnknownMessage,
 )
-from alpha.exchange.new_order import NewOrder, TradingStop
+from alpha.exchange.new_order import CancelKind, NewOrder, TradingStop
 from alpha.exchange.parse import (
     LINEAR,
     SETTLE_COIN,
@@ -39,6 +40,7 @@ from alpha.exchange.parse import (
     parse_fee_rates,
     parse_funding_row,
     parse_instrument,
+    parse_key_information,
     parse_kline_row,
     parse_order,
     parse_position,
@@ -62,6 +64,8 @@ _READ_PAUSE_S = 0.2
 _ROOM_WITHIN_S = {Purpose.EXIT: 5.0, Purpose.ORDINARY: 5.0, Purpose.BACKGROUND: 20.0}
 _EXECUTION_PAGE = 100
 _ORDER_PAGE = 50
+_LOG_PAGE = 50
+_CLOSED_PNL_PAGE = 100
 _POSITION_PAGE = 200
 _KLINE_PAGE = 1000
 _FUNDING_PAGE = 200
@@ -70,6 +74,9 @@ _LEVERAGE_NOT_MODIFIED = 110043
 _STOP_NOT_MODIFIED = 34040
 _MODE_NOT_MODIFIED = 110025
 _DEMO_UNSUPPORTED = 10032
+
+# https://bybit-exchange.github.io/docs/v5/order/cancel-all: stopOrderType `Stop` leaves the stops of positions out.
+_ORDER_FILTER = {CancelKind.EVERYTHING: None, CancelKind.ACTIVE: "Order", CancelKind.CONDITIONAL: "StopOrder"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,12 +166,18 @@ class ExchangeClient:
 
     def uid(self) -> int | None:
         """The UID behind the key; None on demo trading where the exchange does not tell it (10032)."""
+        said = self.key_information()
+        return None if said is None else said.uid
+
+    def key_information(self) -> KeyInformation | None:
+        """The key's UID, rights and end; None on demo trading where the exchange does not tell (10032)."""
         try:
-            return _integer(self._read("GET /v5/user/query-api", self._http.get_api_key_information).result, "userID")
+            answer = self._read("GET /v5/user/query-api", self._http.get_api_key_information)
         except ExchangeRefused as error:
             if error.code == _DEMO_UNSUPPORTED:
                 return None
             raise
+        return parse_key_information(answer.result)
 
     def market_time(self) -> datetime:
         """The market clock: that of executions and bars. It is the server's clock except on the paper exchange."""
@@ -308,14 +321,18 @@ class ExchangeClient:
         )
         return OrderId(_word(answer.result, "orderId"))
 
-    def cancel_all(self, symbol: Symbol) -> list[OrderId]:
-        """Cancels every order of the symbol, whoever placed it, stops of the position included."""
+    def cancel_all(self, symbol: Symbol | None = None, *, kind: CancelKind = CancelKind.EVERYTHING) -> list[OrderId]:
+        """Cancels every order of a kind, whoever placed it, of the symbol or of the whole account; at most 500 at a
+        time. Nothing to cancel is fine."""
         answer = self._change(
             "POST /v5/order/cancel-all",
             self._http.cancel_all_orders,
             purpose=Purpose.EXIT,
             category=LINEAR,
             symbol=symbol,
+            settleCoin=SETTLE_COIN if symbol is None else None,
+            orderFilter=_ORDER_FILTER[kind],
+            stopOrderType="Stop" if kind is CancelKind.CONDITIONAL else None,
         )
         return [OrderId(_word(row, "orderId")) for row in _rows(answer)]
 
@@ -369,7 +386,15 @@ class ExchangeClient:
         """Closed orders that were created within the window of at most 7 days (market clock), newest first; of many
         the newest `most`, rounded up to whole pages of 50."""
         found: list[Order] = []
-        for page in self._pages(
+        for page in self.order_pages(start, end):
+            found += [parse_order(row, self.account, LINEAR) for row in page]
+            if most is not None and len(found) >= most:
+                break
+        return found
+
+    def order_pages(self, start: datetime, end: datetime) -> Iterator[Sequence[Item]]:
+        """The raw pages of `order_history`, newest first, to the last."""
+        yield from self._pages(
             "GET /v5/order/history",
             self._http.get_order_history,
             purpose=Purpose.BACKGROUND,
@@ -378,11 +403,35 @@ class ExchangeClient:
             startTime=to_ms(start),
             endTime=to_ms(end),
             limit=_ORDER_PAGE,
-        ):
-            found += [parse_order(row, self.account, LINEAR) for row in page]
-            if most is not None and len(found) >= most:
-                break
-        return found
+        )
+
+    # The exchange's own books. Walked through by `alpha.exchange.walking`.
+
+    def account_log_pages(self, start: datetime, end: datetime) -> Iterator[Sequence[Item]]:
+        """The raw pages of the transaction log of one window of at most 7 days, newest first, to the last: every
+        category and coin, also what belongs to no symbol."""
+        yield from self._pages(
+            "GET /v5/account/transaction-log",
+            self._http.get_transaction_log,
+            purpose=Purpose.BACKGROUND,
+            accountType="UNIFIED",
+            startTime=to_ms(start),
+            endTime=to_ms(end),
+            limit=_LOG_PAGE,
+        )
+
+    def closed_pnl_pages(self, start: datetime, end: datetime) -> Iterator[Sequence[Item]]:
+        """The raw pages of closed P&L of one window of at most 7 days, by the closing order's creation, newest first,
+        to the last."""
+        yield from self._pages(
+            "GET /v5/position/closed-pnl",
+            self._http.get_closed_pnl,
+            purpose=Purpose.BACKGROUND,
+            category=LINEAR,
+            startTime=to_ms(start),
+            endTime=to_ms(end),
+            limit=_CLOSED_PNL_PAGE,
+        )
 
     # Executions.
 
@@ -610,13 +659,6 @@ def _word(row: Mapping[str, Any], name: str) -> str:
     if not isinstance(value, str) or not value:
         raise UnknownMessage(f"{name} is {value!r}", dict(row))
     return value
-
-
-def _integer(row: Mapping[str, Any], name: str) -> int:
-    value = row.get(name)
-    if isinstance(value, bool) or not isinstance(value, int | str) or not str(value).isdigit():
-        raise UnknownMessage(f"{name} is {value!r}", dict(row))
-    return int(value)
 
 
 def _wire(number: Decimal | None) -> str | None:

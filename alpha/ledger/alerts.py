@@ -1,12 +1,15 @@
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum, unique
+from typing import Any
 
 from alpha.domain.ids import AccountName, BotId
 from alpha.ledger.connection import Connection, as_json, transaction
+
+ALERT_COLUMNS = "a.at, a.service, a.kind, a.severity, a.account, a.bot, a.text, a.fields"
 
 
 @unique
@@ -58,26 +61,25 @@ def alerts_after(connection: Connection, number: int, limit: int = 100) -> list[
     """Alerts with a higher number, oldest first."""
     with transaction(connection) as cursor:
         cursor.execute(
-            "SELECT id, at, service, kind, severity, account, bot, text, fields FROM trading.alerts"
-            " WHERE id > %s ORDER BY id LIMIT %s",
+            f"SELECT a.id, {ALERT_COLUMNS} FROM trading.alerts AS a WHERE a.id > %s ORDER BY a.id LIMIT %s",
             (number, limit),
         )
-        return [
-            (
-                found,
-                Alert(
-                    kind=kind,
-                    text=text,
-                    severity=Severity(severity),
-                    service=service,
-                    at=at,
-                    account=account,
-                    bot=bot,
-                    fields=fields,
-                ),
-            )
-            for found, at, service, kind, severity, account, bot, text, fields in cursor.fetchall()
-        ]
+        return [(row[0], alert_of_row(row[1:])) for row in cursor.fetchall()]
+
+
+def alert_of_row(row: Sequence[Any]) -> Alert:
+    """A row of `ALERT_COLUMNS`."""
+    at, service, kind, severity, account, bot, text, fields = row
+    return Alert(
+        kind=kind,
+        text=text,
+        severity=Severity(severity),
+        service=service,
+        at=at,
+        account=account,
+        bot=bot,
+        fields=fields,
+    )
 
 
 def alert_answering(connection: Connection, request: int) -> Alert | None:

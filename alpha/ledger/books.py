@@ -75,11 +75,17 @@ class Refolded:
     changed: list[Trade]
 
 
-def refold(cursor: Cursor, held: HeldBook, fresh: Sequence[tuple[Fill, Reason]]) -> Refolded:
-    """Folds a book again from its last flat point before the fresh fills, which are in execution order and not in the
-    ledger yet."""
+def refold(
+    cursor: Cursor,
+    held: HeldBook,
+    fresh: Sequence[tuple[Fill, Reason]] = (),
+    *,
+    since: ExecutionOrder | None = None,
+) -> Refolded:
+    """Folds a book again from its last flat point before `since`, the place of a fill that came or went; by default
+    before the fresh fills, which are in execution order and not in the ledger yet."""
     key = held.book.key
-    start = _flat_point_before(cursor, held, fresh[0][0].execution_order)
+    start = _flat_point_before(cursor, held, fresh[0][0].execution_order if since is None else since)
     book, closed = fold_on(start, [*_fills_after(cursor, held, start.last), *fresh])
     cursor.execute(
         f"DELETE FROM trading.trades WHERE ({_KEY}) = (%s, %s, %s, %s)"
@@ -131,7 +137,7 @@ def rebuild_books(connection: Connection, account: AccountName) -> list[RebuiltB
     with transaction(connection) as cursor:
         cursor.execute(
             f"SELECT {_KEY} FROM trading.books WHERE account = %(account)s"
-            f" UNION SELECT {_KEY} FROM trading.fills WHERE account = %(account)s AND bot IS NOT NULL"
+            f" UNION SELECT {_KEY} FROM trading.owned_fills WHERE account = %(account)s AND bot IS NOT NULL"
             f" ORDER BY {_KEY}",
             {"account": account},
         )
@@ -181,7 +187,7 @@ def _flat_point_before(cursor: Cursor, held: HeldBook, order: ExecutionOrder) ->
 def _fills_after(cursor: Cursor, held: HeldBook, order: ExecutionOrder | None) -> list[tuple[Fill, Reason]]:
     key = held.book.key
     cursor.execute(
-        f"SELECT {', '.join(FILL_COLUMNS)}, reason FROM trading.fills"
+        f"SELECT {', '.join(FILL_COLUMNS)}, reason FROM trading.owned_fills"
         " WHERE bot = %s AND symbol = %s AND account = %s AND position_idx = %s"
         + ("" if order is None else " AND exec_time >= %s"),
         (key.bot, key.symbol, key.account, key.position_idx, *(() if order is None else (order.exec_time,))),

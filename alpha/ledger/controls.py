@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum, unique
 from typing import Any
 
-from alpha.domain.errors import InvalidValue
+from alpha.domain.errors import AlphaError, InvalidValue
 from alpha.domain.ids import AccountName, BotId
 from alpha.ledger.audit import add_audit_event
 from alpha.ledger.connection import Connection, transaction
@@ -23,6 +23,14 @@ def account_scope(account: AccountName) -> str:
     return f"account:{account}"
 
 
+class HeldByKill(AlphaError):
+    """A kill holds the scope: only lifting that lets anything run or trade there again."""
+
+    def __init__(self, scope: str, kill: str) -> None:
+        super().__init__(f"{scope} is held by kill {kill}: /unkill lifts it")
+        self.scope, self.kill = scope, kill
+
+
 @unique
 class DesiredState(StrEnum):
     RUNNING = "running"
@@ -33,7 +41,8 @@ class DesiredState(StrEnum):
 class Control:
     """What a person wants of a scope. An entry passes only when every scope over it allows entries; a scope without a
     row says nothing of its own. `resumed_at` is when entries were last allowed by a command, None if never: what halted
-    a bot before that is lifted. Times are the database's clock."""
+    a bot before that is lifted. `kill` is what holds the scope; each value of `restart_asked_at` is obeyed once
+    by whoever runs the bot. Times are the database's clock."""
 
     scope: str
     entries_allowed: bool
@@ -42,13 +51,18 @@ class Control:
     why: str
     at: datetime
     resumed_at: datetime | None = None
+    kill: str | None = None
+    restart_asked_at: datetime | None = None
+
+
+CONTROL_COLUMNS = "scope, entries_allowed, desired_state, by, why, at, resumed_at, kill, restart_asked_at"
 
 
 def load_controls(connection: Connection) -> dict[str, Control]:
     """Every control by scope (`platform`, `account:<name>`, `bot:<id>`)."""
     with transaction(connection) as cursor:
-        cursor.execute("SELECT scope, entries_allowed, desired_state, by, why, at, resumed_at FROM trading.controls")
-        return {row[0]: _control(row) for row in cursor.fetchall()}
+        cursor.execute(f"SELECT {CONTROL_COLUMNS} FROM trading.controls")
+        return {row[0]: control_of(row) for row in cursor.fetchall()}
 
 
 def load_controls_version(connection: Connection) -> tuple[int, dict[str, Control]]:
@@ -56,14 +70,13 @@ def load_controls_version(connection: Connection) -> tuple[int, dict[str, Contro
     committed has a higher one. It counts the transactions that have ended, which no clock can set back."""
     with transaction(connection) as cursor:
         cursor.execute(
-            """
-            SELECT pg_snapshot_xmax(s)::text::bigint - (SELECT count(*) FROM pg_snapshot_xip(s)),
-                   scope, entries_allowed, desired_state, by, why, at, resumed_at
+            f"""
+            SELECT pg_snapshot_xmax(s)::text::bigint - (SELECT count(*) FROM pg_snapshot_xip(s)), {CONTROL_COLUMNS}
             FROM trading.controls, pg_current_snapshot() AS s
             """
         )
         rows = cursor.fetchall()
-    return max((row[0] for row in rows), default=0), {row[1]: _control(row[1:]) for row in rows}
+    return max((row[0] for row in rows), default=0), {row[1]: control_of(row[1:]) for row in rows}
 
 
 def set_control(
@@ -74,49 +87,63 @@ def set_control(
     why: str,
     entries_allowed: bool | None = None,
     desired_state: DesiredState | None = None,
+    restart: bool = False,
 ) -> Control:
     """Changes what is given, leaves what is None (a new row begins with entries allowed and running), and writes the
-    audit event in the same transaction. Raises InvalidValue for an unknown kind of scope."""
-    if scope != PLATFORM and not scope.startswith(("bot:", "account:")):
-        raise InvalidValue(f"control scope {scope!r} must be platform, account:<name> or bot:<id>")
+    audit event in the same transaction. `restart` asks whoever runs the bot to start it anew, once.
+
+    Raises InvalidValue for an unknown kind of scope, HeldByKill for what a kill of this very scope forbids.
+    """
+    check_scope(scope)
     with transaction(connection) as cursor:
+        cursor.execute("SELECT kill FROM trading.controls WHERE scope = %s FOR UPDATE", (scope,))
+        (kill,) = cursor.fetchone() or (None,)
+        if kill is not None and (entries_allowed or desired_state is DesiredState.RUNNING or restart):
+            raise HeldByKill(scope, kill)
         cursor.execute(
-            """
-            INSERT INTO trading.controls AS c (scope, entries_allowed, desired_state, by, why, at, resumed_at)
+            f"""
+            INSERT INTO trading.controls AS c (scope, entries_allowed, desired_state, by, why, at, resumed_at,
+                                               restart_asked_at)
             VALUES (%(scope)s, coalesce(%(entries)s, true), coalesce(%(state)s, 'running'), %(by)s, %(why)s,
-                    clock_timestamp(), CASE WHEN %(entries)s THEN clock_timestamp() END)
+                    clock_timestamp(), CASE WHEN %(entries)s THEN clock_timestamp() END,
+                    CASE WHEN %(restart)s THEN clock_timestamp() END)
             ON CONFLICT (scope) DO UPDATE SET
                 entries_allowed = coalesce(%(entries)s, c.entries_allowed),
                 desired_state = coalesce(%(state)s, c.desired_state),
                 by = excluded.by, why = excluded.why, at = excluded.at,
-                resumed_at = coalesce(excluded.resumed_at, c.resumed_at)
-            RETURNING entries_allowed, desired_state, at, resumed_at
+                resumed_at = coalesce(excluded.resumed_at, c.resumed_at),
+                restart_asked_at = coalesce(excluded.restart_asked_at, c.restart_asked_at)
+            RETURNING {CONTROL_COLUMNS}
             """,
-            {"scope": scope, "entries": entries_allowed, "state": desired_state, "by": by, "why": why},
+            {
+                "scope": scope,
+                "entries": entries_allowed,
+                "state": desired_state,
+                "by": by,
+                "why": why,
+                "restart": restart,
+            },
         )
-        allowed, state, at, resumed_at = cursor.fetchone() or (None, None, None, None)
-        control = Control(
-            scope=scope,
-            entries_allowed=allowed,
-            desired_state=DesiredState(state),
-            by=by,
-            why=why,
-            at=at,
-            resumed_at=resumed_at,
-        )
-        add_audit_event(
-            connection,
-            actor=by,
-            action="set_control",
-            subject=scope,
-            why=why,
-            detail={"entries_allowed": control.entries_allowed, "desired_state": control.desired_state},
-        )
+        control = control_of(cursor.fetchone() or ())
+        detail: dict[str, object] = {
+            "entries_allowed": control.entries_allowed,
+            "desired_state": control.desired_state,
+        }
+        if restart:
+            detail["restart"] = True
+        add_audit_event(connection, actor=by, action="set_control", subject=scope, why=why, detail=detail)
     return control
 
 
-def _control(row: Sequence[Any]) -> Control:
-    scope, entries_allowed, desired_state, by, why, at, resumed_at = row
+def check_scope(scope: str) -> None:
+    """Raises InvalidValue."""
+    if scope != PLATFORM and not scope.startswith(("bot:", "account:")):
+        raise InvalidValue(f"control scope {scope!r} must be platform, account:<name> or bot:<id>")
+
+
+def control_of(row: Sequence[Any]) -> Control:
+    """From the columns in the order in which they are read."""
+    scope, entries_allowed, desired_state, by, why, at, resumed_at, kill, restart_asked_at = row
     return Control(
         scope=scope,
         entries_allowed=entries_allowed,
@@ -125,4 +152,6 @@ def _control(row: Sequence[Any]) -> Control:
         why=why,
         at=at,
         resumed_at=resumed_at,
+        kill=kill,
+        restart_asked_at=restart_asked_at,
     )

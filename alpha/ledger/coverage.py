@@ -12,6 +12,9 @@ from alpha.domain.errors import InvalidValue
 from alpha.domain.ids import AccountName
 from alpha.ledger.connection import Connection, transaction
 
+BACKFILL = "backfill"
+"""How the detail begins of a doubt that opens the past before the first contact."""
+
 
 @unique
 class CoverageKind(StrEnum):
@@ -90,13 +93,45 @@ def intervals(connection: Connection, account: AccountName) -> list[Interval]:
 
 
 def start_of_account(connection: Connection, account: AccountName) -> datetime | None:
-    """Market time from which the ledger is meant to be complete: the first contact. None when there was none."""
-    with transaction(connection) as cursor:
-        cursor.execute(
-            "SELECT min(started_at) FROM trading.coverage WHERE account = %s AND kind = 'proven'", (account,)
-        )
-        row = cursor.fetchone()
-    return row[0] if row else None
+    """Market time from which the ledger is meant to be complete: the first contact, or an earlier time up to which the
+    past was backfilled without a gap. None when there was no contact."""
+    return start_of_ledger(intervals(connection, account))
+
+
+def first_contact(said: Iterable[Interval]) -> datetime | None:
+    """When the platform first saw the account: the first proven statement is made then. None when it has not."""
+    proven = (interval for interval in said if interval.kind is CoverageKind.PROVEN)
+    return min(((interval.number, interval.start) for interval in proven), default=(0, None))[1]
+
+
+def start_of_ledger(said: Sequence[Interval]) -> datetime | None:
+    """`start_of_account` of these statements. What was proven once counts, also when it was doubted since: a doubt is
+    no reason to look away."""
+    contact = first_contact(said)
+    if contact is None:
+        return None
+    settled = (CoverageKind.PROVEN, CoverageKind.UNREACHABLE)
+    once = _stretches([each for each in said if each.kind in settled], frozenset(settled))
+    return next((start for start, end in once if start <= contact <= end), contact)
+
+
+def beginning(said: Iterable[Interval]) -> datetime | None:
+    """The earliest market time that anything was proven, or that a backfill asked for: it doubts what lies before the
+    first contact, so that it is read. Any other doubt of that time is none, as the ledger begins later. None when the
+    account was never seen."""
+    told = list(said)
+    proven = [each.start for each in told if each.kind is CoverageKind.PROVEN]
+    asked = [each.start for each in told if each.kind is CoverageKind.UNPROVEN and each.detail.startswith(BACKFILL)]
+    return min([*proven, *asked]) if proven else None
+
+
+def share_settled(said: Sequence[Interval], since: datetime, until: datetime) -> float:
+    """How much of [since, until] is proven or out of reach, 0 to 1."""
+    if until <= since:
+        return 1.0
+    parts = _stretches(said, frozenset({CoverageKind.PROVEN, CoverageKind.UNREACHABLE}))
+    covered = [(max(start, since), min(end, until)) for start, end in parts if start < until and end > since]
+    return sum(((end - start) / (until - since) for start, end in covered), 0.0)
 
 
 def proven_until(connection: Connection, account: AccountName) -> datetime | None:
@@ -108,15 +143,15 @@ def proven_until(connection: Connection, account: AccountName) -> datetime | Non
 
 
 def unproven_stretches(said: Sequence[Interval], until: datetime) -> list[tuple[datetime, datetime]]:
-    """What is neither proven nor out of reach between the first contact and `until`, oldest first: what has to be read.
+    """What is neither proven nor out of reach between the account's `beginning` and `until`, oldest first: what has to
+    be read.
 
     The last one begins where everything settled ends, and is there even when that is `until` itself. Empty when nothing
     was ever proven, or when `until` lies before the end of what is settled.
     """
-    starts = [interval.start for interval in said if interval.kind is CoverageKind.PROVEN]
-    if not starts:
+    edge = beginning(said)
+    if edge is None:
         return []
-    edge = min(starts)
     found = []
     for start, end in _stretches(said, frozenset({CoverageKind.PROVEN, CoverageKind.UNREACHABLE})):
         if edge < start:
@@ -144,11 +179,11 @@ def proven_intervals(said: Iterable[Interval]) -> list[tuple[datetime, datetime]
 
 
 def proven_end(said: Sequence[Interval]) -> datetime | None:
-    """`proven_until` of these statements. Stretches that the exchange keeps no more are stepped over."""
-    starts = [interval.start for interval in said if interval.kind is CoverageKind.PROVEN]
-    if not starts:
+    """`proven_until` of these statements. Stretches that the exchange keeps no more are stepped over, and a past that
+    is being backfilled does not count: it lies before the first contact."""
+    first = first_contact(said)
+    if first is None:
         return None
-    first = min(starts)
     settled = _stretches(said, frozenset({CoverageKind.PROVEN, CoverageKind.UNREACHABLE}))
     return next((end for start, end in settled if start <= first <= end), first)
 

@@ -24,6 +24,10 @@ class DriftKind(StrEnum):
     MISSING_FILL = "missing_fill"
     EXTRA_FILL = "extra_fill"
     BALANCE = "balance"
+    CLOSED_QUANTITY = "closed_quantity"
+    """A fill closes another quantity of our book than the exchange says it closed."""
+    ORDER = "order"
+    """An order is not in the state in which the exchange lists it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -67,7 +67,8 @@ class HeardFill:
 @dataclass(frozen=True, slots=True)
 class RecordedFill:
     """A fill as the ledger holds it. `bot_seq` counts its bot's fills in commit order without a gap, from 1; it is None
-    exactly when nobody owns the fill. `recorded_at` is the database's clock."""
+    when nobody owns the fill, and when it was assigned to the bot afterwards: it is in no bot's stream then.
+    `recorded_at` is the database's clock."""
 
     fill: Fill
     attribution: Attribution

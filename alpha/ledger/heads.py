@@ -262,6 +262,15 @@ def locked_heads(
     )
 
 
+def books_versions(connection: Connection, accounts: Collection[AccountName]) -> dict[AccountName, int]:
+    """The version of the books of each account that was ever taken."""
+    with transaction(connection) as cursor:
+        cursor.execute(
+            "SELECT account, books_version FROM trading.account_head WHERE account = ANY(%s)", (list(accounts),)
+        )
+        return dict(cursor.fetchall())
+
+
 def _raise_epochs(cursor: Cursor, above: Mapping[AccountName, int], holder: str) -> dict[AccountName, int]:
     cursor.execute(
         """

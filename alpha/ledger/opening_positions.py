@@ -7,13 +7,15 @@ from collections.abc import Mapping, Sequence
 from psycopg2.extras import execute_values
 
 from alpha.domain.ids import AccountName
+from alpha.domain.position import Position
+from alpha.domain.trade import BookKey
 from alpha.ledger.batch_rows import write_batch
 from alpha.ledger.books import load_books
 from alpha.ledger.connection import Connection, LedgerRefused, transaction
 from alpha.ledger.folding import OPENING, OpeningPosition
 from alpha.ledger.heads import bump_books_versions, lock_heads
 
-__all__ = ["OPENING", "OpeningPosition", "adopt_positions"]
+__all__ = ["OPENING", "OpeningPosition", "adopt_positions", "openings_of"]
 
 
 def adopt_positions(
@@ -59,3 +61,22 @@ def adopt_positions(
         write_batch(cursor, books=[opening.book() for opening in new])
         bump_books_versions(cursor, {opening.key.account for opening in new})
     return new
+
+
+def openings_of(connection: Connection, account: AccountName) -> list[OpeningPosition]:
+    """What the account's books began with, flat ones included."""
+    with transaction(connection) as cursor:
+        cursor.execute(
+            "SELECT bot, symbol, position_idx, quantity, entry_price, seq, at FROM trading.opening_positions"
+            " WHERE account = %s ORDER BY bot, symbol, position_idx",
+            (account,),
+        )
+        return [
+            OpeningPosition(
+                key=BookKey(bot=bot, account=account, symbol=symbol, position_idx=position_idx),
+                position=Position(quantity, entry_price),
+                seq=seq,
+                at=at,
+            )
+            for bot, symbol, position_idx, quantity, entry_price, seq, at in cursor.fetchall()
+        ]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from decimal import Decimal
 from typing import Any
 
 from alpha.domain.ids import AccountName, BotId, OrderId
@@ -207,3 +208,15 @@ def _order_of_row(row: tuple[Any, ...]) -> Order:
         created_at=row[22],
         updated_at=row[23],
     )
+
+
+def order_states(
+    connection: Connection, account: AccountName, order_ids: Iterable[OrderId]
+) -> dict[OrderId, tuple[OrderStatus, Decimal]]:
+    """Status and filled quantity of these orders, as last heard; orders that are not stored are left out."""
+    with transaction(connection) as cursor:
+        cursor.execute(
+            "SELECT order_id, status, filled_quantity FROM trading.orders WHERE account = %s AND order_id = ANY(%s)",
+            (account, list(order_ids)),
+        )
+        return {OrderId(order_id): (OrderStatus(status), filled) for order_id, status, filled in cursor.fetchall()}

@@ -40,10 +40,11 @@ def bot_heads(connection: Connection) -> dict[BotId, int]:
 
 
 def fills_between(connection: Connection, account: AccountName, since: datetime, until: datetime) -> list[RecordedFill]:
-    """The account's fills with since <= exec_time < until (market clock), in execution order."""
+    """The account's fills with since <= exec_time < until (market clock), in execution order, with the owners that
+    count."""
     with transaction(connection) as cursor:
         cursor.execute(
-            f"SELECT {SELECT_RECORDED} FROM trading.fills"
+            f"SELECT {SELECT_RECORDED} FROM trading.owned_fills"
             " WHERE account = %s AND exec_time >= %s AND exec_time < %s ORDER BY exec_time",
             (account, since, until),
         )
@@ -186,7 +187,7 @@ def ledger_counts(connection: Connection) -> LedgerCounts:
         cursor.execute(
             """
             SELECT (SELECT count(*) FROM trading.fills),
-                   (SELECT count(*) FROM trading.fills WHERE bot IS NULL),
+                   (SELECT count(*) FROM trading.owned_fills WHERE bot IS NULL),
                    (SELECT count(*) FROM trading.trades),
                    (SELECT count(*) FROM trading.drift WHERE resolved_at IS NULL),
                    (SELECT count(*) FROM trading.raw_events),

@@ -16,6 +16,14 @@ def hash_of(client: redis.Redis, key: str) -> dict[str, str]:
     return cast(dict[str, str], client.hgetall(key))
 
 
+def hashes_of(client: redis.Redis, *keys: str) -> list[dict[str, str]]:
+    """All fields of several hashes, read together; empty where there is none."""
+    pipe = client.pipeline(transaction=False)
+    for key in keys:
+        pipe.hgetall(key)
+    return cast("list[dict[str, str]]", pipe.execute())
+
+
 def entries_after(
     client: redis.Redis, after: Mapping[str, str], *, limit: int, block_ms: int | None
 ) -> dict[str, list[Entry]]:

@@ -33,4 +33,9 @@ def restore_state(client: redis.Redis, bot: BotId, state: dict[str, Any], *, epo
 
 def read_state(client: redis.Redis, bot: BotId) -> dict[str, Any] | None:
     text = client.get(state_key(bot))
-    return None if text is None else dict(json.loads(str(text)))
+    return None if text is None else state_of(str(text))
+
+
+def state_of(text: str) -> dict[str, Any]:
+    """The state in its text."""
+    return dict(json.loads(text))

@@ -29,11 +29,12 @@ class LiveStateError(AlphaError):
 
 @dataclass(frozen=True, slots=True)
 class RedisAddress:
-    """Where Redis listens. An empty password means none."""
+    """Where Redis listens. An empty password means none, an empty user Redis' own `default`."""
 
     host: str
     port: int
     password: str = field(default="", repr=False)
+    user: str = ""
 
 
 def open_redis(address: RedisAddress, db: int, *, timeout_s: float = 2.0) -> redis.Redis:
@@ -45,6 +46,7 @@ def open_redis(address: RedisAddress, db: int, *, timeout_s: float = 2.0) -> red
     return redis.Redis(
         host=address.host,
         port=address.port,
+        username=address.user or None,
         password=address.password or None,
         db=db,
         decode_responses=True,

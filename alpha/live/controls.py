@@ -1,6 +1,7 @@
 """The mirror of `trading.controls` in the state database: what the trader allows, within a second, without a query.
 
-The mirror says when it was last refreshed; a mirror that is not fresh allows nothing.
+The mirror says when it was last refreshed; a mirror that is not fresh allows nothing. Beside it stand freezes: what a
+kill forbids at once, without waiting for the ledger or its mirror, until the kill is lifted.
 """
 
 from __future__ import annotations
@@ -12,13 +13,15 @@ from datetime import datetime, timedelta
 
 import redis
 
+from alpha.domain.errors import InvalidValue
 from alpha.ledger.controls import Control, DesiredState
-from alpha.live.answers import hash_of, run
+from alpha.live.answers import hash_of, hashes_of, run, write_hash
 from alpha.live.connection import LiveStateError
 from alpha.live.wire import ms, now, parse_ms
 
 FRESH_FOR = timedelta(seconds=5)
 KEY = "controls"
+FREEZES_KEY = "freezes"
 _REFRESHED_AT, _VERSION, _WRITTEN_AT = "refreshed_at", "version", "written_at"
 
 
@@ -59,14 +62,48 @@ def write_controls(client: redis.Redis, controls: Mapping[str, Control], *, vers
 
 
 def read_controls(client: redis.Redis) -> LiveControls | None:
-    """The mirror, or None when there is none (which allows nothing). Raises LiveStateError for what is not ours."""
-    fields = hash_of(client, KEY)
+    """The mirror with the freezes above it, or None when there is no mirror (which allows nothing). Raises
+    LiveStateError for what is not ours."""
+    fields, frozen = hashes_of(client, KEY, FREEZES_KEY)
     refreshed_at = parse_ms(fields.pop(_REFRESHED_AT, None))
     for ours in (_VERSION, _WRITTEN_AT):
         fields.pop(ours, None)
     if refreshed_at is None:
         return None
-    return LiveControls(refreshed_at, {name: _from_json(name, text) for name, text in fields.items()})
+    controls = {name: _from_json(name, text) for name, text in fields.items()}
+    for freeze in map(_freeze_of, frozen.values()):
+        mirrored = controls.get(freeze.scope)
+        # Of both the one that forbids counts, and the mirror where both do: it has come later.
+        if mirrored is None or mirrored.entries_allowed:
+            controls[freeze.scope] = freeze
+    return LiveControls(refreshed_at, controls)
+
+
+def freeze(client: redis.Redis, control: Control) -> None:
+    """Entries of the control's scope stop at once, whatever the mirror says, until its kill is thawed."""
+    if control.kill is None or control.entries_allowed:
+        raise InvalidValue("a freeze forbids entries, and it is a kill's")
+    text = json.dumps({"scope": control.scope, "control": _to_json(control)})
+    write_hash(client, FREEZES_KEY, {control.kill: text})
+
+
+def thaw(client: redis.Redis, kill: str) -> None:
+    """Ends what a kill froze; nothing there is fine."""
+    client.hdel(FREEZES_KEY, kill)
+
+
+def freezes(client: redis.Redis) -> dict[str, Control]:
+    """What is frozen, by kill. Raises LiveStateError for what is not ours."""
+    return {kill: _freeze_of(text) for kill, text in hash_of(client, FREEZES_KEY).items()}
+
+
+def _freeze_of(text: str) -> Control:
+    try:
+        raw = json.loads(text)
+        scope, control = raw["scope"], raw["control"]
+    except (KeyError, TypeError, ValueError) as error:
+        raise LiveStateError(f"Redis key {FREEZES_KEY} does not hold freezes ({error!r}); delete it") from error
+    return _from_json(scope, control)
 
 
 def _to_json(control: Control) -> str:
@@ -78,6 +115,7 @@ def _to_json(control: Control) -> str:
             "why": control.why,
             "at": control.at.isoformat(),
             "resumed_at": None if control.resumed_at is None else control.resumed_at.isoformat(),
+            "kill": control.kill,
         }
     )
 
@@ -93,6 +131,7 @@ def _from_json(scope: str, text: str) -> Control:
             why=raw["why"],
             at=datetime.fromisoformat(raw["at"]),
             resumed_at=None if raw.get("resumed_at") is None else datetime.fromisoformat(raw["resumed_at"]),
+            kill=raw.get("kill"),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise LiveStateError(f"Redis key {KEY} does not hold controls ({error!r}); delete it: it is rebuilt") from error

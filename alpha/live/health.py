@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -53,7 +54,8 @@ class FeedHealth:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Heartbeat:
-    """A bot's sign of life, written every second by the bot itself."""
+    """A bot's sign of life, written every second by the bot itself. `last_bar_at` is market time, the rest wall time;
+    `started_at` is when its process began."""
 
     bot: BotId
     state: str
@@ -61,6 +63,7 @@ class Heartbeat:
     run: str
     last_bar_at: datetime | None
     updated_at: datetime
+    started_at: datetime | None = None
 
     def is_alive(self, at: datetime | None = None) -> bool:
         return (at or now()) - self.updated_at < ALIVE_FOR
@@ -99,7 +102,11 @@ def listener_health_command(health: ListenerHealth) -> Command:
 
 def read_listener_health(client: redis.Redis, account: AccountName) -> ListenerHealth | None:
     """None when no listener has reported within the last ten minutes."""
-    fields = hash_of(client, listener_key(account))
+    return listener_health_of(account, hash_of(client, listener_key(account)))
+
+
+def listener_health_of(account: AccountName, fields: Mapping[str, str]) -> ListenerHealth | None:
+    """What a hash says; None where it says nothing."""
     since, updated_at = parse_ms(fields.get("since")), parse_ms(fields.get("updated_at"))
     if since is None or updated_at is None:
         return None
@@ -130,7 +137,11 @@ def write_feed_health(client: redis.Redis, health: FeedHealth) -> None:
 
 
 def read_feed_health(client: redis.Redis) -> FeedHealth | None:
-    fields = hash_of(client, FEED_KEY)
+    return feed_health_of(hash_of(client, FEED_KEY))
+
+
+def feed_health_of(fields: Mapping[str, str]) -> FeedHealth | None:
+    """What a hash says; None where it says nothing."""
     updated_at = parse_ms(fields.get("updated_at"))
     if updated_at is None:
         return None
@@ -153,12 +164,17 @@ def write_heartbeat(client: redis.Redis, heartbeat: Heartbeat) -> None:
             "run": heartbeat.run,
             "last_bar_at": ms(heartbeat.last_bar_at),
             "updated_at": ms(heartbeat.updated_at),
+            "started_at": ms(heartbeat.started_at),
         },
     )
 
 
 def read_heartbeat(client: redis.Redis, bot: BotId) -> Heartbeat | None:
-    fields = hash_of(client, heartbeat_key(bot))
+    return heartbeat_of(bot, hash_of(client, heartbeat_key(bot)))
+
+
+def heartbeat_of(bot: BotId, fields: Mapping[str, str]) -> Heartbeat | None:
+    """What a hash says; None where it says nothing."""
     updated_at = parse_ms(fields.get("updated_at"))
     if updated_at is None:
         return None
@@ -169,6 +185,7 @@ def read_heartbeat(client: redis.Redis, bot: BotId) -> Heartbeat | None:
         run=fields.get("run", ""),
         last_bar_at=parse_ms(fields.get("last_bar_at")),
         updated_at=updated_at,
+        started_at=parse_ms(fields.get("started_at")),
     )
 
 

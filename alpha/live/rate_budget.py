@@ -147,3 +147,15 @@ class SharedBudget:
             log.warning("rate_budget_local", reason=str(error), hint="each process keeps to a share of the limits")
         self._away_until_s = at_s + _AWAY_S
         self._both_until_s = self._away_until_s + self._settled_after_s
+
+
+def calls_in_window(client: redis.Redis) -> dict[tuple[str, Purpose], int]:
+    """Calls that are still counted, by scope (`host:address`, or `host:account:path`) and purpose. `client` is of the
+    database of flags."""
+    found: dict[tuple[str, Purpose], int] = {}
+    purposes = list(Purpose)
+    for key in client.scan_iter(match="rate:*", count=500):
+        scope, _, number = str(key).removeprefix("rate:").rpartition(":")
+        if number.isdigit() and 1 <= int(number) <= len(purposes):
+            found[scope, purposes[int(number) - 1]] = int(str(client.zcard(key)))
+    return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -50,7 +51,11 @@ def wallet_command(wallet: LiveWallet) -> Command:
 
 def read_wallet(client: redis.Redis, account: AccountName) -> LiveWallet | None:
     """None when nothing (complete) is known. The exchange tells of changes by trades and funding, not by marks."""
-    fields = hash_of(client, wallet_key(account))
+    return wallet_of(account, hash_of(client, wallet_key(account)))
+
+
+def wallet_of(account: AccountName, fields: Mapping[str, str]) -> LiveWallet | None:
+    """The wallet in a hash; None where it is not complete."""
     equity, balance = parse_money(fields.get("equity")), parse_money(fields.get("balance"))
     available, updated_at = parse_money(fields.get("available")), parse_ms(fields.get("updated_at"))
     if equity is None or balance is None or available is None or updated_at is None:

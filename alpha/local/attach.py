@@ -43,6 +43,8 @@ def environment_of(role: str) -> dict[str, str]:
 
 
 def settings_of(role: str) -> tuple[Settings, Registry]:
-    """Settings and registry in a role of the platform that runs here, or of the environment's. Raises NotRunning."""
-    settings = load_settings(environment_of(role))
-    return settings, load_registry(settings.alpha_bots_file)
+    """Settings, and the registry of the accounts that have a key, in a role of the platform that runs here, or of the
+    environment's. Raises NotRunning."""
+    environ = environment_of(role)
+    settings = load_settings(environ)
+    return settings, load_registry(settings.alpha_bots_file).in_use(environ)

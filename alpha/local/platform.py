@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -23,7 +23,8 @@ from alpha.config.registry import AccountConfig, BotConfig, Registry
 from alpha.config.settings import Settings, environment
 from alpha.domain.ids import BotId
 from alpha.ledger.connection import Connection, Dsn, LedgerError, connect
-from alpha.ledger.controls import PLATFORM, Control, DesiredState, bot_scope, load_controls
+from alpha.ledger.controls import PLATFORM, Control, DesiredState, account_scope, bot_scope, load_controls
+from alpha.ledger.kills import hold
 from alpha.live.connection import LIVE_ERRORS, open_redis
 from alpha.live.health import read_heartbeat
 from alpha.local.children import Child
@@ -49,12 +50,17 @@ from alpha.local.waiting import never, wait_until_ready
 from alpha.service.alerts import AlertWriter
 from database.migrate import migrate
 from database.roles import ensure_login
+from telegram_manager.commanding.kill_journal import KILL_FOLDER, KillJournal
 
 POSTGRES, VALKEY, EXCHANGE, FEED, LISTENER = "postgres", "valkey", "paper-exchange", "feed", "listener"
 STANDBY = "listener-standby"
+TRADE_SYNC = "trade-sync"
+TELEGRAM = "telegram-manager"
 
 ALPHA = (sys.executable, "-m", "alpha.cli")
 """The `alpha` command of this installation."""
+
+TELEGRAM_MANAGER = (sys.executable, "-m", "telegram_manager")
 
 log: FilteringBoundLogger = structlog.get_logger(__name__)
 
@@ -89,6 +95,8 @@ class PlatformOptions:
     """Whether a commit waits for the disk. Without it data survive every process, but not the machine."""
     full_lockstep: bool = False
     """Whether each bar waits for its bots as long as it takes, so that nothing depends on how fast anybody is."""
+    telegram: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """The environment of the Telegram command centre, token included; without any it does not run."""
     hold_market: bool = False
     """Leaves the market paused after `start`, until `release_market`."""
 
@@ -134,6 +142,7 @@ class Platform:
         self._alerts: AlertWriter | None = None
         self._controls: Connection | None = None
         self._look_at_controls = 0.0
+        self._restarts_asked: dict[BotId, datetime | None] = {}
         self._market_released = False
         self._written_pids: dict[str, int] | None = None
         self._started_at = ""
@@ -188,7 +197,9 @@ class Platform:
             self._alerts = None
         self._close_controls()
         bots = [self.processes[bot] for bot in self.options.bots if bot in self.processes]
-        services = [self.processes[name] for name in (FEED, STANDBY, LISTENER) if name in self.processes]
+        services = [
+            self.processes[name] for name in (TELEGRAM, TRADE_SYNC, FEED, STANDBY, LISTENER) if name in self.processes
+        ]
         exchange = [self.processes[name] for name in (EXCHANGE,) if name in self.processes]
         _stop_together(bots, _BOTS_GRACE_S)
         _stop_together(services, _SERVICES_GRACE_S)
@@ -204,7 +215,8 @@ class Platform:
         self.valkey.remove()
 
     def child(self, name: str) -> Supervised:
-        """The process of this name: postgres, valkey, paper-exchange, feed, listener, listener-standby or a bot's id.
+        """The process of this name: postgres, valkey, paper-exchange, feed, listener, listener-standby, trade-sync,
+        telegram-manager or a bot's id.
 
         Raises KeyError.
         """
@@ -217,6 +229,10 @@ class Platform:
     def dsn(self, role: str) -> Dsn:
         """How a role logs in to PostgreSQL."""
         return self.postgres.dsn() if role == "owner" else self.postgres.dsn(*self._logins[role])
+
+    def metrics_port(self, name: str) -> int:
+        """Where the process of this name serves /healthz and /metrics. Raises KeyError."""
+        return self._ports[name]
 
     def release_market(self) -> None:
         """Lets the paper exchange's market move. Raises StartFailed when the exchange does not answer."""
@@ -258,7 +274,22 @@ class Platform:
         self._wait_for_bots()
         if not self.options.hold_market:
             self.release_market()
+        self._want_trade_sync()
+        if self.options.telegram:
+            self._want_telegram()
         self._write_run_file()
+
+    def _want_trade_sync(self) -> None:
+        """Compared is what has happened: the next `tick` starts the service, and nobody waits for it."""
+        self._ports[TRADE_SYNC] = free_port()
+        env = self.env("sync") | {"SYNC_PORT": str(self._ports[TRADE_SYNC])}
+        self._supervise(TRADE_SYNC, [TRADE_SYNC], env).want(True)
+
+    def _want_telegram(self) -> None:
+        """Likewise the command centre: whoever trades does not wait for it."""
+        self._ports[TELEGRAM] = free_port()
+        env = self.env("commander") | dict(self.options.telegram) | {"TELEGRAM_PORT": str(self._ports[TELEGRAM])}
+        self._supervise(TELEGRAM, [], env, program=TELEGRAM_MANAGER).want(True)
 
     def _say(self, words: str) -> None:
         if self._interrupted():
@@ -323,8 +354,10 @@ class Platform:
             raise StartFailed(event.words)
         return process
 
-    def _supervise(self, name: str, arguments: list[str], env: Mapping[str, str]) -> Supervised:
-        argv = [*self._program, *arguments]
+    def _supervise(
+        self, name: str, arguments: list[str], env: Mapping[str, str], *, program: Sequence[str] = ()
+    ) -> Supervised:
+        argv = [*(program or self._program), *arguments]
         frozen = MappingProxyType(dict(env))
 
         def spawn() -> Child:
@@ -335,12 +368,25 @@ class Platform:
         self.processes[name] = Supervised(name, spawn)
         return self.processes[name]
 
+    def _write_kept_kills(self) -> None:
+        """A kill that was ordered while the ledger was away holds before any bot runs."""
+        with closing(connect(self.dsn("commander"), "supervisor")) as connection:
+            for entry in KillJournal(self.home / KILL_FOLDER).entries():
+                if entry.kill.is_held and not entry.is_recorded:
+                    hold(connection, entry.kill)
+
     def _start_bots(self) -> None:
+        self._write_kept_kills()
         controls = self._read_controls() or {}
         for bot_id in self.options.bots:
             bot = self.registry.bot(bot_id)
-            self._supervise(bot_id, ["bot", bot_id], self._environment("bot", (self.registry.account(bot.account),)))
+            self._ports[bot_id] = free_port()
+            env = self._environment("bot", (self.registry.account(bot.account),))
+            self._supervise(bot_id, ["bot", bot_id], env | {"BOT_PORT": str(self._ports[bot_id])})
             self.processes[bot_id].want(_shall_run(bot, controls))
+            # Who starts now was not running when a restart was asked for before.
+            own = controls.get(bot_scope(bot_id))
+            self._restarts_asked[bot_id] = None if own is None else own.restart_asked_at
             self.processes[bot_id].tick()
 
     def _wait_for(self, name: str, url: str, *, ok: tuple[int, ...] = (200,)) -> None:
@@ -413,6 +459,12 @@ class Platform:
             if process is not None and process.wanted != wanted:
                 log.info("bot_wanted" if wanted else "bot_not_wanted", bot=bot_id)
                 process.want(wanted)
+            own = controls.get(bot_scope(bot_id))
+            asked_at = None if own is None else own.restart_asked_at
+            if process is not None and asked_at != self._restarts_asked.get(bot_id):
+                log.info("bot_restarted", bot=bot_id)
+                process.restart()
+            self._restarts_asked[bot_id] = asked_at
 
     def _tell(self, event: ProcessEvent) -> None:
         match event.change:
@@ -456,7 +508,7 @@ class Platform:
 
 
 def _shall_run(bot: BotConfig, controls: Mapping[str, Control]) -> bool:
-    scopes = (PLATFORM, bot_scope(bot.id))
+    scopes = (PLATFORM, account_scope(bot.account), bot_scope(bot.id))
     return all(scope not in controls or controls[scope].desired_state is DesiredState.RUNNING for scope in scopes)
 
 

@@ -140,6 +140,10 @@ class EmbeddedPostgres:
         self._child.start()
         return self._child
 
+    def has_data(self) -> bool:
+        """Whether a server was made in this home before."""
+        return self._password_file.exists()
+
     def ready(self) -> bool:
         """Whether the running server accepts connections."""
         # The postmaster writes its state into the eighth line of its pid file; reading it needs no connection.

@@ -54,6 +54,7 @@ class Supervised:
         self._started_at = 0.0
         self._stopping_since: float | None = None
         self._given_up = False
+        self._restarting = False
 
     @property
     def pid(self) -> int | None:
@@ -84,13 +85,20 @@ class Supervised:
             self._not_before = 0.0
             self._pause_s = _FIRST_PAUSE_S
 
+    def restart(self) -> None:
+        """Ends the process and starts it again at once; one that does not run is started, if it is wanted."""
+        self._given_up = False
+        self._not_before = 0.0
+        self._pause_s = _FIRST_PAUSE_S
+        self._restarting = self.child is not None
+
     def tick(self) -> ProcessEvent | None:
         """Starts, restarts, stops or kills as needed; says what changed."""
         if self.child is not None and not self.child.running:
             return self._ended(self.child)
         if self.child is None:
             return self._start() if self.wanted and not self._given_up and self._clock() >= self._not_before else None
-        if not self.wanted:
+        if not self.wanted or self._restarting:
             self._stop(self.child)
         return None
 
@@ -108,7 +116,8 @@ class Supervised:
         self.child = None
         child.wait(0)
         code, words = child.exit_code, child.last_words()
-        if not self.wanted:
+        asked_for, self._restarting = not self.wanted or self._restarting, False
+        if asked_for:
             return ProcessEvent(name=self.name, change=Change.STOPPED, exit_code=code)
         if code == CONFIGURATION_ERROR:
             self._given_up = True

@@ -132,7 +132,7 @@ class AlertWriter:
         with contextlib.suppress(*LIVE_ERRORS):
             for text in reversed(waiting_alerts.kept(self._redis, self._service)):
                 with self._changed:
-                    self._waiting.appendleft(_Waiting(_alert_of(text), told=True, kept_as=text))
+                    self._waiting.appendleft(_Waiting(alert_of_text(text), told=True, kept_as=text))
 
     def _next(self) -> _Waiting | None:
         with self._changed:
@@ -215,6 +215,7 @@ def _text_of(alert: Alert) -> str:
     )
 
 
-def _alert_of(text: str) -> Alert:
+def alert_of_text(text: str) -> Alert:
+    """The alert that the bus carries as a line of JSON. Raises ValueError, KeyError or TypeError for anything else."""
     said = json.loads(text)
     return Alert(**said | {"severity": Severity(said["severity"]), "at": datetime.fromisoformat(said["at"])})

@@ -1,4 +1,4 @@
-"""`/healthz` and `/metrics` of a process, on a loopback port and in a thread of its own."""
+"""`/healthz` and `/metrics` of a process, in a thread of its own."""
 
 from __future__ import annotations
 
@@ -28,17 +28,23 @@ class HealthServer:
     """Answers `/healthz` with `status()` as JSON, 200 when its "ok" is true, else 503; `/metrics` for Prometheus.
 
     `status` is called in this server's threads, so it must only read. Port 0 means any free one; `port` tells which.
+    Nobody is asked who they are, so `host` is loopback, or the address inside a container.
     """
 
     def __init__(
-        self, port: int, status: Callable[[], Mapping[str, Any]], registry: CollectorRegistry = REGISTRY
+        self,
+        port: int,
+        status: Callable[[], Mapping[str, Any]],
+        registry: CollectorRegistry = REGISTRY,
+        *,
+        host: str = LOOPBACK,
     ) -> None:
         self._status = status
         self._registry = registry
         try:
-            self._server = ThreadingHTTPServer((LOOPBACK, port), self._handler())
+            self._server = ThreadingHTTPServer((host, port), self._handler())
         except OSError as error:
-            raise PortTaken(f"cannot serve /healthz on {LOOPBACK}:{port}: {error}; set another port, or 0") from error
+            raise PortTaken(f"cannot serve /healthz on {host}:{port}: {error}; set another port, or 0") from error
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.1,), name="health", daemon=True)
 

@@ -6,6 +6,8 @@ import logging
 import sys
 import threading
 from collections.abc import Callable
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
 from types import TracebackType
 from typing import Any, TextIO
 
@@ -17,12 +19,14 @@ from alpha.config.settings import Settings
 
 _SECRET_WORDS = ("password", "secret", "token", "api_key", "apikey", "signature", "authorization")
 _HIDDEN = "(hidden)"
+_FILE_BYTES, _FILES_KEPT = 10_000_000, 5
 # Libraries that report every request or frame at INFO.
-_TALKATIVE = ("aiohttp.access", "pybit", "urllib3", "websockets", "asyncio")
+_TALKATIVE = ("aiohttp.access", "apscheduler", "asyncio", "httpx", "pybit", "urllib3", "websockets")
 
 
 def configure_logging(service: str, settings: Settings, *, stream: TextIO | None = None) -> None:
-    """Logs of ours and of libraries go to `stream` (default stderr); errors nobody caught are logged as well.
+    """Logs of ours and of libraries go to `stream` (default stderr) and, as JSON, into the log folder of the settings;
+    errors nobody caught are logged as well.
 
     `service` is in every line. Bind more with `structlog.contextvars.bind_contextvars`, for example the order_link_id
     as `correlation_id`.
@@ -39,25 +43,27 @@ def configure_logging(service: str, settings: Settings, *, stream: TextIO | None
         structlog.processors.StackInfoRenderer(),
         _hide_secrets,
     ]
-    rendering: list[Processor] = (
-        [_console_names, structlog.dev.ConsoleRenderer(colors=out.isatty())]
-        if as_text
-        else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(serializer=_json)]
-    )
+    as_json: list[Processor] = [
+        structlog.processors.format_exc_info,
+        structlog.processors.JSONRenderer(serializer=_json),
+    ]
+    # structlog's own tracebacks show local variables, and some of those are secrets.
+    plain = structlog.dev.plain_traceback
+    for_console: list[Processor] = [
+        _console_names,
+        structlog.dev.ConsoleRenderer(colors=out.isatty(), exception_formatter=plain),
+    ]
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=False,
     )
-    handler = logging.StreamHandler(out)
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[_library_event, *shared],
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *rendering],
-        )
-    )
+    handler: logging.Handler = logging.StreamHandler(out)
+    handler.setFormatter(_formatter(shared, for_console if as_text else as_json))
     root = logging.getLogger()
+    for former in root.handlers:
+        former.close()
     root.handlers[:] = [handler]
     root.setLevel(settings.log_level.upper())
     for name in _TALKATIVE:
@@ -65,6 +71,27 @@ def configure_logging(service: str, settings: Settings, *, stream: TextIO | None
     logging.captureWarnings(True)
     sys.excepthook = _log_uncaught
     threading.excepthook = _log_uncaught_in_thread
+    if settings.log_folder is not None:
+        _log_into(settings.log_folder, service, _formatter(shared, as_json))
+
+
+def _formatter(shared: list[Processor], rendering: list[Processor]) -> logging.Formatter:
+    return structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=[_library_event, *shared],
+        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *rendering],
+    )
+
+
+def _log_into(folder: Path, service: str, formatter: logging.Formatter) -> None:
+    """A folder that cannot be written is no reason not to trade: what is logged is on stderr as well."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        handler = RotatingFileHandler(folder / f"{service}.log", maxBytes=_FILE_BYTES, backupCount=_FILES_KEPT)
+    except OSError as error:
+        structlog.get_logger("alpha").warning("log_folder_not_writable", folder=str(folder), reason=str(error))
+        return
+    handler.setFormatter(formatter)
+    logging.getLogger().addHandler(handler)
 
 
 def _of_service(service: str) -> Processor:

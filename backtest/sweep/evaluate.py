@@ -32,10 +32,12 @@ def evaluate(task: Task, values: dict[str, Value], start: datetime, end: datetim
     try:
         params = load_params(plan.strategy, _merged(plan.params.model_dump(mode="json"), nested(values)))
         outcome = run_backtest(replace(plan, params=params, start=start, end=end), _store(task.candles))
-    except (AlphaError, ArithmeticError) as error:
-        # Numbers nobody would choose by hand are what a search is for: one that no strategy can reckon with is worth
-        # as much as one it refuses, and must not end the worker, which would meet it again.
-        raise TrialRefused(str(error) or type(error).__name__) from error
+    except AlphaError as error:
+        raise TrialRefused(str(error)) from error
+    except Exception as error:
+        # Numbers nobody would choose by hand are what a search is for: what a strategy cannot reckon with, whatever it
+        # raises then, is worth as much as what it refuses, and must not end the worker, which would meet it again.
+        raise TrialRefused(f"{type(error).__name__}: {error}") from error
     return {
         each.name: each.value for each in statistics(outcome) if each.value is not None and math.isfinite(each.value)
     }

@@ -24,6 +24,7 @@ from paper_exchange.market.instruments import Listing, load_listings
 from paper_exchange.market.source import MarketSource
 from paper_exchange.market.synthetic import SyntheticMarket
 from paper_exchange.market.upstream import Upstream
+from paper_exchange.registered import registered
 from paper_exchange.server.admin import Admin
 from paper_exchange.server.admin_clock import AdminClock
 from paper_exchange.server.broadcast import Broadcast
@@ -59,20 +60,24 @@ class CannotStart(AlphaError):
 class ServerOptions:
     """Everything the exchange is told at start.
 
-    `speed` is market seconds per wall second. With `candles` a folder of candles is replayed, with `trades` one of
-    public trades, with `live` that exchange is followed; else `seed` makes a synthetic market. `step` is the length of
-    a step of trades and of a live market. `match` is "at-open" (an order meets the book at the open of the next bar) or
-    "at-once". `lockstep` is "soft", "full" (from the start on for so many `bots`) or "off". With `paused` the market
-    stands still until the administration resumes it. An empty `admin_token` means no administration port and no
-    faults. `rate_limits` is "on" or "off". A socket whose client says nothing for `idle_s` seconds is cut.
+    Who trades is in the file `accounts`, or in the bots.yaml `registry`; without `symbols` what the bots there trade is
+    traded. The administration listens on loopback whatever `host` is. `speed` is market seconds per wall second. With
+    `candles` a folder of candles is replayed, with `trades` one of public trades, with `live` that exchange is
+    followed; else `seed` makes a synthetic market. `step` is the length of a step of trades and of a live market.
+    `match` is "at-open" (an order meets the book at the open of the next bar) or "at-once". `lockstep` is "soft",
+    "full" (from the start on for so many `bots`) or "off". With `paused` the market stands still until the
+    administration resumes it. An empty `admin_token` means no administration port and no faults. `rate_limits` is "on"
+    or "off". A socket whose client says nothing for `idle_s` seconds is cut.
     """
 
     port: int
     admin_port: int
-    accounts: Path
+    accounts: Path | None
     speed: float
     symbols: tuple[str, ...]
     journal: Path
+    host: str = LOOPBACK
+    registry: Path | None = None
     candles: Path | None = None
     trades: Path | None = None
     live: Upstream | None = None
@@ -105,8 +110,8 @@ def run(options: ServerOptions) -> None:
 
 def build_exchange(options: ServerOptions) -> Exchange:
     """The exchange as it was left, when there is a state; else at the start of its market. Raises AlphaError."""
-    accounts = load_accounts(options.accounts)
-    listings = load_listings(Symbol(symbol) for symbol in options.symbols)
+    accounts, symbols = _accounts_and_symbols(options)
+    listings = load_listings(symbols)
     if not listings:
         raise CannotStart("an exchange needs something to trade; name symbols, for example BTCUSDT,ETHUSDT")
     source = _source(options, listings)
@@ -122,6 +127,16 @@ def build_exchange(options: ServerOptions) -> Exchange:
         steps = exchange.restore(InputLog(options.state, _header(source, accounts, options)))
         log.info("state_restored", bars=steps, market_time=exchange.now.isoformat())
     return exchange
+
+
+def _accounts_and_symbols(options: ServerOptions) -> tuple[Accounts, tuple[Symbol, ...]]:
+    symbols = tuple(map(Symbol, options.symbols))
+    if options.registry is not None:
+        registry, accounts = registered(options.registry)
+        return accounts, symbols or registry.symbols
+    if options.accounts is None:
+        raise CannotStart("an exchange needs accounts; give a file of them, or a bots.yaml")
+    return load_accounts(options.accounts), symbols
 
 
 def _source(options: ServerOptions, listings: dict[Symbol, Listing]) -> MarketSource:
@@ -174,11 +189,11 @@ async def _serve(exchange: Exchange, options: ServerOptions, stop: StopSignal) -
     TradeStream(exchange, broadcast, clock, keeping, limits).add_to(app)
     app.router.add_get("/healthz", _health(exchange, market))
     async with AsyncExitStack() as stack:
-        await _listen(stack, app, options.port)
+        await _listen(stack, app, options.host, options.port)
         if faults is not None:
             admin_clock = AdminClock(exchange, market, broadcast, lockstep, is_live=live is not None)
             admin = Admin(exchange, market, private, broadcast, admin_clock, faults, token=options.admin_token)
-            await _listen(stack, admin.app(), options.admin_port)
+            await _listen(stack, admin.app(), LOOPBACK, options.admin_port)
         log.info(
             "paper_exchange_open",
             port=options.port,
@@ -208,13 +223,13 @@ async def _until_stopped(market: MarketLoop, live: LiveMarket | None, stop: Stop
             await task
 
 
-async def _listen(stack: AsyncExitStack, app: web.Application, port: int) -> None:
+async def _listen(stack: AsyncExitStack, app: web.Application, host: str, port: int) -> None:
     # Sockets of clients that do not answer the closing handshake must not hold up the end.
     runner = HttpFront(app, access_log=None, shutdown_timeout=1.0)
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
     try:
-        await web.TCPSite(runner, LOOPBACK, port).start()
+        await web.TCPSite(runner, host, port).start()
     except OSError as error:
         raise CannotStart(f"port {port} cannot be opened: {error.strerror}; choose another one") from error
 

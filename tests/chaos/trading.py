@@ -7,7 +7,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
 from types import TracebackType
@@ -29,21 +30,32 @@ T = TypeVar("T")
 class Trading:
     """Three bots trading a synthetic market through real processes. Must be used by the main thread.
 
-    While a check is waited for, the platform's supervisor is given its turns.
+    While a check is waited for, the platform's supervisor is given its turns. With `state` and without `fresh` it goes
+    on where one that was told to `keep_data` has ended.
     """
 
-    def __init__(self, home: Path, *, speed: float = 1800.0) -> None:
+    def __init__(
+        self,
+        home: Path,
+        *,
+        speed: float = 1800.0,
+        bots: Sequence[str] = BOTS,
+        state: Path | None = None,
+        fresh: bool = True,
+    ) -> None:
         self.home = home
+        self._keeps_data = False
         self.registry = load_registry(PROJECT / "bots.yaml")
         self.platform = Platform(
             home,
             self.registry,
             PlatformOptions(
-                bots=tuple(self.registry.bot(bot).id for bot in BOTS),
+                bots=tuple(self.registry.bot(bot).id for bot in bots),
                 speed=speed,
                 seed=3,
                 journal=home / "journal.jsonl",
-                fresh=True,
+                state=state,
+                fresh=fresh,
                 durable=False,
                 hold_market=True,
             ),
@@ -62,7 +74,12 @@ class Trading:
     ) -> None:
         self.watcher.close()
         self.platform.stop()
-        self.platform.remove_data()
+        if not self._keeps_data:
+            self.platform.remove_data()
+
+    def keep_data(self) -> None:
+        """Leaves the servers' data where they are in the end."""
+        self._keeps_data = True
 
     def until(self, check: Callable[[], T], within_s: float = 30.0, what: str = "the expected state") -> T:
         """`eventually`, with the supervisor at work meanwhile."""
@@ -112,15 +129,19 @@ class Trading:
     def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """`alpha <arguments>` as a user in another terminal would run it."""
         environment = {name: value for name, value in os.environ.items() if not name.startswith("POSTGRES")}
-        return subprocess.run(
-            [sys.executable, "-m", "alpha.cli", *arguments],
-            cwd=PROJECT,
-            env=environment | {"ALPHA_HOME": str(self.home)},
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+        with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as errors:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "alpha.cli", *arguments],
+                cwd=PROJECT,
+                env=environment | {"ALPHA_HOME": str(self.home)},
+                stdout=out,
+                stderr=errors,
+            )
+            # What is commanded waits for its effect, and the supervisor is this thread.
+            self.until(lambda: process.poll() is not None, 60, f"alpha {' '.join(arguments)}")
+            out.seek(0)
+            errors.seek(0)
+            return subprocess.CompletedProcess(process.args, process.returncode, out.read(), errors.read())
 
     def verify(self, *arguments: str) -> tuple[int, dict[str, Any]]:
         """Exit code and JSON of `alpha verify`."""

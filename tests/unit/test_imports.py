@@ -146,6 +146,9 @@ def test_drivers_are_imported_in_their_own_room_only() -> None:
         "psycopg2": ("alpha.ledger", "database"),
         "redis": ("alpha.live",),
         "pybit": ("alpha.exchange",),
+        "apscheduler": ("trade_sync_service", "database.backup"),
+        "telegram": ("telegram_manager.door", "telegram_manager.notifier", "telegram_manager.main"),
+        "httpx": ("telegram_manager.door",),
     }
     wrong = [
         f"{name} -> {imported}"
@@ -160,7 +163,7 @@ def test_drivers_are_imported_in_their_own_room_only() -> None:
 
 def _is_type_of_client(line: str) -> bool:
     name, imported = line.split(" -> ")
-    return imported == "redis" and within(name, "websocket_listener", "alpha.bot", "alpha.service")
+    return imported == "redis" and within(name, "websocket_listener", "telegram_manager", "alpha.bot", "alpha.service")
 
 
 def test_sql_is_written_in_the_ledger_and_the_migrations_only() -> None:

@@ -19,6 +19,7 @@ from alpha.config.registry import load_registry
 from alpha.config.settings import load_settings
 from alpha.domain.side import Side
 from alpha.ledger.connection import connect
+from alpha.ledger.coverage import proven_until
 from alpha.ledger.orders import filled_entries_with_stop
 from alpha.local.attach import DEMO_DIRECTORY
 from alpha.local.demo.comparison import Comparison, compare
@@ -28,14 +29,17 @@ from alpha.local.demo.watch import Watcher
 from alpha.local.errors import StartFailed, StartInterrupted
 from alpha.local.exchange_admin import ExchangeAdmin, ExchangeState
 from alpha.local.journal import read_journal
+from alpha.local.kept import KeptRun
 from alpha.local.platform import Platform, PlatformOptions
 from alpha.service.shutdown import StopSignal
 
 DEFAULT_SECONDS = 60.0
 
+_STATE = "paper-exchange"
 _LOOK_EVERY_S = 0.1
 _DRAW_EVERY_S, _LINE_EVERY_S = 0.25, 5.0
 _SETTLE_WITHIN_S = 20.0
+_PROVEN_WITHIN_S = 20.0
 # How much longer the market may run to find a position open; a canary holds one about half of the time.
 _PAUSE_WITHIN_BARS = 60
 _INTERRUPTED = 130
@@ -78,6 +82,7 @@ def run_demo(
             candles=candles,
             seed=seed,
             journal=directory / "journal.jsonl",
+            state=directory / _STATE if keep else None,
             fresh=True,
             hold_market=True,
         ),
@@ -96,19 +101,46 @@ def run_demo(
         raise
     try:
         report = _trade_and_judge(platform, seconds or DEFAULT_SECONDS, stop, console)
+        if keep:
+            _keep(platform)
     except StartInterrupted:
         console.print("Interrupted before the verdict; everything that was started is stopped.")
         return _INTERRUPTED
     finally:
         platform.stop()
         if keep:
-            console.print(f"Data, logs and the exchange's journal are kept in {directory} until the next demo.")
+            console.print(
+                f"Data, logs and the exchange's journal are kept in {directory} until the next demo; "
+                "`alpha proof` judges them.",
+                soft_wrap=True,
+            )
         else:
             _remove(platform)
     report.print(console)
     if as_json:
         print(json.dumps(report.to_json()))
     return 0 if report.passed else 1
+
+
+def _keep(platform: Platform) -> None:
+    """Notes what a later proof needs, once the listener has proven everything: nobody will do so afterwards."""
+    options = platform.options
+    KeptRun(
+        mode=platform.settings.alpha_mode,
+        state=_STATE,
+        seed=options.seed,
+        candles=None if options.candles is None else str(options.candles.absolute()),
+    ).write(platform.home, platform.registry)
+    assert platform.exchange_admin is not None, "a platform in mode paper runs an exchange"
+    until = ExchangeAdmin(*platform.exchange_admin).state().market_time
+    give_up = time.monotonic() + _PROVEN_WITHIN_S
+    with closing(connect(platform.dsn("reader"), "demo")) as connection:
+        while time.monotonic() < give_up and not all(
+            (proven := proven_until(connection, account)) is not None and proven >= until
+            for account in platform.registry.accounts
+        ):
+            platform.tick()
+            time.sleep(_LOOK_EVERY_S)
 
 
 def _remove(platform: Platform) -> None:

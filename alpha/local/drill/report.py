@@ -12,6 +12,7 @@ from rich.table import Table
 from alpha.local.drill.director import Tally
 from alpha.local.drill.judge import Verdict
 from alpha.local.drill.kinds import Kind
+from alpha.local.proving import ProofResult
 
 EQUAL, DIFFERENT, HIT_NOTHING = 0, 1, 2
 
@@ -28,7 +29,8 @@ class ListenerOutcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DrillReport:
-    """One drill. `settled_in_s`: from the last fault's end until everything was equal; None when it never was."""
+    """One drill. `settled_in_s`: from the last fault's end until everything was equal; None when it never was. `proof`:
+    the same asked of the exchange's own books, as `alpha proof` does; None where the verdict said no before."""
 
     seed: int
     fills: int
@@ -40,6 +42,7 @@ class DrillReport:
     tallies: Mapping[Kind, Tally]
     planned: frozenset[Kind]
     listeners: Sequence[ListenerOutcome]
+    proof: ProofResult | None = None
 
     @property
     def hit_nothing(self) -> tuple[Kind, ...]:
@@ -48,7 +51,7 @@ class DrillReport:
 
     @property
     def exit_code(self) -> int:
-        if not self.verdict.equal:
+        if not self.verdict.equal or (self.proof is not None and not self.proof.proven):
             return DIFFERENT
         return HIT_NOTHING if self.hit_nothing else EQUAL
 
@@ -77,6 +80,8 @@ class DrillReport:
             "positions": verdict.positions,
             "recovered": verdict.recovered,
             "settled_in_s": None if self.settled_in_s is None else round(self.settled_in_s, 2),
+            "proven": None if self.proof is None else self.proof.proven,
+            "proof": None if self.proof is None else self.proof.to_json(),
             "differences": [
                 {"what": difference.what, "where": list(difference.where)} for difference in verdict.differences
             ],
@@ -114,6 +119,13 @@ class DrillReport:
                 "Ledger, positions, fees, trades, Redis and every bot's stream equal what the exchange did.",
                 soft_wrap=True,
             )
+        if self.proof is not None and self.proof.proven:
+            console.print(
+                "Proven by the exchange's own books: transaction log, closed P&L and wallet, to the cent.",
+                soft_wrap=True,
+            )
+        elif self.proof is not None:
+            self.proof.show(console)
         for difference in verdict.differences:
             console.print(f"NOT EQUAL: {difference}", style="red", highlight=False, soft_wrap=True, markup=False)
         for kind in self.hit_nothing:

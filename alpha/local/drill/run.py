@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from types import TracebackType
 
+from alpha.config.settings import load_settings
 from alpha.ledger.connection import LedgerError
 from alpha.live.connection import LIVE_ERRORS, LiveStateError
 from alpha.local.drill.director import Director
@@ -23,6 +24,7 @@ from alpha.local.drill.schedule import Injection, Plan, again, make_plan
 from alpha.local.drill.stage import Stage
 from alpha.local.errors import StartFailed, StartInterrupted
 from alpha.local.exchange_admin import ExchangeState
+from alpha.local.proving import ProofResult, prove
 from alpha.service.shutdown import StopSignal
 
 _TICK_S = 0.02
@@ -98,11 +100,18 @@ class Drill:
             settled_in_s=settled_in_s,
             tallies=self._director.tallies(),
             planned=frozenset(planned),
+            proof=self._prove() if verdict.equal else None,
             listeners=[
                 ListenerOutcome(name=each.name, memory_mb=_memory_mb(each.memory_kb), own_ends=tuple(each.ends))
                 for each in self._stage.listeners
             ],
         )
+
+    def _prove(self) -> ProofResult:
+        """The market stands still and everything is equal: now the exchange's own books have to say so too."""
+        self._show(Progress(done=1.0, executed=self._executed.count(), doing="proving"))
+        environ = self._stage.environment("sync")
+        return prove(load_settings(environ), self._stage.registry, environ, by="drill")
 
     def _plan(self, phase: int) -> Plan:
         options = self._options

@@ -13,6 +13,7 @@ from decimal import Decimal
 from pathlib import Path
 from types import TracebackType
 
+from alpha.config.modes import Mode
 from alpha.ledger.connection import Dsn, LedgerError, connect
 from alpha.ledger.heads import account_heads
 from alpha.ledger.sessions import end_sessions
@@ -25,6 +26,7 @@ from alpha.local.drill.network import Network
 from alpha.local.environments import LOGINS, connection_environment, inherited_environment, key_environment
 from alpha.local.errors import StartFailed, StartInterrupted
 from alpha.local.exchange_admin import ExchangeAdmin
+from alpha.local.kept import KeptRun
 from alpha.local.loopback_http import status_of
 from alpha.local.paper_market import PaperMarket
 from alpha.local.platform import ALPHA
@@ -41,6 +43,7 @@ LISTENER_COMMAND = (*ALPHA, "listener")
 _BALANCE_USDT = Decimal(1_000_000_000)
 # Five minutes of market in a fifth of a second: days pass, funding is paid, and no two outages share a bar.
 _MARKET_SPEED = 1500.0
+_STATE = "exchange"
 _READY_WITHIN_S = 60.0
 _LOOK_EVERY_S = 0.05
 _LISTENERS = ("listener-a", "listener-b")
@@ -121,6 +124,12 @@ class Stage:
         """A login that does not pass the drill's network: owner, or a role of the platform."""
         return self.postgres.dsn() if role == "owner" else self.postgres.dsn(*self._logins[role])
 
+    def environment(self, role: str) -> dict[str, str]:
+        """The environment in which a tool acts in a role, not through the drill's network."""
+        connections = connection_environment(self.dsn(role), self.redis_address())
+        keys = key_environment(self.registry.accounts.values(), self.market.keys)
+        return self._common() | connections | keys | {"ALPHA_PAPER_URL": self.market.url}
+
     def redis_address(self) -> RedisAddress:
         """Redis, not through the drill's network."""
         return self.valkey.address()
@@ -163,7 +172,7 @@ class Stage:
     def restart_exchange(self) -> Child:
         """Begins the exchange, from its state when there was one before, and does not wait."""
         arguments = self.market.arguments(
-            speed=_MARKET_SPEED, seed=self._seed, candles=None, journal=self.journal, state=self.home / "exchange"
+            speed=_MARKET_SPEED, seed=self._seed, candles=None, journal=self.journal, state=self.home / _STATE
         )
         self._exchange = Child(
             "paper-exchange",
@@ -213,6 +222,7 @@ class Stage:
         for listener in self.listeners:
             listener.start()
         self._wait_until_well()
+        KeptRun(mode=Mode.PAPER, state=_STATE, seed=self._seed).write(self.home, self.registry)
         self.market.release()
 
     def _wait_until_well(self) -> None:
@@ -236,8 +246,7 @@ class Stage:
         )
         dsn = replace(self.dsn("listener"), port=links.postgres.port)
         redis = replace(self.valkey.address(), port=links.redis.port)
-        env = self._common() | connection_environment(dsn, redis)
-        env |= key_environment(self.registry.accounts.values(), self.market.keys)
+        env = self.environment("listener") | connection_environment(dsn, redis)
         env |= {"ALPHA_PAPER_URL": f"http://127.0.0.1:{links.exchange.port}"}
         return DrillListener(name, self._command, env, links, self.logs / f"{name}.log")
 

@@ -15,6 +15,9 @@ TABLES = {
     "bots",
     "fills",
     "fill_assignments",
+    "fill_owners",
+    "assignment_outcomes",
+    "trade_excursions",
     "account_head",
     "bot_heads",
     "books",
@@ -35,7 +38,15 @@ TABLES = {
     "alerts",
     "audit_events",
 }
-VIEWS = {"bot_daily_performance", "position_summaries", "exit_reason_analysis", "bot_performance"}
+VIEWS = {
+    "bot_daily_performance",
+    "position_summaries",
+    "exit_reason_analysis",
+    "bot_performance",
+    "owned_fills",
+    "trade_fills",
+    "round_trips",
+}
 
 
 def names(dsn: Dsn) -> set[str]:

@@ -28,7 +28,15 @@ AN_ASSIGNMENT = """
     INSERT INTO trading.fill_assignments (account, category, symbol, exec_id, exec_time, bot, reason, by, why)
     VALUES ('main', 'linear', 'BTCUSDT', 'e-1', now(), 'bot_002', 'entry', 'tests', 'wrong owner')
 """
-FACTS = ("fills", "fills_2026_11", "fills_default", "alerts", "audit_events", "fill_assignments")
+FACTS = (
+    "fills",
+    "fills_2026_11",
+    "fills_default",
+    "alerts",
+    "audit_events",
+    "fill_assignments",
+    "assignment_outcomes",
+)
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +81,7 @@ class TakenBack(Exception):
 def test_nobody_changes_deletes_or_empties_what_is_a_fact(open_as: OpenAs, group: str) -> None:
     connection = open_as(group)
     for table in FACTS:
-        column = "exec_id" if table.startswith("fill") else "id"
+        column = "exec_id" if table.startswith("fill") else "assignment" if table.startswith("assign") else "id"
         for statement in (
             f"UPDATE trading.{table} SET {column} = {column}",
             f"DELETE FROM trading.{table}",
@@ -144,7 +152,9 @@ WRITES = {
         "ledger_writer"
     },
     "SELECT trading.mark_unproven('main', now(), now(), 'ids differ')": {"ledger_writer", "sync_writer", "commander"},
-    AN_ALERT: {"ledger_writer", "sync_writer", "bot", "commander"},
+    AN_ALERT: {"ledger_writer", "sync_writer", "bot", "commander", "backup"},
+    "INSERT INTO trading.backups (taken_at, file, ok, seconds) VALUES (now(), '', false, 1)": {"backup"},
+    "INSERT INTO trading.backup_requests (asked_by) VALUES ('p')": {"commander"},
     AN_AUDIT_EVENT: {"bot", "commander"},
     "INSERT INTO trading.leases (name, holder, expires_at) VALUES ('n', 'h', now())": {
         "ledger_writer",

@@ -68,6 +68,11 @@ def test_daily_performance(login: Login) -> None:
         "losses": 0,
         "gross_pnl": Decimal(20),
         "net_pnl": Decimal(19),
+        "maker_volume": Decimal(0),
+        "won": Decimal(19),
+        "lost": Decimal(0),
+        "profit_factor": None,
+        "win_percent": Decimal(100),
     }
     assert (second["trades"], second["losses"], second["gross_pnl"]) == (1, 1, Decimal(-10))
     assert (second["fees"], second["funding"], second["net_pnl"]) == (Decimal("1.25"), Decimal("0.1"), Decimal("-10.4"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -65,7 +66,13 @@ class Diary(Strategy[StrategyParams, DiaryState]):
 class Life:
     """One life of a bot: from a checkpoint and a cursor until it dies."""
 
-    def __init__(self, exchange: ScriptedExchange, saved: tuple[Checkpoint, int] = (Checkpoint(), 0)) -> None:
+    def __init__(
+        self,
+        exchange: ScriptedExchange,
+        saved: tuple[Checkpoint, int] = (Checkpoint(), 0),
+        *,
+        began_with: Callable[[BotFill], bool] = lambda _: False,
+    ) -> None:
         checkpoint, cursor = saved
         self.progress = Progress(checkpoint, cursor)
         surroundings = Surroundings()
@@ -91,7 +98,7 @@ class Life:
             broker=broker,
             environment=Environment.PAPER,
         )
-        self.host = StrategyHost(strategy=self.strategy, broker=broker, progress=self.progress)
+        self.host = StrategyHost(strategy=self.strategy, broker=broker, progress=self.progress, began_with=began_with)
 
     @property
     def state(self) -> DiaryState:
@@ -151,6 +158,18 @@ def test_fills_are_handled_once_and_in_order():
     assert life.progress.held_in(BTC) == Decimal(-2)
     with pytest.raises(BotError, match="those between have to come first"):
         life.host.fill(a_fill(Side.BUY, "1", seq=4))
+
+
+def test_a_fill_that_the_bot_began_with_is_counted_and_nothing_else():
+    # given a backfill that brings a fill from before the platform saw the account, between two of today
+    life = Life(ScriptedExchange(), began_with=lambda fill: fill.seq == 2)
+    assert life.host.fill(a_fill(Side.BUY, "1", seq=1))
+    assert not life.host.fill(a_fill(Side.BUY, "5", seq=2, price="7"))
+    cash = life.progress.result.cash
+    assert life.host.fill(a_fill(Side.BUY, "1", seq=3))
+    # then position, cash and strategy know of the two only: 1 + 1 bought at 100
+    assert (life.progress.cursor, life.state.bought, life.progress.held_in(BTC)) == (3, Decimal(2), Decimal(2))
+    assert (cash, life.progress.result.cash) == (Decimal(-100), Decimal(-200))
 
 
 @pytest.mark.parametrize("saved_after", range(4))

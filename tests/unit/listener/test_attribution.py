@@ -96,6 +96,16 @@ def test_else_nobody() -> None:
     assert owner(a_report(FOREIGN_SYMBOL), shared())[:2] == (None, AttributionMethod.NONE)
 
 
+def test_a_spot_order_of_the_same_symbol_is_nobodys() -> None:
+    fill = a_report(category="spot", fee_currency="BTC", order_link_id=tag("b1"))
+    assert owner(fill, alone(), of_order=ONE, holder=ONE)[:2] == (None, AttributionMethod.NONE)
+
+
+def test_a_fee_in_another_currency_than_the_contract_settles_in_is_nobodys() -> None:
+    fill = a_report(fee_currency="MNT", order_link_id=tag("b1"))
+    assert owner(fill, alone())[:2] == (None, AttributionMethod.NONE)
+
+
 @pytest.mark.parametrize(
     ("exec_type", "create_type", "stop_order_type", "reason"),
     [
@@ -112,6 +122,11 @@ def test_else_nobody() -> None:
         (ExecType.DELIVERY, "CreateBySettle", "", Reason.SETTLEMENT),
         (ExecType.SETTLE, "", "", Reason.SETTLEMENT),
         (ExecType.TRADE, "CreateByClosing", "", Reason.MANUAL),
+        (ExecType.TRADE, "CreateByAdminClosing", "", Reason.MANUAL),
+        (ExecType.TRADE, "CreateByMmRateClose", "MmRateClose", Reason.LIQUIDATION),
+        (ExecType.BLOCK_TRADE, "CreateByBlock_future", "", Reason.MANUAL),
+        (ExecType.MOVE_POSITION, "", "", Reason.MANUAL),
+        (ExecType.FUTURE_SPREAD, "", "", Reason.MANUAL),
         (ExecType.TRADE, "CreateByUser", "", Reason.MANUAL),
         (ExecType.TRADE, "CreateByStopOrder", "Stop", Reason.MANUAL),
         (ExecType.TRADE, "", "StopLoss", Reason.STOP_LOSS),

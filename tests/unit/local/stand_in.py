@@ -36,6 +36,8 @@ def main() -> None:
         case "listener" | "feed":
             HealthServer(int(os.environ[f"{command.upper()}_PORT"]), lambda: {"ok": ready}).start()
             stop.wait()
+        case "trade-sync":
+            stop.wait()
         case "bot":
             beat(arguments[0], stop)
 

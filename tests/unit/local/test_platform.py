@@ -12,6 +12,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
@@ -22,17 +23,21 @@ from alpha.config import ConfigError, load_registry, load_settings
 from alpha.domain.ids import BotId
 from alpha.ledger.alerts import alerts_after
 from alpha.ledger.connection import LedgerRefused, connect, transaction
-from alpha.ledger.controls import PLATFORM, DesiredState, bot_scope, set_control
+from alpha.ledger.controls import PLATFORM, DesiredState, account_scope, bot_scope, load_controls, set_control
+from alpha.ledger.kills import Kill, KillKind
 from alpha.live.connection import open_redis
 from alpha.local.errors import AlreadyRunning, NotRunning, StartFailed, StartInterrupted
 from alpha.local.platform import Platform, PlatformOptions
 from alpha.local.run_file import attach
+from telegram_manager.commanding.kill_journal import KILL_FOLDER, Entry, KillJournal
 from tests.support import eventually
 
 ROOT = Path(__file__).parents[3]
 STAND_IN = (sys.executable, str(Path(__file__).with_name("stand_in.py")))
 BOTS = (BotId("shortseller_001"), BotId("canary_001"))
 NAMES = ("postgres", "valkey", "paper-exchange", "feed", "listener", *BOTS)
+ALL_NAMES = (*NAMES, "trade-sync")
+"""With what is started when everything else runs."""
 
 pytestmark = pytest.mark.slow
 
@@ -153,10 +158,51 @@ def test_controls_stop_and_start_bots_within_a_second(running: Platform) -> None
         eventually(ticking(running, lambda: running.child(bot).running), within_s=2, what="the bot runs")
 
 
+def test_a_stopped_account_stops_its_bots_and_a_restart_is_done_once(running: Platform) -> None:
+    bot = BOTS[0]
+    scope = account_scope(running.registry.bot(bot).account)
+    with closing(connect(running.dsn("commander"), "test")) as connection:
+        set_control(connection, scope, by="test", why="test", desired_state=DesiredState.STOPPED)
+        eventually(ticking(running, lambda: not running.child(bot).running), within_s=2, what="the bot has ended")
+        set_control(connection, scope, by="test", why="test", desired_state=DesiredState.RUNNING)
+        eventually(ticking(running, lambda: running.child(bot).pid), within_s=2, what="the bot runs")
+        before, restarts = running.child(bot).pid, running.child(bot).restarts
+        set_control(connection, bot_scope(bot), by="test", why="test", restart=True)
+        eventually(ticking(running, lambda: running.child(bot).pid not in (None, before)), what="another life")
+        after = running.child(bot).pid
+        # the next control is read, and the bot left alone; it did not die, so nobody is told that
+        set_control(connection, scope, by="test", why="again", desired_state=DesiredState.STOPPED)
+        eventually(ticking(running, lambda: not running.child(bot).running), within_s=2, what="the bot has ended")
+        set_control(connection, scope, by="test", why="again", desired_state=DesiredState.RUNNING)
+        eventually(ticking(running, lambda: running.child(bot).pid not in (None, after)), within_s=2, what="it runs")
+        assert running.child(bot).restarts == restarts
+
+
+def test_a_kill_ordered_while_nothing_ran_holds_before_any_bot_runs(home: Path) -> None:
+    platform = platform_in(home, fresh=False)
+    kill = Kill(
+        id="0123456789ab",
+        kind=KillKind.KILL,
+        scope=PLATFORM,
+        by="test",
+        why="nothing ran",
+        asked_at=datetime.now(UTC),
+    )
+    KillJournal(home / KILL_FOLDER).write(Entry(kill=kill))
+    try:
+        platform.start()
+        assert not any(platform.child(bot).running for bot in BOTS)
+        with closing(connect(platform.dsn("reader"), "test")) as connection:
+            assert load_controls(connection)[PLATFORM].kill == kill.id
+    finally:
+        platform.stop()
+        platform.remove_data()
+
+
 def test_other_terminals_find_it_each_role_with_its_own_rights(running: Platform) -> None:
-    eventually(ticking(running, lambda: all(running.child(name).pid for name in NAMES)), what="all run")
+    eventually(ticking(running, lambda: all(running.child(name).pid for name in ALL_NAMES)), what="all run")
     found = attach(running.home)
-    assert found.pids == {name: running.child(name).pid for name in NAMES}
+    assert found.pids == {name: running.child(name).pid for name in ALL_NAMES}
     assert (found.admin_url, found.admin_token) == running.exchange_admin
     reader = load_settings(found.env["reader"])
     with open_redis(reader.redis(), 11) as redis:

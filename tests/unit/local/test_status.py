@@ -10,7 +10,9 @@ from alpha.domain.ids import AccountName, BotId, Symbol
 from alpha.domain.position import Position
 from alpha.live.health import FeedHealth, ListenerHealth
 from alpha.live.positions import LivePosition
-from alpha.local.status import BotStatus, Status, plain_lines, problems_of, to_json
+from alpha.local.status import plain_lines, to_json
+from telegram_manager.seeing.facts import BotStatus, Status
+from telegram_manager.seeing.problems import problems_of
 
 NOW = datetime.now(UTC)
 CANARY = AccountName("canary")
@@ -45,6 +47,7 @@ def bot(state: str = "running", *, wanted: bool = True, entries_allowed: bool = 
     )
     return BotStatus(
         id=BotId("canary_001"),
+        account=CANARY,
         state=state,
         wanted=wanted,
         entries_allowed=entries_allowed,

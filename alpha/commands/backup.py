@@ -1,0 +1,122 @@
+"""`alpha backup`: a backup now, restored before it counts; a list of those there are; a key pair for them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from alpha.commands.shape import example, one_line
+
+if TYPE_CHECKING:
+    from alpha.config.backups import BackupSettings
+    from database.backup.manifest import Backup
+
+
+@click.command(
+    epilog=example("alpha backup", "alpha backup --list --json", "alpha backup --new-key /media/stick/alpha.key")
+)
+@click.option(
+    "--to",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=None,
+    help="The folder.  [default: BACKUP_FOLDER, else database/backups/postgres]",
+)
+@click.option("--list", "listed", is_flag=True, help="Only list the backups that there are.")
+@click.option(
+    "--new-key",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=None,
+    help="Only make a key pair: the secret key into this file, the public one for BACKUP_RECIPIENTS is printed.",
+)
+@click.option("--json", "as_json", is_flag=True, help="As one JSON object.")
+@one_line
+def backup(to: Path | None, listed: bool, new_key: Path | None, as_json: bool) -> int:
+    """Backs the database up: dump, restore into a scratch database, compare rows and money, and only then keep.
+
+    The same as the daily backup does: encrypted where BACKUP_RECIPIENTS names public keys, copied where BACKUP_COPY_TO
+    names a second place, and thinned out to 30 days, 12 weeks and 12 months. Exit code 1 when no backup was made.
+    """
+    from dataclasses import replace
+
+    from alpha.config.backups import load_backup_settings
+    from alpha.config.settings import environment
+
+    if new_key is not None:
+        from database.backup.encryption import new_identity
+
+        public = new_identity(new_key)
+        click.echo(json.dumps({"recipient": public}) if as_json else public)
+        click.echo(f"alpha: keep {new_key} away from this machine: only it opens the backups", err=True)
+        return 0
+    settings = load_backup_settings(environment())
+    if to is not None:
+        settings = replace(settings, folder=to)
+    return _list(settings, as_json) if listed else _back_up(settings, as_json)
+
+
+def _list(settings: BackupSettings, as_json: bool) -> int:
+    from database.backup.manifest import list_backups
+
+    backups = list_backups(settings.folder)
+    if as_json:
+        click.echo(json.dumps({"folder": str(settings.folder), "backups": [each.to_json() for each in backups]}))
+        return 0
+    if not backups:
+        click.echo(f"no backups in {settings.folder}")
+    for each in backups:
+        click.echo(_line(each))
+    return 0
+
+
+def _back_up(settings: BackupSettings, as_json: bool) -> int:
+    from contextlib import closing
+
+    from rich.console import Console
+
+    from alpha.local.attach import settings_of
+    from alpha.local.binaries import packaged_postgres
+    from alpha.service.alerts import AlertWriter
+    from database.backup.job import back_up
+
+    platform, _ = settings_of("owner")
+    console = Console(stderr=True)
+    with (
+        closing(AlertWriter(platform.dsn(), None, "backup")) as alerts,
+        console.status("connecting") as status,
+    ):
+        done = back_up(
+            platform.dsn(),
+            settings,
+            tell=alerts.alert,
+            programs=packaged_postgres(),
+            on_step=lambda step: status.update(step),
+        )
+    if as_json:
+        said = {
+            "backup": done.backup.to_json(),
+            "folder": str(settings.folder),
+            "seconds": round(done.seconds, 1),
+            "copied_to": done.copied_to or None,
+            "removed": [each.file for each in done.removed],
+        }
+        click.echo(json.dumps(said))
+        return 0
+    click.echo(f"{_line(done.backup)}, in {done.seconds:.1f} s")
+    click.echo(f"  {settings.folder / done.backup.file}")
+    if done.copied_to:
+        click.echo(f"  copied to {done.copied_to}")
+    if done.removed:
+        click.echo(f"  {len(done.removed)} old ones deleted")
+    return 0
+
+
+def _line(backup: Backup) -> str:
+    sealed = ", encrypted" if backup.encrypted else ""
+    fills = backup.figures.rows.get("fills", 0)
+    return (
+        f"{backup.taken_at:%Y-%m-%d %H:%M:%S} UTC  {backup.file}  {backup.size / 1e6:.1f} MB{sealed}, "
+        f"{fills} fills, restored and equal"
+    )

@@ -1,0 +1,73 @@
+"""What keeps a ledger of years quick: closed days folded, closed months packed; sums cut in another zone or made anew.
+
+Triggers keep `trading.bot_symbol_days` in the transactions that change fills, owners and round trips; nothing here is
+needed for a sum to be right.
+"""
+
+from __future__ import annotations
+
+from alpha.ledger.connection import Connection, transaction
+
+_DAYS_AT_ONCE = 31
+
+
+def fold_closed_days(connection: Connection) -> int:
+    """Folds every closed day that changed since it was folded, once more per bot and over all of them; answers how many
+    days those were. A few at a time, each in a transaction of its own: a fill that comes late for one waits no longer.
+
+    Views are right without it, and slower for the days that wait. Needs a login of the listener, of trade_sync_service
+    or of commands.
+    """
+    folded = 0
+    while True:
+        with transaction(connection) as cursor:
+            cursor.execute("SELECT trading.fold_closed_days(%s)", (_DAYS_AT_ONCE,))
+            ((days,),) = cursor.fetchall()
+        folded += int(days)
+        if days < _DAYS_AT_ONCE:
+            return folded
+
+
+def pack_closed_months(connection: Connection) -> int:
+    """Makes the indexes of months of fills that are over anew, once: they then take two thirds of the room. Answers how
+    many those were. Each is out of use for less than a second, during which the listener waits.
+
+    Raises LedgerRefused when one is too busy to be taken: what is left is for the next time. Needs a login of
+    trade_sync_service or of commands, without a time-out shorter than that.
+    """
+    packed = 0
+    while True:
+        with transaction(connection) as cursor:
+            cursor.execute("SELECT trading.pack_closed_month()")
+            ((name,),) = cursor.fetchall()
+        if name is None:
+            return packed
+        packed += 1
+
+
+def reporting_zone(connection: Connection) -> str:
+    """The zone, besides UTC, in which views cut days, for example `Europe/Berlin`."""
+    with transaction(connection) as cursor:
+        cursor.execute("SELECT zone FROM trading.reporting_zone")
+        ((name,),) = cursor.fetchall()
+    return str(name)
+
+
+def set_reporting_zone(connection: Connection, name: str) -> int:
+    """Cuts days in another zone from now on, also those of the past: all sums are made anew, and recording waits for
+    that. Answers how many rows of sums there are. Raises LedgerRefused for a zone that PostgreSQL does not know."""
+    with transaction(connection) as cursor:
+        cursor.execute("SET LOCAL statement_timeout = 0")
+        cursor.execute("SELECT trading.set_reporting_zone(%s)", (name,))
+        ((rows,),) = cursor.fetchall()
+    return int(rows)
+
+
+def rebuild_rollups(connection: Connection) -> int:
+    """Makes all sums anew from fills and round trips, where a check said that they are not what these say; recording
+    waits for that. Answers how many rows of sums there are."""
+    with transaction(connection) as cursor:
+        cursor.execute("SET LOCAL statement_timeout = 0")
+        cursor.execute("SELECT trading.rebuild_rollups()")
+        ((rows,),) = cursor.fetchall()
+    return int(rows)

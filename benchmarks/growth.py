@@ -1,0 +1,271 @@
+"""A ledger of years: what questions, batches and rebuilding cost, and the same questions without rollups."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from datetime import timedelta
+from statistics import median
+
+from alpha.ledger.connection import Connection, Dsn, connect, transaction
+from alpha.ledger.fill_rows import HeardFill
+from alpha.ledger.fills import FillRecorder
+from alpha.ledger.heads import take_account
+from alpha.ledger.rebuild import rebuild_account
+from alpha.ledger.rollup_check import check_days
+from alpha.ledger.rollups import fold_closed_days, pack_closed_months, rebuild_rollups
+from benchmarks.figures import Figure, Section, Unit, at_least, at_most
+from benchmarks.growth_ledger import ROUND, GrowthLedger
+from benchmarks.scene import BenchmarkFailed
+from benchmarks.servers import Servers
+
+_FULL = 10_000_000
+_QUICK = 200_000
+_SMALL = 100_000
+_BATCH = 100
+_ASKED = 15
+_ROUNDS = 12
+_BATCHES_OF_ROUND = 10
+_HOW = (
+    "{fills:,} fills of 50 bots with five symbols each over three years, generated; closed days are folded, the last "
+    "is open. Questions: median of {asked}, with planning, the round trip and all rows fetched; naive: GROUP BY over "
+    "fills, median of three. Appending: a day's fills of all bots through the recorder at batches of 100, here and on "
+    "the first 100,000 fills of the same ledger. Cost of the rollups: such batches with their triggers off, in turn."
+)
+
+
+def measure(servers: Servers, *, quick: bool, fills: int | None = None) -> Section:
+    """With so many fills, else ten million. Leaves nothing behind: those take ten gigabytes while it runs."""
+    fills = (fills or (_QUICK if quick else _FULL)) // ROUND * ROUND
+    figures: list[Figure] = []
+    small = GrowthLedger(fills=min(_SMALL, fills), full=fills)
+    with _ledger(servers, small) as owner, closing(connect(owner, "bench")) as connection:
+        small_us = _append_us(connection, small)
+    ledger = GrowthLedger(fills=fills, full=fills)
+    with _ledger(servers, ledger) as owner, closing(connect(owner, "bench", statement_timeout_s=3600)) as connection:
+        figures += _folding(connection)
+        figures += _questions(connection, ledger)
+        figures += _sizes(connection, ledger)
+        figures += _rebuilding(connection, ledger)
+        figures += _appending(connection, ledger, small_us, small.fills)
+        figures += _cost(connection, ledger)
+    return Section("growth", "A ledger of three years", _HOW.format(fills=fills, asked=_ASKED), tuple(figures))
+
+
+@contextmanager
+def _ledger(servers: Servers, ledger: GrowthLedger) -> Iterator[Dsn]:
+    """A database with it, dropped afterwards."""
+    owner, _ = servers.fresh()
+    try:
+        with closing(connect(owner, "bench", statement_timeout_s=3600)) as connection, _loading(connection):
+            ledger.load(connection)
+            connection.autocommit = True
+            with connection.cursor() as cursor:
+                # As autovacuum leaves it.
+                cursor.execute("VACUUM (ANALYZE)")
+        yield owner
+    finally:
+        servers.postgres.drop_database(owner.dbname)
+
+
+@contextmanager
+def _loading(connection: Connection) -> Iterator[None]:
+    """Without a checkpoint every few hundred megabytes; what is measured later runs as always."""
+    settings = {"max_wal_size": "4GB", "full_page_writes": "off"}
+    _alter_system(connection, [f"SET {name} = '{value}'" for name, value in settings.items()])
+    yield
+    _alter_system(connection, [f"RESET {name}" for name in settings])
+
+
+def _alter_system(connection: Connection, changes: list[str]) -> None:
+    connection.autocommit = True
+    with connection.cursor() as cursor:
+        for change in changes:
+            cursor.execute(f"ALTER SYSTEM {change}")
+        cursor.execute("SELECT pg_reload_conf()")
+        cursor.execute("CHECKPOINT")
+    connection.autocommit = False
+
+
+def _folding(connection: Connection) -> list[Figure]:
+    began = time.perf_counter()
+    days = fold_closed_days(connection)
+    took_s = time.perf_counter() - began
+    with transaction(connection) as cursor:
+        cursor.execute("ANALYZE trading.bot_symbol_days, trading.bot_days, trading.portfolio_days")
+    return [Figure("folding a closed day", took_s * 1000 / days, Unit.MS)]
+
+
+def _questions(connection: Connection, ledger: GrowthLedger) -> list[Figure]:
+    last = ledger.time(ledger.fills - 1).date()
+    bot = "growth_bot_07"
+    sums = "count(*), sum(notional), sum(fee) FILTER (WHERE exec_type <> 'Funding')"
+    month, year = last - timedelta(days=29), last - timedelta(days=364)
+    questions = (
+        (
+            "one bot's last 30 days",
+            10.0,
+            f"SELECT * FROM trading.bot_daily_performance WHERE bot = '{bot}' AND day >= '{month}' ORDER BY day",
+            f"SELECT (exec_time AT TIME ZONE 'UTC')::date, {sums} FROM trading.fills"
+            f" WHERE bot = '{bot}' AND exec_time >= '{month}' GROUP BY 1 ORDER BY 1",
+        ),
+        (
+            "one bot's year",
+            10.0,
+            f"SELECT * FROM trading.bot_daily_performance WHERE bot = '{bot}' AND day >= '{year}' ORDER BY day",
+            f"SELECT (exec_time AT TIME ZONE 'UTC')::date, {sums} FROM trading.fills"
+            f" WHERE bot = '{bot}' AND exec_time >= '{year}' GROUP BY 1 ORDER BY 1",
+        ),
+        (
+            "the portfolio's days over all time",
+            40.0,
+            "SELECT * FROM trading.portfolio_daily_performance ORDER BY day",
+            f"SELECT (exec_time AT TIME ZONE 'UTC')::date, {sums} FROM trading.fills GROUP BY 1 ORDER BY 1",
+        ),
+    )
+    figures = []
+    for what, bound, rolled_up, naive in questions:
+        answer, ms = _asked(connection, rolled_up, _ASKED)
+        naive_answer, naive_ms = _asked(connection, naive, 3)
+        if len(answer) != len(naive_answer):
+            raise BenchmarkFailed(f"{what}: {len(answer)} days by the view, {len(naive_answer)} by the fills")
+        figures += [
+            Figure(what, ms, Unit.MS, at_most(bound)),
+            Figure(f"{what}, naive GROUP BY over fills", naive_ms, Unit.MS),
+            Figure(f"{what}, naive to it", naive_ms / ms, Unit.TIMES),
+        ]
+    return figures
+
+
+def _asked(connection: Connection, question: str, times: int) -> tuple[list[tuple[object, ...]], float]:
+    """The rows, and the median of the milliseconds, once warm."""
+    taken = []
+    rows: list[tuple[object, ...]] = []
+    for _ in range(times + 1):
+        began = time.perf_counter()
+        with transaction(connection) as cursor:
+            cursor.execute(question)
+            rows = cursor.fetchall()
+        taken.append((time.perf_counter() - began) * 1000)
+    return rows, median(taken[1:])
+
+
+def _sizes(connection: Connection, ledger: GrowthLedger) -> list[Figure]:
+    written = _fill_bytes(connection, "pg_total_relation_size")
+    packed = pack_closed_months(connection)
+    with transaction(connection) as cursor:
+        cursor.execute("SELECT extract(epoch FROM max(packed_at) - min(packed_at)) FROM trading.packed_indexes")
+        ((packing_s,),) = cursor.fetchall()
+        cursor.execute(
+            "SELECT pg_total_relation_size('trading.trades'), pg_total_relation_size('trading.bot_symbol_days')"
+            " + pg_total_relation_size('trading.bot_days') + pg_total_relation_size('trading.portfolio_days')"
+        )
+        ((trades, rollups),) = cursor.fetchall()
+    return [
+        Figure("a fill on disk with all indexes, as written", written / ledger.fills, Unit.BYTES),
+        Figure(
+            "a fill on disk with all indexes, closed months packed",
+            _fill_bytes(connection, "pg_total_relation_size") / ledger.fills,
+            Unit.BYTES,
+            at_most(600),
+        ),
+        Figure("of it its row", _fill_bytes(connection, "pg_table_size") / ledger.fills, Unit.BYTES),
+        Figure("round trips, per fill", trades / ledger.fills, Unit.BYTES),
+        Figure("rollups, per fill", rollups / ledger.fills, Unit.BYTES),
+        Figure("packing an index of a month", float(packing_s) * 1000 / max(1, packed - 1), Unit.MS),
+    ]
+
+
+def _fill_bytes(connection: Connection, of_table: str) -> float:
+    with transaction(connection) as cursor:
+        cursor.execute(f"SELECT sum({of_table}(relid)) FROM pg_partition_tree('trading.fills')")
+        ((size,),) = cursor.fetchall()
+    return float(size)
+
+
+def _rebuilding(connection: Connection, ledger: GrowthLedger) -> list[Figure]:
+    account = ledger.accounts[0]
+    rebuilt = rebuild_account(connection, account)
+    if rebuilt.differing or rebuilt.fills != ledger.fills // len(ledger.accounts):
+        raise BenchmarkFailed(f"rebuilding {account} found {len(rebuilt.differing)} books to differ")
+    day = (ledger.end - timedelta(days=40)).date()
+    began = time.perf_counter()
+    wrong = check_days(connection, day, day)
+    check_s = time.perf_counter() - began
+    if wrong:
+        raise BenchmarkFailed(f"the rollups are wrong: {wrong[0]}")
+    began = time.perf_counter()
+    rebuild_rollups(connection)
+    rollups_s = time.perf_counter() - began
+    fold_closed_days(connection)
+    return [
+        Figure("rebuilding books and round trips", rebuilt.fills / rebuilt.seconds, Unit.FILLS_PER_S, at_least(50_000)),
+        Figure("making all rollups anew", ledger.fills / rollups_s, Unit.FILLS_PER_S),
+        Figure("checking a day of all bots against its fills", check_s, Unit.S),
+    ]
+
+
+def _appending(connection: Connection, ledger: GrowthLedger, small_us: float, small: int) -> list[Figure]:
+    us = _append_us(connection, ledger)
+    return [
+        Figure(f"appending a day, a fill, at {small:,}", small_us, Unit.US),
+        Figure(f"appending a day, a fill, at {ledger.fills:,}", us, Unit.US),
+        Figure("appending a day, to that of the small ledger", us / small_us, Unit.TIMES, at_most(1.2)),
+    ]
+
+
+def _append_us(connection: Connection, ledger: GrowthLedger) -> float:
+    """Microseconds for a fill of the day after the ledger's last, in the median of three such days."""
+    recorder = _recorder(connection, ledger)
+    first = ledger.fills
+    taken = []
+    for _ in range(4):
+        batches = list(_batches(ledger, first, ledger.of_a_day))
+        first += ledger.of_a_day
+        began = time.perf_counter()
+        for batch in batches:
+            recorder.record(batch)
+        taken.append((time.perf_counter() - began) / ledger.of_a_day * 1e6)
+    return median(taken[1:])
+
+
+def _cost(connection: Connection, ledger: GrowthLedger) -> list[Figure]:
+    """Batches with and without the triggers, in turn, so that whatever else the machine does meets both."""
+    recorder = _recorder(connection, ledger)
+    first = ledger.fills + 4 * ledger.of_a_day
+    seconds = {True: 0.0, False: 0.0}
+    for turn in range(_ROUNDS):
+        for counting in (True, False) if turn % 2 else (False, True):
+            with transaction(connection) as cursor:
+                for table in ("fills", "trades"):
+                    verb = "ENABLE" if counting else "DISABLE"
+                    cursor.execute(f"ALTER TABLE trading.{table} {verb} TRIGGER {table}_are_counted")
+            # One batch more, in which plans are made again.
+            batches = list(_batches(ledger, first, (_BATCHES_OF_ROUND + 1) * _BATCH))
+            first += (_BATCHES_OF_ROUND + 1) * _BATCH
+            recorder.record(batches[0])
+            began = time.perf_counter()
+            for batch in batches[1:]:
+                recorder.record(batch)
+            seconds[counting] += time.perf_counter() - began
+    fills = _ROUNDS * _BATCHES_OF_ROUND * _BATCH
+    return [
+        Figure("recorder at batches of 100", fills / seconds[True], Unit.FILLS_PER_S),
+        Figure("recorder at batches of 100, without rollups", fills / seconds[False], Unit.FILLS_PER_S),
+        Figure(
+            "what the rollups cost of its rate", (1 - seconds[False] / seconds[True]) * 100, Unit.PERCENT, at_most(20)
+        ),
+    ]
+
+
+def _recorder(connection: Connection, ledger: GrowthLedger) -> FillRecorder:
+    epochs = {account: take_account(connection, account, "bench", ttl_s=3600) for account in ledger.accounts}
+    return FillRecorder(connection, epochs)
+
+
+def _batches(ledger: GrowthLedger, first: int, count: int) -> Iterator[list[HeardFill]]:
+    """As they come: a batch has fills of every bot."""
+    fills = list(ledger.next_fills(first, count))
+    for start in range(0, count, _BATCH):
+        yield fills[start : start + _BATCH]

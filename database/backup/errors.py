@@ -1,0 +1,15 @@
+from __future__ import annotations
+
+from alpha.domain.errors import AlphaError, Misconfigured
+
+
+class BackupFailed(AlphaError):
+    """No backup was made, or one cannot be used. Backups that were there stay as they are."""
+
+
+class ProgramsMissing(BackupFailed, Misconfigured):
+    """There is no pg_dump and pg_restore of the server's major version."""
+
+
+class BackupMisconfigured(Misconfigured):
+    """A setting of the backups cannot be meant."""

@@ -1,0 +1,152 @@
+"""Turns a backup into a database again, beside the one that is there; and changes over to it."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from psycopg2 import sql
+
+from alpha.ledger.connection import Connection, Dsn, connect, transaction
+from database.backup.encryption import decrypt
+from database.backup.errors import BackupFailed
+from database.backup.figures import differences, figures_of
+from database.backup.manifest import Backup, check_file
+from database.backup.programs import find_programs
+from database.backup.scratch import drop_database, make_database
+from database.migrate import migrate
+from database.roles import ensure_groups
+
+_MAINTENANCE = "postgres"
+_STATEMENTS_S = 3600.0
+_SESSIONS_SHOWN = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Restored:
+    """A database that holds what the backup held. `migrations` were applied on top: those of newer releases."""
+
+    dsn: Dsn
+    backup: Backup
+    migrations: tuple[str, ...]
+
+
+def restored_name(backup: Backup) -> str:
+    """The name that a restored database gets when nobody gives one."""
+    return f"{backup.database}_restored_{backup.taken_at.astimezone(UTC):%Y%m%d_%H%M%S}"
+
+
+def restore_backup(
+    dsn: Dsn,
+    folder: Path,
+    backup: Backup,
+    *,
+    into: str,
+    identity: Path | None = None,
+    programs: Sequence[Path] = (),
+    on_step: Callable[[str], None] = lambda _: None,
+) -> Restored:
+    """Restores into the new database `into` on the server of `dsn`, whose user will own it and may make roles.
+
+    The figures are compared with those of the snapshot before anything is migrated. `identity` is the file of the
+    secret key of an encrypted backup. Raises BackupFailed, ProgramsMissing, MigrationError or a LedgerError; there is
+    no such database then.
+    """
+    on_step("checking the file")
+    dump = check_file(folder, backup)
+    with closing(connect(replace(dsn, dbname=_MAINTENANCE), "restore", statement_timeout_s=_STATEMENTS_S)) as server:
+        major = server.server_version // 10_000
+        if major < backup.server_major:
+            raise BackupFailed(
+                f"{backup.file} is of PostgreSQL {backup.server_major} and this server is {major}: restore it on "
+                f"{backup.server_major} or newer"
+            )
+        tools = find_programs(major, programs, or_newer=True)
+        ensure_groups(server)
+        if _exists(server, into):
+            raise BackupFailed(f"there is a database {into} already: choose another name, or drop it")
+        make_database(server, into)
+        target = replace(dsn, dbname=into)
+        try:
+            with _readable(dump, backup, identity, folder, on_step) as plain:
+                on_step("restoring")
+                tools.restore(target, plain, privileges=True)
+            on_step("comparing")
+            with closing(connect(target, "restore", statement_timeout_s=_STATEMENTS_S)) as restored:
+                wrong = differences(backup.figures, figures_of(restored))
+            if wrong:
+                raise BackupFailed(f"the restored database is not what the backup says: {'; '.join(wrong)}")
+            migrations = migrate(target)
+        except BaseException:
+            drop_database(server, into)
+            raise
+    return Restored(dsn=target, backup=backup, migrations=tuple(migrations))
+
+
+def switch_to(dsn: Dsn, restored: str, now: datetime | None = None) -> str:
+    """Gives the database `restored` the name of `dsn`'s, and that one another name, which is returned. All or nothing.
+
+    Raises BackupFailed when somebody is connected to either, naming who: the platform has to be stopped for this.
+    """
+    aside = f"{dsn.dbname}_before_{now or datetime.now(UTC):%Y%m%d_%H%M%S}"
+    with closing(connect(replace(dsn, dbname=_MAINTENANCE), "restore")) as server:
+        if not _exists(server, restored):
+            raise BackupFailed(f"there is no database {restored}: `alpha restore FILE` makes one")
+        users = _sessions(server, (dsn.dbname, restored))
+        if users:
+            raise BackupFailed(
+                f"somebody is connected ({', '.join(users[:_SESSIONS_SHOWN])}): stop the platform, PgBouncer too, and "
+                "try again"
+            )
+        with transaction(server) as cursor:
+            for old, new in ((dsn.dbname, aside), (restored, dsn.dbname)):
+                if _exists(server, old):
+                    cursor.execute(
+                        sql.SQL("ALTER DATABASE {} RENAME TO {}").format(sql.Identifier(old), sql.Identifier(new))
+                    )
+    return aside
+
+
+def drop(dsn: Dsn, name: str) -> None:
+    """Removes a database that is not the platform's. Raises BackupFailed for that one."""
+    if name == dsn.dbname:
+        raise BackupFailed(f"{name} is the platform's database and stays")
+    with closing(connect(replace(dsn, dbname=_MAINTENANCE), "restore")) as server:
+        drop_database(server, name)
+
+
+@contextmanager
+def _readable(
+    dump: Path, backup: Backup, identity: Path | None, folder: Path, on_step: Callable[[str], None]
+) -> Iterator[Path]:
+    """The dump in the clear, for as long as it is needed."""
+    if not backup.encrypted:
+        yield dump
+        return
+    if identity is None:
+        raise BackupFailed(f"{backup.file} is encrypted: give the file of the secret key with --identity")
+    with tempfile.TemporaryDirectory(prefix=".opened-", dir=folder) as opened:
+        on_step("decrypting")
+        plain = Path(opened) / "dump"
+        decrypt(dump, plain, identity)
+        yield plain
+
+
+def _exists(server: Connection, name: str) -> bool:
+    with transaction(server) as cursor:
+        cursor.execute("SELECT FROM pg_database WHERE datname = %s", (name,))
+        return cursor.fetchone() is not None
+
+
+def _sessions(server: Connection, names: Sequence[str]) -> list[str]:
+    with transaction(server) as cursor:
+        cursor.execute(
+            "SELECT DISTINCT coalesce(nullif(application_name, ''), usename) FROM pg_stat_activity"
+            " WHERE datname = ANY(%s) AND pid <> pg_backend_pid() AND backend_type = 'client backend' ORDER BY 1",
+            (list(names),),
+        )
+        return [name for (name,) in cursor.fetchall()]

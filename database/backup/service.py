@@ -1,0 +1,96 @@
+"""The process behind `postgres_backup`: a backup every day, and at once when one was missed."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from datetime import UTC, datetime
+from functools import partial
+
+import structlog
+from apscheduler.schedulers.background import BackgroundScheduler
+from apscheduler.triggers.cron import CronTrigger
+from apscheduler.triggers.date import DateTrigger
+from apscheduler.triggers.interval import IntervalTrigger
+from prometheus_client import CollectorRegistry
+
+from alpha.config.backups import BackupSettings
+from alpha.config.settings import Settings
+from alpha.domain.errors import AlphaError
+from alpha.ledger.backups import answer_requests, waiting_requests
+from alpha.ledger.connection import Dsn, LedgerError, connect
+from alpha.service.alerts import AlertWriter
+from alpha.service.health import HealthServer
+from alpha.service.shutdown import StopSignal
+from database.backup.encryption import check_recipients
+from database.backup.health import health_of, is_due
+from database.backup.job import Tell, back_up
+
+log = structlog.get_logger(__name__)
+
+_MISSED_GRACE_S = 6 * 3600
+_LOOK_EVERY_S = 5
+
+
+def run(settings: Settings, backups: BackupSettings) -> None:
+    """Serves until SIGTERM or SIGINT. Raises ConfigError or BackupMisconfigured when it must not start."""
+    check_recipients(backups.recipients)
+    stop = StopSignal().install()
+    dsn = settings.dsn()
+    alerts = AlertWriter(dsn, None, "backup")
+    looks = partial(health_of, backups.folder)
+    health = HealthServer(settings.backup_port, looks, CollectorRegistry(), host=settings.health_host).start()
+    scheduler = BackgroundScheduler(timezone=UTC)
+
+    def job() -> None:
+        try:
+            back_up(dsn, backups, tell=alerts.alert)
+        except AlphaError as error:
+            log.error("backup_failed", error=str(error))
+
+    def requests() -> None:
+        try:
+            _answer_requests(dsn, backups, alerts.alert)
+        except LedgerError as error:
+            log.warning("backup_requests_unknown", error=str(error))
+
+    # One at a time, and a late start runs it still: a backup at noon is better than none.
+    scheduler.add_job(
+        job,
+        CronTrigger(hour=backups.at.hour, minute=backups.at.minute, timezone=UTC),
+        max_instances=1,
+        coalesce=True,
+        misfire_grace_time=_MISSED_GRACE_S,
+    )
+    scheduler.add_job(requests, IntervalTrigger(seconds=_LOOK_EVERY_S, timezone=UTC), max_instances=1, coalesce=True)
+    if is_due(backups.folder, datetime.now(UTC)):
+        scheduler.add_job(job, DateTrigger(datetime.now(UTC), timezone=UTC), misfire_grace_time=None)
+    scheduler.start()
+    log.info("backups_scheduled", at=f"{backups.at:%H:%M}", folder=str(backups.folder), port=health.port)
+    try:
+        stop.wait()
+    finally:
+        # A dump in progress is given up; what it left is removed by the next one.
+        scheduler.shutdown(wait=False)
+        health.stop()
+        alerts.close()
+
+
+def run_once(settings: Settings, backups: BackupSettings) -> None:
+    """One backup now, beside a service that may be running. Raises what `back_up` raises."""
+    dsn = settings.dsn()
+    with closing(AlertWriter(dsn, None, "backup")) as alerts:
+        back_up(dsn, backups, tell=alerts.alert)
+
+
+def _answer_requests(dsn: Dsn, backups: BackupSettings, tell: Tell) -> None:
+    """Makes one backup for all who wait."""
+    with closing(connect(dsn, "backup")) as connection:
+        waiting = waiting_requests(connection)
+        if not waiting:
+            return
+        try:
+            done = back_up(dsn, backups, tell=tell)
+        except AlphaError as error:
+            answer_requests(connection, waiting, ok=False, detail=str(error))
+        else:
+            answer_requests(connection, waiting, ok=True, detail=done.backup.file)

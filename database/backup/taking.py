@@ -1,0 +1,163 @@
+"""Takes one backup: snapshot, dump, restore, compare, seal, keep."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from alpha.ledger.connection import Connection, Dsn, connect, transaction
+from database.backup.encryption import check_recipients, encrypt
+from database.backup.errors import BackupFailed
+from database.backup.figures import Figures, differences, figures_of
+from database.backup.manifest import (
+    ENCRYPTED,
+    PARTIAL,
+    PLAIN,
+    Backup,
+    backup_name,
+    check_file,
+    sha256_of,
+    sync_folder,
+    write_manifest,
+)
+from database.backup.programs import Programs, find_programs
+from database.backup.scratch import scratch_database
+
+_STATEMENTS_S = 3600.0
+_LOCK = ".lock"
+
+
+def take_backup(
+    dsn: Dsn,
+    folder: Path,
+    *,
+    recipients: Sequence[str] = (),
+    programs: Sequence[Path] = (),
+    on_step: Callable[[str], None] = lambda _: None,
+) -> Backup:
+    """Dumps the database, restores the dump beside it, and keeps it when both hold the same.
+
+    `dsn` is a direct connection of a user who reads everything and may make databases. `programs` are folders to look
+    for pg_dump in, before PATH. `on_step` hears what is done next. Raises BackupFailed, ProgramsMissing,
+    LedgerUnavailable or LedgerRefused; nothing is left of this backup then, and nothing of others was touched.
+    """
+    check_recipients(recipients)
+    with _locked(folder):
+        _remove_left_overs(folder)
+        try:
+            return _take(dsn, folder, tuple(recipients), programs, on_step)
+        except OSError as error:
+            raise BackupFailed(f"cannot write into {folder}: {error}") from error
+        finally:
+            _remove_left_overs(folder)
+
+
+def _take(
+    dsn: Dsn, folder: Path, recipients: tuple[str, ...], programs: Sequence[Path], on_step: Callable[[str], None]
+) -> Backup:
+    with closing(connect(dsn, "backup", statement_timeout_s=_STATEMENTS_S)) as connection:
+        connection.set_session(isolation_level="REPEATABLE READ", readonly=True)
+        tools = find_programs(connection.server_version // 10_000, programs)
+        # Everything below sees one moment: the figures in this transaction, the dump by its exported snapshot.
+        with transaction(connection):
+            taken_at, snapshot, schema_version = _begin(connection)
+            name = backup_name(dsn.dbname, taken_at)
+            plain = folder / (name + PLAIN + PARTIAL)
+            _make_private(plain)
+            on_step("counting")
+            figures = figures_of(connection)
+            on_step("dumping")
+            tools.dump(dsn, snapshot=snapshot, to=plain)
+    on_step("restoring into a scratch database")
+    verify_dump(dsn, plain, figures, tools)
+    verified_at = datetime.now(UTC)
+    kept = plain
+    if recipients:
+        on_step("encrypting")
+        kept = folder / (name + ENCRYPTED + PARTIAL)
+        _make_private(kept)
+        encrypt(plain, kept, recipients)
+        plain.unlink()
+    on_step("keeping")
+    _sync(kept)
+    final = kept.with_name(kept.name.removesuffix(PARTIAL))
+    backup = Backup(
+        file=final.name,
+        database=dsn.dbname,
+        taken_at=taken_at,
+        verified_at=verified_at,
+        server_major=tools.major,
+        schema_version=schema_version,
+        size=kept.stat().st_size,
+        sha256=sha256_of(kept),
+        recipients=recipients,
+        figures=figures,
+    )
+    kept.replace(final)
+    sync_folder(folder)
+    write_manifest(folder, backup)
+    check_file(folder, backup)
+    return backup
+
+
+def verify_dump(dsn: Dsn, dump: Path, expected: Figures, tools: Programs) -> None:
+    """Restores the dump into a scratch database on the server of `dsn` and compares.
+
+    Raises BackupFailed naming each figure that differs, or what pg_restore said.
+    """
+    with scratch_database(dsn) as scratch:
+        tools.restore(scratch, dump, privileges=False)
+        with closing(connect(scratch, "backup", statement_timeout_s=_STATEMENTS_S)) as connection:
+            wrong = differences(expected, figures_of(connection))
+    if wrong:
+        raise BackupFailed(f"the restored dump differs from the database: {'; '.join(wrong)}")
+
+
+def _begin(connection: Connection) -> tuple[datetime, str, int]:
+    with transaction(connection) as cursor:
+        cursor.execute(
+            "SELECT clock_timestamp(), pg_export_snapshot(), (SELECT coalesce(max(version), 0) FROM trading.migrations)"
+        )
+        row = cursor.fetchone()
+        assert row is not None, "a SELECT without FROM answers with a row"
+        taken_at, snapshot, schema_version = row
+    return taken_at.replace(microsecond=0), snapshot, schema_version
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """One backup into a folder at a time. The kernel lets go when a process ends in any way."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise BackupFailed(f"cannot write into {folder}: {error}") from error
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise BackupFailed(f"another backup into {folder} is running: wait until it has ended") from None
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _remove_left_overs(folder: Path) -> None:
+    for path in folder.glob(f"*{PARTIAL}"):
+        path.unlink(missing_ok=True)
+
+
+def _make_private(path: Path) -> None:
+    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDWR)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

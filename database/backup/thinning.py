@@ -1,0 +1,32 @@
+"""Deletes the backups that the retention no longer keeps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from database.backup.errors import BackupFailed
+from database.backup.manifest import SUFFIX, Backup, list_backups
+from database.backup.retention import Retention
+
+
+def surplus(backups: Sequence[Backup], retention: Retention) -> list[Backup]:
+    """What may go, oldest first. Databases of different names are counted apart."""
+    gone = []
+    for database in {backup.database for backup in backups}:
+        own = [backup for backup in backups if backup.database == database]
+        kept = retention.kept(backup.taken_at for backup in own)
+        gone += [backup for backup in own if backup.taken_at not in kept]
+    return sorted(gone, key=lambda backup: backup.taken_at)
+
+
+def thin_out(folder: Path, retention: Retention) -> list[Backup]:
+    """Deletes the surplus of a folder, each manifest before its dump, and returns it. Raises BackupFailed."""
+    gone = surplus(list_backups(folder), retention)
+    try:
+        for backup in gone:
+            (folder / (backup.name + SUFFIX)).unlink(missing_ok=True)
+            (folder / backup.file).unlink(missing_ok=True)
+    except OSError as error:
+        raise BackupFailed(f"cannot delete old backups in {folder}: {error}") from error
+    return gone

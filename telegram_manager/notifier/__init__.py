@@ -1,0 +1,1 @@
+"""What nobody asked for and somebody should know: alerts, fills, results, watches and the daily summary."""

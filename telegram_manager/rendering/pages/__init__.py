@@ -1,0 +1,1 @@
+"""From facts to answers, one page for each question."""

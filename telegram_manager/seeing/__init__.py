@@ -1,0 +1,1 @@
+"""The commands that look: each takes a context and arguments and returns an answer."""

@@ -1,0 +1,139 @@
+"""From nothing to a platform that trades, as the guide says it. The tests of this file build on one another."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import stat
+import subprocess
+
+import pytest
+
+from tests.compose.deployment import FILE, Deployment, containers, health, inspect, run
+from tests.support import eventually
+
+NEEDED_BY_SHORTSELLER = {
+    "postgres",
+    "redis",
+    "migrate",
+    "pgbouncer",
+    "paper_exchange",
+    "websocket_listener",
+    "market_feed",
+    "shortseller",
+}
+
+
+def test_a_bare_copy_of_the_example_is_refused_naming_a_variable(deployment: Deployment) -> None:
+    kept = deployment.folder / ".env.kept"
+    (deployment.folder / ".env").rename(kept)
+    shutil.copy(deployment.folder / ".env.example", deployment.folder / ".env")
+    try:
+        done = deployment.compose("up", "--detach")
+    finally:
+        kept.rename(deployment.folder / ".env")
+    assert done.returncode != 0
+    assert "_PASSWORD is missing a value: is not set - run `alpha init`" in done.stderr
+    assert containers() == {}
+
+
+def test_init_makes_an_env_that_only_its_owner_reads_and_keeps_it(deployment: Deployment) -> None:
+    path = deployment.folder / ".env"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    passwords = {name: value for name, value in deployment.env.items() if name.endswith("_PASSWORD")}
+    assert len(passwords) == len(set(passwords.values()))
+    assert all(len(value) >= 32 for value in passwords.values())
+    before = path.read_text()
+    assert deployment.alpha("init", "--canary").returncode == 0
+    assert path.read_text() == before
+
+
+def test_a_profile_that_contradicts_the_mode_does_not_start(deployment: Deployment) -> None:
+    done = deployment.compose(
+        "--profile", "paper", "up", "--build", "--detach", "--wait", "paper_exchange", ALPHA_MODE="demo"
+    )
+    assert done.returncode != 0
+    said = deployment.compose("--profile", "paper", "logs", "paper_exchange", ALPHA_MODE="demo").stdout
+    assert "ALPHA_MODE=demo and the paper exchange (profile paper) disagree" in said
+    deployment.compose("--profile", "paper", "rm", "--force", "--stop", "paper_exchange")
+
+
+def test_the_steps_of_the_description_typed_as_they_stand(deployment: Deployment) -> None:
+    deployment.typed(f"docker compose -f {FILE} up -d postgres redis pgbouncer")
+    assert health("trading_postgres") == "healthy"  # PgBouncer began after it
+    deployment.typed(f"docker compose -f {FILE} up -d websocket_listener")
+    deployment.typed(f"docker compose -f {FILE} up -d shortseller")
+    assert _shown_by_following(deployment, "bot_running", "listener_started")
+    bots = deployment.typed(
+        'docker exec -it trading_postgres psql -U trading_user -d trading_db -c "SELECT * FROM trading.bots;"'
+    )
+    for bot in ("shortseller_001", "lxalgo_001", "momentum_001"):
+        assert bot in bots
+    password = deployment.env["REDIS_PASSWORD"]
+    assert "PONG" in deployment.typed(f"docker exec trading_redis redis-cli -a {password} ping")
+    assert "trading_shortseller" in deployment.typed("docker network inspect alpha_trading-network")
+
+
+def _shown_by_following(deployment: Deployment, *events: str) -> str:
+    """What `logs -f` shows until all these events have come by. It never ends by itself."""
+    line = f"exec docker compose -f {FILE} logs -f shortseller websocket_listener"
+    with subprocess.Popen(line, shell=True, cwd=deployment.folder, stdout=subprocess.PIPE, text=True) as following:
+        assert following.stdout is not None
+        seen = ""
+        while not all(event in seen for event in events):
+            shown = following.stdout.readline()
+            assert shown, seen
+            seen += shown
+        following.terminate()
+    return seen
+
+
+@pytest.mark.usefixtures("deployment")
+def test_one_strategy_brings_what_it_needs_and_no_more() -> None:
+    assert set(containers()) == NEEDED_BY_SHORTSELLER
+    eventually(lambda: health("trading_shortseller") == "healthy", 180, "the bot being healthy", every_s=1)
+
+
+def test_the_whole_platform_is_healthy_and_trades(platform: Deployment) -> None:
+    states = {service: health(container) for service, container in containers().items()}
+    assert states.pop("migrate") == "exited"
+    assert set(states.values()) == {"healthy"}
+    eventually(
+        lambda: (
+            {"shortseller_001", "canary_001", "canary_002"}
+            <= set(platform.sql("SELECT DISTINCT bot FROM trading.fills").split())
+        ),
+        180,
+        "fills of a strategy and of both canaries",
+        every_s=1,
+    )
+    status = platform.alpha("status")
+    assert status.returncode == 0, status.stdout + status.stderr
+    verdict = platform.alpha("verify")
+    assert verdict.returncode == 0, verdict.stdout + verdict.stderr
+
+
+@pytest.mark.usefixtures("platform")
+def test_ports_are_on_loopback_only() -> None:
+    for container, port in (("postgres", "5433"), ("pgbouncer", "6432"), ("redis", "6379")):
+        bindings = inspect(f"trading_{container}")["NetworkSettings"]["Ports"]
+        (published,) = [binding for found in bindings.values() if found for binding in found]
+        assert published == {"HostIp": "127.0.0.1", "HostPort": port}
+
+
+def test_logs_are_json_on_the_output_and_in_the_folder(platform: Deployment) -> None:
+    shown = run(["docker", "logs", "trading_market_feed"])
+    assert json.loads((shown.stdout + shown.stderr).splitlines()[0])["service"] == "feed"
+    for path in ("websocket_listener/logs/listener.log", "strategies/shortseller/logs/shortseller_001.log"):
+        lines = (platform.folder / path).read_text().splitlines()
+        assert json.loads(lines[0])["event"]
+
+
+@pytest.mark.parametrize("service", ["shortseller"])
+def test_after_an_edit_only_that_bot_is_made_anew(platform: Deployment, service: str) -> None:
+    before = containers()
+    strategy = platform.folder / "strategies" / service / "strategy.py"
+    strategy.write_text(strategy.read_text() + "\n# edited\n")
+    platform.typed(f"docker compose -f {FILE} up -d --build {service}")
+    after = containers()
+    assert {name for name in after if after[name] != before[name]} == {service}

@@ -1,0 +1,351 @@
+"""Backups of a real server: verified, sealed, copied, restored; and what goes wrong on the way."""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from alpha.config.backups import BackupSettings
+from alpha.domain.side import Side
+from alpha.ledger.alerts import Severity
+from alpha.ledger.backups import last_try, newest_verified
+from alpha.ledger.connection import Connection, Dsn, LedgerError, LedgerRefused, connect, transaction
+from alpha.ledger.fills import FillRecorder
+from alpha.ledger.heads import take_account
+from alpha.local.binaries import postgres_programs
+from database.backup.encryption import new_identity
+from database.backup.errors import BackupFailed, BackupMisconfigured, ProgramsMissing
+from database.backup.figures import figures_of
+from database.backup.job import back_up
+from database.backup.manifest import Backup, list_backups
+from database.backup.programs import find_programs
+from database.backup.restoring import restore_backup, restored_name, switch_to
+from database.backup.taking import take_backup, verify_dump
+from tests.integration.ledger.heard import MAIN, heard
+from tests.support import Database
+from tests.unit.domain.fills import a_fill
+
+PROGRAMS = (postgres_programs(16, None),)
+
+
+@pytest.fixture
+def ledger(database: Database) -> Database:
+    """A database in which a round trip was recorded."""
+    with closing(connect(database.dsn("ledger_writer"), "tests")) as writer:
+        recorder = FillRecorder(writer, {MAIN: take_account(writer, MAIN, "tests")})
+        recorder.record([heard(a_fill(Side.BUY, "2", at="100", n=1)), heard(a_fill(Side.SELL, "2", at="110", n=2))])
+    return database
+
+
+@pytest.fixture
+def restored_names(database: Database) -> Iterator[list[str]]:
+    """Databases to be dropped in the end."""
+    names: list[str] = []
+    yield names
+    with closing(connect(replace(database.owner, dbname="postgres"), "tests")) as server:
+        server.autocommit = True
+        with server.cursor() as cursor:
+            for name in names:
+                cursor.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+
+
+class Told:
+    """The alerts that were given."""
+
+    def __init__(self) -> None:
+        self.kinds: list[tuple[str, Severity]] = []
+
+    def __call__(self, kind: str, text: str, *, severity: Severity) -> None:  # noqa: ARG002
+        self.kinds.append((kind, severity))
+
+
+def databases(database: Database) -> set[str]:
+    with closing(connect(database.owner, "tests")) as connection, transaction(connection) as cursor:
+        cursor.execute("SELECT datname FROM pg_database")
+        return {name for (name,) in cursor.fetchall()}
+
+
+def take(ledger: Database, folder: Path) -> Backup:
+    return take_backup(ledger.dsn("backup"), folder, programs=PROGRAMS)
+
+
+def left_in(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()} - {".lock"}
+
+
+def test_a_backup_was_restored_and_is_for_its_owner_alone(ledger: Database, tmp_path: Path) -> None:
+    folder = tmp_path / "backups"
+    before = databases(ledger)
+
+    backup = take(ledger, folder)
+
+    assert list_backups(folder) == [backup]
+    assert backup.figures.rows["fills"] == 2
+    assert backup.figures.sums["trades.gross_pnl"] == "20"
+    assert left_in(folder) == {backup.file, f"{backup.name}.json"}
+    assert stat.S_IMODE((folder / backup.file).stat().st_mode) == 0o600
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert databases(ledger) == before, "the scratch database is gone"
+
+
+def test_a_restored_database_holds_the_same_under_the_same_rules(
+    ledger: Database, tmp_path: Path, restored_names: list[str]
+) -> None:
+    backup = take(ledger, tmp_path)
+    restored_names.append(restored_name(backup) + "_x")
+
+    restored = restore_backup(ledger.owner, tmp_path, backup, into=restored_names[0], programs=PROGRAMS)
+
+    assert restored.migrations == ()
+    with closing(connect(ledger.owner, "tests")) as old, closing(connect(restored.dsn, "tests")) as new:
+        assert _all(old, "SELECT * FROM trading.fills") == _all(new, "SELECT * FROM trading.fills")
+        assert _all(old, "SELECT * FROM trading.trades") == _all(new, "SELECT * FROM trading.trades")
+        with pytest.raises(LedgerRefused), transaction(new) as cursor:
+            cursor.execute("UPDATE trading.fills SET fee = 0")
+    as_bot = replace(ledger.dsn("bot"), dbname=restored.dsn.dbname)
+    with closing(connect(as_bot, "tests")) as bot:
+        assert _all(bot, "SELECT count(*) FROM trading.fills") == [(2,)]
+        with pytest.raises(LedgerRefused), transaction(bot) as cursor:
+            cursor.execute("INSERT INTO trading.fills SELECT * FROM trading.fills")
+    as_listener = replace(ledger.dsn("ledger_writer"), dbname=restored.dsn.dbname)
+    with closing(connect(as_listener, "tests")) as listener:
+        recorder = FillRecorder(listener, {MAIN: take_account(listener, MAIN, "tests")})
+        again = [heard(a_fill(Side.BUY, "2", at="100", n=1)), heard(a_fill(Side.BUY, "1", at="90", n=3))]
+        assert len(recorder.record(again).recorded) == 1, "what was in the backup is known"
+
+
+def test_switching_gives_the_restored_database_the_name_and_keeps_the_old_one(
+    ledger: Database, tmp_path: Path, restored_names: list[str]
+) -> None:
+    backup = take(ledger, tmp_path)
+    with closing(connect(ledger.dsn("ledger_writer"), "tests")) as writer:
+        FillRecorder(writer, {MAIN: take_account(writer, MAIN, "tests")}).record(
+            [heard(a_fill(Side.BUY, "1", at="90", n=3))]
+        )
+        restore_backup(ledger.owner, tmp_path, backup, into="restored_for_switch", programs=PROGRAMS)
+        restored_names.append("restored_for_switch")
+        with pytest.raises(BackupFailed, match="tests"):
+            switch_to(ledger.owner, "restored_for_switch")
+
+    aside = switch_to(ledger.owner, "restored_for_switch")
+    restored_names.append(aside)
+
+    assert _count(ledger.owner) == 2
+    assert _count(replace(ledger.owner, dbname=aside)) == 3
+
+
+def test_a_restore_that_fails_leaves_no_database(ledger: Database, tmp_path: Path) -> None:
+    backup = take(ledger, tmp_path)
+    wrong = replace(backup, figures=replace(backup.figures, rows=dict(backup.figures.rows) | {"fills": 3}))
+
+    with pytest.raises(BackupFailed, match="rows of fills: 3 expected, 2 found"):
+        restore_backup(ledger.owner, tmp_path, wrong, into="never_there", programs=PROGRAMS)
+
+    assert "never_there" not in databases(ledger)
+    with pytest.raises(BackupFailed, match="already"):
+        restore_backup(ledger.owner, tmp_path, backup, into=ledger.owner.dbname, programs=PROGRAMS)
+    assert _count(ledger.owner) == 2
+
+
+def test_a_dump_that_restores_to_something_else_is_no_backup(ledger: Database, tmp_path: Path) -> None:
+    backup = take(ledger, tmp_path)
+    with closing(connect(ledger.owner, "tests")) as connection:
+        figures = figures_of(connection)
+    wrong = replace(figures, sums=dict(figures.sums) | {"fills.fees": "1000"})
+
+    with pytest.raises(BackupFailed, match=r"sums of fills\.fees: 1000 expected"):
+        verify_dump(ledger.dsn("backup"), tmp_path / backup.file, wrong, find_programs(16, PROGRAMS))
+
+
+def test_an_encrypted_backup_opens_with_the_secret_key_only(
+    ledger: Database, tmp_path: Path, restored_names: list[str]
+) -> None:
+    folder, key, other = tmp_path / "backups", tmp_path / "key", tmp_path / "other"
+    public = new_identity(key)
+    new_identity(other)
+    restored_names.append("opened")
+
+    backup = take_backup(ledger.dsn("backup"), folder, recipients=[public], programs=PROGRAMS)
+
+    assert left_in(folder) == {backup.file, f"{backup.name}.json"}
+    assert (folder / backup.file).read_bytes().startswith(b"age-encryption.org/v1")
+    assert stat.S_IMODE(key.stat().st_mode) == 0o600
+    for identity in (None, other):
+        with pytest.raises(BackupFailed, match=r"secret key|decrypted"):
+            restore_backup(ledger.owner, folder, backup, into="opened", identity=identity, programs=PROGRAMS)
+    restore_backup(ledger.owner, folder, backup, into="opened", identity=key, programs=PROGRAMS)
+    assert _count(replace(ledger.owner, dbname="opened")) == 2
+    assert left_in(folder) == {backup.file, f"{backup.name}.json"}, "nothing lies about in the clear"
+
+
+def test_a_secret_key_given_for_a_public_one_is_refused_and_not_repeated(ledger: Database, tmp_path: Path) -> None:
+    new_identity(tmp_path / "key")
+    secret = (tmp_path / "key").read_text().splitlines()[1]
+
+    with pytest.raises(BackupMisconfigured) as refused:
+        take_backup(ledger.dsn("backup"), tmp_path, recipients=[secret], programs=PROGRAMS)
+    assert secret not in str(refused.value)
+
+
+def test_a_job_notes_copies_and_thins_out(ledger: Database, tmp_path: Path) -> None:
+    copies, told = tmp_path / "copies", Told()
+    settings = BackupSettings(folder=tmp_path / "backups", copy_to=f"file://{copies}")
+
+    done = back_up(ledger.dsn("backup"), settings, tell=told, programs=PROGRAMS)
+
+    assert list_backups(copies) == list_backups(settings.folder) == [done.backup]
+    assert told.kinds == []
+    with closing(connect(ledger.dsn("reader"), "tests")) as reader:
+        noted = newest_verified(reader)
+    assert noted is not None
+    assert (noted.file, noted.sha256, noted.taken_at) == (done.backup.file, done.backup.sha256, done.backup.taken_at)
+
+
+def test_a_copy_that_fails_is_told_and_the_backup_counts(ledger: Database, tmp_path: Path) -> None:
+    (tmp_path / "occupied").write_text("a file where the folder should be")
+    settings = BackupSettings(folder=tmp_path / "backups", copy_to=f"file://{tmp_path}/occupied/copies")
+    told = Told()
+
+    done = back_up(ledger.dsn("backup"), settings, tell=told, programs=PROGRAMS)
+
+    assert told.kinds == [("backup_not_copied", Severity.ERROR)]
+    assert done.copied_to == ""
+    assert list_backups(settings.folder) == [done.backup]
+
+
+def stand_in(folder: Path, script: str) -> Path:
+    """A folder with a pg_dump of 16 that does this instead."""
+    folder.mkdir()
+    for name in ("pg_dump", "pg_restore"):
+        program = folder / name
+        program.write_text(f'#!/bin/sh\n[ "$1" = --version ] && echo "{name} (PostgreSQL) 16.4" && exit\n{script}\n')
+        program.chmod(0o755)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("script", "word"),
+    [
+        (
+            'for a; do case "$a" in --file=*) echo half > "${a#--file=}";; esac; done\n'
+            'echo "pg_dump: error: could not write to output file: No space left on device" >&2; exit 1',
+            "No space left on device",
+        ),
+        ('for a; do case "$a" in --file=*) echo garbage > "${a#--file=}";; esac; done; exit 0', "exit code|restored"),
+    ],
+    ids=["disk full", "a dump of nothing"],
+)
+def test_a_dump_that_fails_is_told_and_older_backups_stay(
+    ledger: Database, tmp_path: Path, script: str, word: str
+) -> None:
+    folder = tmp_path / "backups"
+    old = take(ledger, folder)
+    before, told = left_in(folder), Told()
+    broken = stand_in(tmp_path / "broken", script)
+
+    with pytest.raises(BackupFailed, match=word):
+        back_up(ledger.dsn("backup"), BackupSettings(folder=folder), tell=told, programs=[broken])
+
+    assert told.kinds == [("backup_failed", Severity.CRITICAL)]
+    assert left_in(folder) == before
+    assert list_backups(folder) == [old]
+    with closing(connect(ledger.dsn("reader"), "tests")) as reader:
+        tried = last_try(reader)
+    assert tried is not None
+    assert not tried.ok
+    assert databases(ledger) == {name for name in databases(ledger) if not name.startswith("alpha_verify_")}
+
+
+def test_a_database_that_dies_in_the_middle_leaves_older_backups_alone(ledger: Database, tmp_path: Path) -> None:
+    old = take(ledger, tmp_path)
+    server = replace(ledger.owner, dbname="postgres")
+
+    def die(step: str) -> None:
+        if step == "dumping":
+            _allow_connections(server, ledger.owner.dbname, False)
+
+    try:
+        with pytest.raises((BackupFailed, LedgerError)):
+            take_backup(ledger.dsn("backup"), tmp_path, programs=PROGRAMS, on_step=die)
+    finally:
+        _allow_connections(server, ledger.owner.dbname, True)
+
+    assert list_backups(tmp_path) == [old]
+    assert left_in(tmp_path) == {old.file, f"{old.name}.json"}
+
+
+def test_a_folder_that_cannot_be_written_is_named(ledger: Database, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+
+    with pytest.raises(BackupFailed, match="file"):
+        take_backup(ledger.dsn("backup"), tmp_path / "file", programs=PROGRAMS)
+
+
+def test_a_server_newer_than_every_pg_dump_is_said(tmp_path: Path) -> None:
+    old = stand_in(tmp_path / "old", "exit 1")
+
+    with pytest.raises(ProgramsMissing, match=r"the server is PostgreSQL 99 .*is of 16.*postgresql-client-99"):
+        find_programs(99, [old])
+
+
+def test_a_newer_pg_restore_does_for_a_server_that_understands_it(tmp_path: Path) -> None:
+    programs = stand_in(tmp_path / "newer", "exit 1")
+    for program in programs.iterdir():
+        program.write_text(program.read_text().replace("16.4", "18.1"))
+
+    assert find_programs(17, [programs], or_newer=True).major == 18
+    for major, or_newer in ((17, False), (16, True)):
+        with pytest.raises(ProgramsMissing, match="is of 18"):
+            find_programs(major, [programs], or_newer=or_newer)
+
+
+def test_a_backup_of_a_newer_server_is_not_restored_on_an_older(ledger: Database, tmp_path: Path) -> None:
+    backup = replace(take(ledger, tmp_path), server_major=18)
+
+    with pytest.raises(BackupFailed, match="is of PostgreSQL 18 and this server is 16"):
+        restore_backup(ledger.owner, tmp_path, backup, into="never_there", programs=PROGRAMS)
+
+
+def test_two_at_once_are_one_after_the_other(ledger: Database, tmp_path: Path) -> None:
+    refused: list[str] = []
+
+    def second(step: str) -> None:
+        if step == "dumping":
+            with pytest.raises(BackupFailed) as error:
+                take(ledger, tmp_path)
+            refused.append(str(error.value))
+
+    take_backup(ledger.dsn("backup"), tmp_path, programs=PROGRAMS, on_step=second)
+
+    assert len(refused) == 1
+    assert "another backup" in refused[0]
+
+
+def test_the_backup_login_may_write_nothing_that_trades(ledger: Database) -> None:
+    with closing(connect(ledger.dsn("backup"), "tests")) as connection:
+        for statement in ("UPDATE trading.controls SET why = ''", "DELETE FROM trading.trades"):
+            with pytest.raises(LedgerRefused), transaction(connection) as cursor:
+                cursor.execute(statement)
+
+
+def _allow_connections(server: Dsn, name: str, allowed: bool) -> None:
+    with closing(connect(server, "tests")) as connection, transaction(connection) as cursor:
+        cursor.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS {str(allowed).lower()}')
+        if not allowed:
+            cursor.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", (name,))
+
+
+def _all(connection: Connection, query: str) -> list[tuple[object, ...]]:
+    with transaction(connection) as cursor:
+        cursor.execute(query)
+        return sorted(cursor.fetchall(), key=str)
+
+
+def _count(dsn: Dsn) -> int:
+    with closing(connect(dsn, "tests")) as connection:
+        return int(str(_all(connection, "SELECT count(*) FROM trading.fills")[0][0]))

@@ -1,0 +1,304 @@
+"""The sums of a day are those of its fills: as of the last commit, whatever came late, and in every calendar."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import replace
+from datetime import date
+from decimal import Decimal
+
+import pytest
+
+from alpha.domain.fill import Attribution, AttributionMethod, ExecType
+from alpha.domain.ids import AccountName, BotId, ExecId
+from alpha.domain.reason import Reason
+from alpha.domain.side import Side
+from alpha.ledger.assignments import Assignment, apply_assignments, find_fill, request_assignment
+from alpha.ledger.connection import Connection, LedgerRefused, connect, transaction
+from alpha.ledger.fills import FillRecorder
+from alpha.ledger.heads import lock_heads
+from alpha.ledger.registry import AccountKind, RegisteredAccount, RegisteredBot, sync_registry
+from alpha.ledger.rollup_check import check_days, recorded_days
+from alpha.ledger.rollups import (
+    fold_closed_days,
+    pack_closed_months,
+    rebuild_rollups,
+    reporting_zone,
+    set_reporting_zone,
+)
+from tests.integration.ledger.heard import BOT, MAIN, heard
+from tests.integration.rollups.days import FIRST, LAST, at_hour, rows
+from tests.support import Database, eventually
+from tests.unit.domain.fills import BTCUSDT
+
+Login = Callable[[str], Connection]
+OTHER = BotId("other_001")
+DAYS = "SELECT day, fills, volume, fees, funding, trades, net_pnl FROM trading.bot_daily_performance ORDER BY day"
+
+
+@pytest.fixture
+def two_days(recorder: FillRecorder) -> None:
+    """A round trip on the 1st, one that runs into the 2nd, and funding on the 2nd."""
+    recorder.record(
+        [
+            heard(at_hour(10, Side.BUY, "2", at="100", fee="0.5")),
+            heard(at_hour(11, Side.SELL, "2", at="110", fee="0.5"), reason=Reason.TAKE_PROFIT),
+            heard(at_hour(23, Side.SELL, "1", at="200", fee="0.25")),
+            heard(at_hour(24, Side.SELL, "1", at="200", fee="-0.1", exec_type=ExecType.FUNDING), reason=Reason.FUNDING),
+            heard(at_hour(30, Side.BUY, "1", at="210", fee="0.25"), reason=Reason.STOP_LOSS),
+        ]
+    )
+
+
+def seen(connection: Connection) -> list[tuple[object, ...]]:
+    return [tuple(row.values()) for row in rows(connection, DAYS)]
+
+
+TWO_DAYS = [
+    # 2 * 100 + 2 * 110 + 200; 2 * (110 - 100) - 1 of fees
+    (date(2025, 10, 1), 3, Decimal(620), Decimal("1.25"), Decimal(0), 1, Decimal(19)),
+    # 200 - 210, 0.5 of fees, 0.1 of funding received
+    (date(2025, 10, 2), 2, Decimal(210), Decimal("0.25"), Decimal("0.1"), 1, Decimal("-10.4")),
+]
+
+
+@pytest.mark.usefixtures("two_days")
+def test_days_are_the_same_before_and_after_they_are_folded(login: Login) -> None:
+    reader, sync = login("reader"), login("sync_writer")
+    assert seen(reader) == TWO_DAYS
+    assert fold_closed_days(sync) == 2
+    assert [row["folded"] for row in rows(reader, "SELECT folded FROM trading.bot_symbol_days")] == [True, True]
+    assert seen(reader) == TWO_DAYS
+    assert rows(reader, "SELECT sum(fills) AS fills FROM trading.bot_days") == [{"fills": 5}]
+    # done is done
+    assert fold_closed_days(sync) == 0
+
+
+@pytest.mark.usefixtures("two_days")
+def test_a_late_fill_corrects_the_days_that_its_round_trips_close_on(recorder: FillRecorder, login: Login) -> None:
+    fold_closed_days(login("sync_writer"))
+    # when one more unit turns out to have been sold on the 1st at noon, after the first round trip
+    recorder.record([heard(at_hour(12, Side.SELL, "1", at="120", fee="0.1"))])
+    # then the short of the 1st has an average entry of 160 and two units, of which one is open after the 2nd
+    reader = login("reader")
+    assert seen(reader) == [
+        (date(2025, 10, 1), 4, Decimal(740), Decimal("1.35"), Decimal(0), 1, Decimal(19)),
+        (date(2025, 10, 2), 2, Decimal(210), Decimal("0.25"), Decimal("0.1"), 0, Decimal(0)),
+    ]
+    portfolio = "SELECT day, fills, trades FROM trading.portfolio_daily_performance ORDER BY day"
+    corrected = [(date(2025, 10, 1), 4, 1), (date(2025, 10, 2), 2, 0)]
+    assert [tuple(row.values()) for row in rows(reader, portfolio)] == corrected
+    assert check_days(reader, FIRST, LAST) == []
+    # and folding again leaves what was seen
+    assert fold_closed_days(login("sync_writer")) == 2
+    assert [tuple(row.values()) for row in rows(reader, portfolio)] == corrected
+    assert check_days(reader, FIRST, LAST) == []
+
+
+def test_a_day_is_closed_when_the_market_has_reached_the_next(recorder: FillRecorder, login: Login) -> None:
+    # given a market a century ahead of the world
+    for n in (1, 2):
+        fill = at_hour(n, Side.BUY, "1", at="100")
+        recorder.record([heard(replace(fill, exec_time=fill.exec_time.replace(year=2125, day=n)))])
+    # then its first day is closed, its second is not
+    assert fold_closed_days(login("sync_writer")) == 1
+    days = rows(login("reader"), "SELECT fills FROM trading.portfolio_daily_performance")
+    assert [row["fills"] for row in days] == [1, 1]
+
+
+def test_a_fill_that_is_recorded_while_its_day_is_folded_is_not_lost(
+    database: Database, recorder: FillRecorder
+) -> None:
+    recorder.record([heard(at_hour(1, Side.BUY, "1", at="100"))])
+    with (
+        closing(connect(database.dsn("sync_writer"), "tests")) as folding,
+        closing(connect(database.dsn("reader"), "tests")) as reader,
+    ):
+        with transaction(folding) as cursor:
+            cursor.execute("SELECT trading.fold_closed_days()")
+            late = threading.Thread(target=recorder.record, args=([heard(at_hour(2, Side.SELL, "1", at="110"))],))
+            late.start()
+            # the recorder waits for the row of the day
+            waiting = "SELECT count(*) AS n FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+            with closing(connect(database.owner, "tests")) as looking:
+                eventually(lambda: rows(looking, waiting) == [{"n": 1}], what="the recorder to wait")
+        late.join()
+        assert seen(reader)[0][1:] == (2, Decimal(210), Decimal(0), Decimal(0), 1, Decimal(10))
+        assert fold_closed_days(folding) == 1
+        assert seen(reader)[0][1:] == (2, Decimal(210), Decimal(0), Decimal(0), 1, Decimal(10))
+        assert check_days(reader, FIRST, LAST) == []
+
+
+def test_nothing_of_a_batch_that_is_rolled_back_is_counted(
+    writer: Connection, recorder: FillRecorder, login: Login
+) -> None:
+    with transaction(writer):
+        recorder.record([heard(at_hour(1, Side.BUY, "1", at="100"))])
+        writer.rollback()
+    assert seen(login("reader")) == []
+
+
+def test_an_assigned_fill_moves_from_one_bot_to_another(
+    writer: Connection, recorder: FillRecorder, epochs: dict[AccountName, int], login: Login
+) -> None:
+    # given a round trip of one bot, whose exit was recorded as the other's, and a fill of nobody's
+    sync_registry(
+        writer,
+        [RegisteredAccount(account=MAIN, kind=AccountKind.PAPER)],
+        [
+            RegisteredBot(bot=bot, code=code, account=MAIN, strategy="x", symbols=[BTCUSDT], redis_db=n)
+            for n, (bot, code) in enumerate([(BOT, "aa"), (OTHER, "bb")])
+        ],
+    )
+    recorder.record(
+        [
+            heard(at_hour(1, Side.BUY, "1", at="100", fee="0.1")),
+            heard(at_hour(2, Side.SELL, "1", at="110", fee="0.2", is_maker=True), OTHER),
+            heard(at_hour(3, Side.BUY, "1", at="110", fee="0.3"), None),
+        ]
+    )
+    fold_closed_days(login("sync_writer"))
+    reader, commander = login("reader"), login("commander")
+    by_bot = "SELECT bot, fills, fees, trades, maker_volume FROM trading.bot_daily_performance ORDER BY bot"
+    assert [tuple(row.values()) for row in rows(reader, by_bot)] == [
+        (BOT, 1, Decimal("0.1"), 0, Decimal(0)),
+        (OTHER, 1, Decimal("0.2"), 0, Decimal(110)),
+    ]
+    # when both are assigned to the first
+    for hour in (2, 3):
+        request_assignment(
+            commander,
+            Assignment(
+                fill=find_fill(commander, at_hour(hour, Side.BUY, "1", at="1").exec_id),
+                bot=BOT,
+                reason=Reason.MANUAL,
+                by="me",
+                why="mine",
+            ),
+        )
+    with transaction(writer) as cursor:
+        lock_heads(cursor, epochs)
+        apply_assignments(cursor, [MAIN])
+    # then it has all, and the other nothing, not even a day
+    assert [tuple(row.values()) for row in rows(reader, by_bot)] == [(BOT, 3, Decimal("0.6"), 1, Decimal(110))]
+    assert check_days(reader, FIRST, LAST) == []
+    fold_closed_days(login("sync_writer"))
+    assert check_days(reader, FIRST, LAST) == []
+
+
+def test_days_of_the_zone_are_cut_at_its_midnight_also_when_clocks_change(recorder: FillRecorder, login: Login) -> None:
+    # Berlin is two hours ahead until October 26th 2025, 01:00 UTC, and one hour afterwards.
+    before, after = 24 * 24 + 22, 25 * 24 + 22
+    recorder.record([heard(at_hour(hour, Side.BUY, "1", at="100")) for hour in (before - 1, before, after, after + 1)])
+    commander, reader = login("commander"), login("reader")
+    local = "SELECT day, fills FROM trading.bot_daily_performance_local ORDER BY day"
+    assert [tuple(row.values()) for row in rows(reader, local)] == [(date(2025, 10, 25), 2), (date(2025, 10, 26), 2)]
+    assert set_reporting_zone(commander, "Europe/Berlin") == 4
+    assert reporting_zone(reader) == "Europe/Berlin"
+    # 21:00 UTC on the 25th is 23:00 there, 22:00 is midnight; on the 26th 22:00 is 23:00, 23:00 is midnight
+    in_berlin = [(date(2025, 10, 25), 1), (date(2025, 10, 26), 2), (date(2025, 10, 27), 1)]
+    assert [tuple(row.values()) for row in rows(reader, local)] == in_berlin
+    # UTC days are as they were, and a new fill is counted in both
+    recorder.record([heard(at_hour(after + 0.5, Side.SELL, "1", at="100"))])
+    assert [row["fills"] for row in rows(reader, DAYS)] == [2, 3]
+    assert [row["fills"] for row in rows(reader, local)] == [1, 3, 1]
+    fold_closed_days(login("sync_writer"))
+    assert [row["fills"] for row in rows(reader, DAYS)] == [2, 3]
+    portfolio = "SELECT fills FROM trading.portfolio_daily_performance_local ORDER BY day"
+    assert [row["fills"] for row in rows(reader, portfolio)] == [1, 3, 1]
+    assert check_days(reader, FIRST, LAST) == []
+
+
+def test_what_is_no_zone_is_refused(login: Login) -> None:
+    with pytest.raises(LedgerRefused, match="CEST5 is no time zone"):
+        set_reporting_zone(login("commander"), "CEST5")
+
+
+@pytest.mark.usefixtures("two_days")
+def test_a_portfolio_is_summed_again_when_an_account_turns_out_to_be_a_backtests(
+    writer: Connection, login: Login
+) -> None:
+    fold_closed_days(login("sync_writer"))
+    reader = login("reader")
+    days = "SELECT count(*) AS n FROM trading.portfolio_daily_performance"
+    assert rows(reader, days) == [{"n": 2}]
+    sync_registry(writer, [RegisteredAccount(account=MAIN, kind=AccountKind.BACKTEST)], [])
+    assert rows(reader, days) == [{"n": 0}]
+    fold_closed_days(login("sync_writer"))
+    assert rows(reader, days) == [{"n": 0}]
+    with transaction(reader) as cursor:
+        cursor.execute("SET LOCAL alpha.include_backtest = 'on'")
+        assert rows(reader, days) == [{"n": 2}]
+
+
+@pytest.mark.usefixtures("two_days")
+@pytest.mark.parametrize("table", ["bot_symbol_days", "bot_days", "portfolio_days"])
+def test_the_check_names_a_sum_that_is_wrong_and_rebuilding_mends_it(login: Login, table: str) -> None:
+    reader, owner = login("reader"), login("owner")
+    fold_closed_days(login("sync_writer"))
+    assert check_days(reader, FIRST, LAST) == []
+    with transaction(owner) as cursor:
+        cursor.execute(f"UPDATE trading.{table} SET fees = fees + 0.01 WHERE day = '2025-10-02'")
+    first, *others = [str(each) for each in check_days(reader, FIRST, LAST)]
+    assert first.startswith(f"{table} 2025-10-02")
+    assert "fees 0.26 instead of 0.25" in first
+    # what a wrong row was not folded into is not what it says either
+    assert len(others) == (2 if table == "bot_symbol_days" else 0)
+    assert rebuild_rollups(login("commander")) == 2
+    assert check_days(reader, FIRST, LAST) == []
+    assert seen(reader) == TWO_DAYS
+
+
+@pytest.mark.usefixtures("two_days")
+def test_the_check_folds_fills_and_does_not_believe_the_stored_round_trips(login: Login) -> None:
+    owner, reader = login("owner"), login("reader")
+    with transaction(owner) as cursor:
+        cursor.execute("DELETE FROM trading.trades WHERE closed_at >= '2025-10-02'")
+    (found,) = check_days(reader, FIRST, LAST)
+    assert "trades 0 instead of 1" in str(found)
+    assert recorded_days(reader) == (date(2025, 10, 1), date(2025, 10, 2))
+
+
+@pytest.mark.parametrize("table", ["bot_symbol_days", "bot_days", "portfolio_days", "reporting_zone"])
+def test_nobody_writes_sums_by_hand(login: Login, table: str) -> None:
+    for group in ("ledger_writer", "sync_writer", "bot", "reader", "commander"):
+        connection = login(group)
+        for statement in (f"DELETE FROM trading.{table}", f"INSERT INTO trading.{table} DEFAULT VALUES"):
+            with pytest.raises(LedgerRefused, match="permission denied"), transaction(connection) as cursor:
+                cursor.execute(statement)
+
+
+def test_a_month_that_is_over_is_packed_once(login: Login, recorder: FillRecorder) -> None:
+    # given a month that was over long ago, and one that is not over for a century
+    fill = at_hour(1, Side.BUY, "1", at="100")
+    recorder.record(
+        [heard(fill), heard(replace(fill, exec_id=ExecId("x"), exec_time=fill.exec_time.replace(year=2125)))]
+    )
+    sync, reader = login("sync_writer"), login("reader")
+    indexes = "SELECT count(*) AS n FROM pg_index WHERE indrelid = 'trading.fills_2025_10'::regclass"
+    (of_month,) = rows(reader, indexes)
+    assert pack_closed_months(sync) == of_month["n"]
+    names = {str(row["name"]) for row in rows(reader, "SELECT name FROM trading.packed_indexes")}
+    assert all(name.startswith("fills_2025_10") for name in names)
+    assert pack_closed_months(sync) == 0
+    # a late fill still comes in
+    recorder.record([heard(at_hour(2, Side.SELL, "1", at="110"))])
+    assert check_days(reader, FIRST, LAST) == []
+
+
+def test_fills_of_before_there_were_sums_are_counted_by_the_migration(login: Login, recorder: FillRecorder) -> None:
+    # what the migration does at its end
+    recorder.record([heard(at_hour(1, Side.BUY, "1", at="100"))])
+    owner = login("owner")
+    with transaction(owner) as cursor:
+        cursor.execute("DELETE FROM trading.bot_symbol_days")
+        cursor.execute("SELECT trading.rebuild_rollups()")
+    assert [row["fills"] for row in rows(owner, DAYS)] == [1]
+
+
+def test_an_attribution_to_nobody_has_no_day(recorder: FillRecorder, login: Login) -> None:
+    nobody = Attribution(bot=None, reason=Reason.UNKNOWN, method=AttributionMethod.NONE)
+    recorder.record([replace(heard(at_hour(1, Side.BUY, "1", at="100"), None), attribution=nobody)])
+    assert seen(login("reader")) == []

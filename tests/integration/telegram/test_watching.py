@@ -1,0 +1,146 @@
+"""Watches and the daily summary against real servers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, closing
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from alpha.config.registry import load_registry
+from alpha.config.settings import Settings
+from alpha.config.telegram import Role
+from alpha.domain.ids import BotId, Symbol
+from alpha.domain.position import Position
+from alpha.ledger.alerts import Alert, alerts_after
+from alpha.ledger.connection import Connection, connect, transaction
+from alpha.ledger.notifications import cursor_of, move_cursor
+from alpha.live.answers import write_hash
+from alpha.live.bot_keys import position_key
+from alpha.live.connection import RedisAddress, open_redis
+from alpha.live.positions import LivePosition, fields_of
+from alpha.service.alerts import AlertWriter
+from telegram_manager.actor import Actor
+from telegram_manager.context import Context
+from telegram_manager.notifier.watching import Watching
+from tests.bot_api import Person
+from tests.integration.telegram.centre import ROOT, Centre
+from tests.support import Database, eventually
+
+Centres = Callable[..., AbstractContextManager[Centre]]
+BTC, CANARY = Symbol("BTCUSDT"), BotId("canary_001")
+
+
+@pytest.fixture
+def context(database: Database, redis_address: RedisAddress, tmp_path: Path) -> Context:
+    dsn = database.dsn("commander")
+    settings = Settings(
+        alpha_home=tmp_path,
+        postgres_host=dsn.host,
+        postgres_port=dsn.port,
+        postgres_db=dsn.dbname,
+        postgres_user=dsn.user,
+        postgres_password=SecretStr(dsn.password),
+        redis_host=redis_address.host,
+        redis_port=redis_address.port,
+        redis_password=SecretStr(redis_address.password),
+    )
+    return Context(settings=settings, registry=load_registry(ROOT / "bots.yaml"), actor=Actor("test", Role.VIEWER))
+
+
+def holds(redis: RedisAddress, stop: str | None) -> None:
+    now = datetime.now(UTC)
+    held = LivePosition(
+        bot=CANARY,
+        symbol=BTC,
+        position=Position(Decimal(1), Decimal(100)),
+        stop_loss=None if stop is None else Decimal(stop),
+        changed_at=now,
+        updated_at=now,
+    )
+    with open_redis(redis, 3) as client:
+        write_hash(client, position_key(CANARY, BTC), fields_of(held))
+
+
+def alerts_of(ledger: Connection, kind: str) -> list[Alert]:
+    return [alert for _, alert in alerts_after(ledger, 0) if alert.kind == kind]
+
+
+def test_a_finding_is_alerted_once_also_after_a_restart_and_so_is_its_end(
+    context: Context, redis_address: RedisAddress, ledger: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("telegram_manager.notifier.watches._PASSING_S", 0.0)
+    holds(redis_address, None)
+    with closing(AlertWriter(context.settings.dsn(), redis_address, "test")) as alerts:
+        first, second = Watching(context, alerts), Watching(context, alerts)
+        for watching in (first, first, second):
+            watching.look_once()
+        assert alerts.flush(5)
+        assert [alert.bot for alert in alerts_of(ledger, "position_without_stop")] == [CANARY]
+
+        holds(redis_address, "95")
+        second.look_once()
+        second.look_once()
+        assert alerts.flush(5)
+        assert [alert.text for alert in alerts_of(ledger, "position_without_stop_over")] == [
+            "over: canary_001 holds 1 BTCUSDT without a stop at the exchange"
+        ]
+        # What begins again is new.
+        holds(redis_address, None)
+        second.look_once()
+        assert alerts.flush(5)
+        assert len(alerts_of(ledger, "position_without_stop")) == 2
+
+
+def test_an_entry_that_no_bot_announced_is_foreign(
+    context: Context, redis_address: RedisAddress, database: Database, ledger: Connection
+) -> None:
+    announced, foreign = "cn1-en-aaaaaaaaaaaaaaaaaaaa", "cn1-en-bbbbbbbbbbbbbbbbbbbb"
+    with closing(connect(database.owner, "tests")) as owner, transaction(owner) as cursor:
+        cursor.execute("INSERT INTO trading.accounts (account, kind) VALUES ('canary', 'paper')")
+        cursor.execute(
+            "INSERT INTO trading.bots (bot, code, account, strategy, category, symbols, redis_db)"
+            " VALUES ('canary_001', 'cn1', 'canary', 's', 'linear', '{BTCUSDT}', 3)"
+        )
+        cursor.execute(
+            "INSERT INTO trading.order_intents (order_link_id, bot, account, symbol, side, order_type, quantity,"
+            " reduce_only, reason, bar, decision_price) VALUES"
+            " (%s, 'canary_001', 'canary', 'BTCUSDT', 'Buy', 'Market', 1, false, 'entry', '2026-01-01', 100)",
+            (announced,),
+        )
+        for number, link, reduce_only in ((1, announced, False), (2, foreign, False), (3, "cn1-sl-x", True)):
+            cursor.execute(
+                "INSERT INTO trading.orders (account, category, symbol, order_id, order_link_id, bot, side, order_type,"
+                " time_in_force, status, quantity, filled_quantity, reduce_only, position_idx, create_type,"
+                " stop_order_type, reject_reason, cancel_type, created_at, updated_at, recorded_at) VALUES"
+                " ('canary', 'linear', 'BTCUSDT', %s, %s, 'canary_001', 'Buy', 'Market', 'GTC', 'Filled', 1, 1, %s, 0,"
+                " '', '', '', '', '2026-01-02', '2026-01-02', clock_timestamp() - interval '1 minute')",
+                (str(number), link, reduce_only),
+            )
+    with closing(AlertWriter(context.settings.dsn(), redis_address, "test")) as alerts:
+        looked = Watching(context, alerts).look_once()
+        assert alerts.flush(5)
+    assert [concern.subject for concern in looked.concerns if concern.kind == "foreign_order"] == ["canary 2"]
+    assert foreign in alerts_of(ledger, "foreign_order")[0].text
+
+
+def test_the_daily_summary_comes_once_with_its_chart(centre_of: Centres, alice: Person, database: Database) -> None:
+    with closing(connect(database.owner, "tests")) as owner:
+        move_cursor(owner, "daily", "2020-01-01")
+        with centre_of():
+            heading = alice.hears("Summary of", within_s=30)
+            eventually(lambda: cursor_of(owner, "daily") != "2020-01-01")
+        with centre_of():
+            pass
+    assert "UTC" in heading.text
+    assert len([text for text in alice.texts if "Summary of" in text]) == 1
+
+
+def test_the_first_start_begins_with_the_next_day(centre_of: Centres, alice: Person, ledger: Connection) -> None:
+    with centre_of():
+        eventually(lambda: cursor_of(ledger, "daily"))
+    assert alice.received == []

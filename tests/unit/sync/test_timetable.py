@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from tests.support import eventually
+from trade_sync_service.timetable import Timetable
+
+HOUR = timedelta(hours=1)
+
+
+class Clocks:
+    """A wall clock that can be set, and one that cannot."""
+
+    def __init__(self) -> None:
+        self.set_by = timedelta(0)
+        self.passed = timedelta(0)
+
+    def wall(self) -> datetime:
+        return datetime.now(UTC) + self.set_by + self.passed
+
+    def monotonic(self) -> float:
+        return self.passed.total_seconds()
+
+
+@pytest.fixture
+def clocks() -> Clocks:
+    return Clocks()
+
+
+@pytest.fixture
+def timetable(clocks: Clocks) -> Iterator[Timetable]:
+    made = Timetable(threads=2, clock=clocks.wall, monotonic=clocks.monotonic)
+    yield made
+    made.stop()
+
+
+@pytest.mark.parametrize("set_by", [timedelta(hours=-5), timedelta(hours=5)])
+def test_a_clock_that_is_set_makes_everything_due_at_once(
+    timetable: Timetable, clocks: Clocks, set_by: timedelta
+) -> None:
+    timetable.every("sync", HOUR, lambda: None, first_after=HOUR)
+    timetable.start()
+    clocks.set_by = set_by
+    by = timetable.look()
+    assert by is not None
+    assert abs(by - set_by) < timedelta(seconds=10)
+    due = timetable.next_run("sync")
+    # an hour from the new time at the latest: at once, and when that has been, an hour later
+    assert due is not None
+    assert due - clocks.wall() <= HOUR
+    assert timetable.look() is None
+
+
+def test_time_that_passes_is_no_clock_that_is_set(timetable: Timetable, clocks: Clocks) -> None:
+    clocks.passed = timedelta(days=3)
+    assert timetable.look() is None
+
+
+def test_work_runs_again_and_again_and_never_twice_at_once(timetable: Timetable) -> None:
+    running, most, runs = 0, 0, 0
+    lock = threading.Lock()
+
+    def work() -> None:
+        nonlocal running, most, runs
+        with lock:
+            running += 1
+            most = max(most, running)
+        # Longer than the interval.
+        threading.Event().wait(0.1)
+        with lock:
+            running -= 1
+            runs += 1
+
+    timetable.every("work", timedelta(seconds=0.05), work, first_after=timedelta(0))
+    timetable.start()
+    eventually(lambda: runs >= 3, what="three runs")
+    assert most == 1
+
+
+def test_a_later_single_run_takes_the_place_of_an_earlier_one(timetable: Timetable) -> None:
+    done: list[str] = []
+    timetable.once("retry", lambda: done.append("early"), after=HOUR)
+    timetable.once("retry", lambda: done.append("late"), after=timedelta(0))
+    timetable.start()
+    eventually(lambda: done, what="the single run")
+    assert done == ["late"]
