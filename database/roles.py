@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from psycopg2 import sql
+from psycopg2 import extensions, sql
 
 from alpha.domain.errors import AlphaError
 from alpha.ledger.connection import Connection, transaction
 
 GROUPS = ("ledger_writer", "sync_writer", "bot", "reader", "commander", "backup")
+_POOLER_GROUP = "alpha_pooler"
 """Names for us; in PostgreSQL they are prefixed with `alpha_`, because roles belong to the whole server."""
 
 
@@ -27,7 +28,7 @@ def ensure_groups(connection: Connection) -> None:
     with transaction(connection) as cursor:
         cursor.execute("SELECT rolname FROM pg_roles WHERE rolname LIKE 'alpha\\_%'")
         present = {name for (name,) in cursor.fetchall()}
-        for role in map(group_role, GROUPS):
+        for role in (*map(group_role, GROUPS), _POOLER_GROUP):
             if role not in present:
                 # Another database of the same server may be migrated at this moment.
                 cursor.execute(
@@ -52,7 +53,9 @@ def ensure_login(connection: Connection, name: str, password: str, group: str) -
         verb = "ALTER" if cursor.fetchone() else "CREATE"
         cursor.execute(
             sql.SQL(verb + " ROLE {} LOGIN NOSUPERUSER {} NOCREATEROLE PASSWORD {}").format(
-                login, sql.SQL("CREATEDB" if group == "backup" else "NOCREATEDB"), sql.Literal(password)
+                login,
+                sql.SQL("CREATEDB" if group == "backup" else "NOCREATEDB"),
+                sql.Literal(_verifier(connection, name, password)),
             )
         )
         cursor.execute(
@@ -78,8 +81,16 @@ def ensure_pooler(connection: Connection, name: str, password: str) -> None:
         verb = "ALTER" if cursor.fetchone() else "CREATE"
         cursor.execute(
             sql.SQL(verb + " ROLE {} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE PASSWORD {}").format(
-                login, sql.Literal(password)
+                login, sql.Literal(_verifier(connection, name, password))
             )
         )
-        cursor.execute(sql.SQL("GRANT USAGE ON SCHEMA trading TO {}").format(login))
-        cursor.execute(sql.SQL("GRANT EXECUTE ON FUNCTION trading.login_of_pooler(text) TO {}").format(login))
+        # To a group of its own: what stands in the database must be restorable where no pooler has a login yet.
+        group = sql.Identifier(_POOLER_GROUP)
+        cursor.execute(sql.SQL("GRANT USAGE ON SCHEMA trading TO {}").format(group))
+        cursor.execute(sql.SQL("GRANT EXECUTE ON FUNCTION trading.login_of_pooler(text) TO {}").format(group))
+        cursor.execute(sql.SQL("GRANT {} TO {}").format(group, login))
+
+
+def _verifier(connection: Connection, name: str, password: str) -> str:
+    """What PostgreSQL keeps of a password. Sent instead of it: statements that are slow or fail are logged whole."""
+    return str(extensions.encrypt_password(password, name, connection, "scram-sha-256"))

@@ -95,6 +95,9 @@ class Command:
     question: Question | None = None
     """What the confirmation says, where more can be said than name and arguments."""
     examples: tuple[str, ...] = ()
+    in_order: bool = False
+    """Carried out after all of these that were given before it: `/pause all` after `/resume all` leaves a pause. It is
+    before the next one until it ends, or until it calls `context.in_effect()`, where what is left is only waiting."""
 
     @property
     def usage(self) -> str:

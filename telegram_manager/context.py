@@ -31,6 +31,10 @@ def _say_nothing(text: str) -> None:
     """Progress that nobody waits for."""
 
 
+def _nobody_waits() -> None:
+    """Of a command that no other one waits for."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
     """One of these per message or terminal command. `settings` are those of a login of the commander group."""
@@ -53,6 +57,8 @@ class Context:
     clock: Callable[[], datetime] = _wall_clock
     progress: Callable[[str], None] = _say_nothing
     """Shows a line while a command that takes longer is still at work."""
+    in_effect: Callable[[], None] = _nobody_waits
+    """See `Command.in_order`."""
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:

@@ -77,9 +77,9 @@ def _taken(given: Arguments, argument: Argument, word: str, registry: Registry) 
     takes = argument.takes
     if takes in (Takes.BOT_OR_ALL, Takes.SCOPE) and word.lower() == _ALL:
         return replace(given, everything=True)
-    if takes is Takes.SCOPE and AccountName(word) in registry.accounts:
-        return replace(given, account=AccountName(word))
-    if takes in (Takes.BOT, Takes.BOT_OR_ALL, Takes.SCOPE):
+    if takes is Takes.SCOPE:
+        return _scope(given, word, registry)
+    if takes in (Takes.BOT, Takes.BOT_OR_ALL):
         bot = _the_one(word, registry.bots, "bots")
         return None if bot is None else replace(given, bot=BotId(bot))
     if takes is Takes.SYMBOL:
@@ -90,10 +90,28 @@ def _taken(given: Arguments, argument: Argument, word: str, registry: Registry) 
     return replace(given, count=int(word)) if takes is Takes.COUNT else replace(given, days=int(word))
 
 
+def _scope(given: Arguments, word: str, registry: Registry) -> Arguments | None:
+    """Of accounts and bots, the one of this name, else the only one that begins so."""
+    # By kind: a bot and an account may have the same name, and then neither is meant.
+    names = [(name, "account") for name in registry.accounts] + [(name, "bot") for name in registry.bots]
+    wanted = word.lower()
+    found = [(name, kind) for name, kind in names if name.lower() == wanted]
+    found = found or [(name, kind) for name, kind in names if name.lower().startswith(wanted)]
+    if len(found) > 1:
+        shown = ", ".join(f"{kind} {name}" for name, kind in found)
+        raise NotUnderstood(f"{word} may be several things: {shown}")
+    if not found:
+        return None
+    ((name, kind),) = found
+    return replace(given, account=AccountName(name)) if kind == "account" else replace(given, bot=BotId(name))
+
+
 def _the_one(word: str, names: Iterable[Name], what: str) -> Name | None:
     """The name that begins so. Raises NotUnderstood where several do."""
     known = tuple(names)
-    found = [name for name in known if name == word] or [name for name in known if name.startswith(word.lower())]
+    wanted = word.lower()
+    found = [name for name in known if name.lower() == wanted]
+    found = found or [name for name in known if name.lower().startswith(wanted)]
     if len(found) > 1:
         raise NotUnderstood(f"{word} may be several {what}: {', '.join(found)}")
     return found[0] if found else None

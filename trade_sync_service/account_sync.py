@@ -207,8 +207,11 @@ class _Run:
                     start, end = window.part(since, until)
                     # A window of stored rows is always read whole, so that complete means just that.
                     if task in STORED:
-                        start = max(window.start, until - self._sides.timing.reach)
-                    report = self._added(report, self._window(task, window, start, end, now))
+                        start = window.start
+                    # The exchange refuses to be asked for more than it keeps, which is counted from now.
+                    start = max(start, now - self._sides.timing.reach)
+                    if start <= end:
+                        report = self._added(report, self._window(task, window, start, end, now))
                 if on_window is not None:
                     on_window(task, window)
                 if report.failure is not None:

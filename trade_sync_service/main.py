@@ -20,26 +20,22 @@ from alpha.domain.errors import AlphaError
 from alpha.domain.ids import AccountName, Symbol
 from alpha.exchange.rest import ExchangeClient
 from alpha.ledger.connection import Connection, connect
-from alpha.ledger.rollups import fold_closed_days
+from alpha.ledger.rollups import fold_closed_days, pack_closed_months
 from alpha.ledger.sync_requests import SyncRequest, finish_request, take_request
 from alpha.live.rate_budget import SharedBudget
-from alpha.proof.nightly import prove_closed_days
 from alpha.service.alerts import AlertWriter
 from alpha.service.health import HealthServer
 from alpha.service.shutdown import StopSignal
-from trade_sync_service.account_sync import AccountSync, sync_account
+from trade_sync_service.account_sync import AccountSync
 from trade_sync_service.account_worker import AccountWorker
 from trade_sync_service.metrics import SyncMetrics
+from trade_sync_service.nightly_proof import NightlyProof
 from trade_sync_service.timetable import Timetable
 
 log = structlog.get_logger()
 
 _LOOK_EVERY_S = 1.0
 _APPLICATION = "trade-sync"
-
-
-class NotCompared(AlphaError):
-    """A proof cannot be made, as the exchange's books could not be read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +92,7 @@ class TradeSync:
             for account in accounts
         }
         self._timetable = Timetable(threads=min(len(accounts), 4) + 2)
+        self._proof = NightlyProof(self._workers, self._timetable, self._dsn, self._alerts)
         self._started_at = datetime.now(UTC)
         self._health = HealthServer(settings.sync_port, self.status, self._metrics.registry, host=settings.health_host)
 
@@ -110,7 +107,8 @@ class TradeSync:
             "requests", rhythm.requests_every, self._guarded(self._answer_requests), first_after=timedelta(0)
         )
         timetable.every("fold", rhythm.fold_every, self._guarded(self._fold), first_after=rhythm.first_after)
-        timetable.daily("proof", self._prove, hour=0, minute=20)
+        timetable.daily("pack", self._guarded(self._pack), hour=3, minute=10)
+        self._proof.start()
         timetable.start()
         self._health.start()
         log.info("trade_sync_started", health_port=self._health.port, accounts=list(self._workers))
@@ -193,22 +191,9 @@ class TradeSync:
         if days := fold_closed_days(ledger):
             log.info("days_folded", days=days)
 
-    def _prove(self) -> None:
-        for account, worker in self._workers.items():
-            try:
-                worker.run(after=partial(self._prove_account, worker))
-            except AlphaError as error:
-                log.warning("proof_waits", account=account, reason=str(error))
-            except Exception:
-                log.exception("proof_failed", account=account)
-
-    def _prove_account(self, worker: AccountWorker, ledger: Connection) -> None:
-        def refresh(until: datetime) -> None:
-            done = sync_account(worker.client, ledger, alerts=self._alerts, until=until)
-            if done.failure is not None:
-                raise NotCompared(done.failure.text)
-
-        prove_closed_days(worker.client, ledger, refresh, symbols=worker.symbols, alerts=self._alerts, by="nightly")
+    def _pack(self, ledger: Connection) -> None:
+        if indexes := pack_closed_months(ledger):
+            log.info("months_packed", indexes=indexes)
 
     def _guarded(self, work: Callable[[Connection], None]) -> Callable[[], None]:
         """The work with a connection of its own; what fails is logged and tried again the next time."""

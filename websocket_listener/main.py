@@ -21,6 +21,7 @@ from alpha.config.registry import AccountConfig, Registry
 from alpha.config.settings import Settings, environment
 from alpha.domain.fill import Fill
 from alpha.domain.ids import AccountName
+from alpha.exchange.budget import ADDRESS_LIMIT
 from alpha.exchange.errors import ExchangeAuthError, ExchangeError
 from alpha.exchange.rest import ExchangeClient
 from alpha.ledger.connection import Connection
@@ -98,7 +99,7 @@ class Listener:
         self._holder = f"{socket.gethostname()}:{os.getpid()}"
         self._uids: dict[int, AccountName] = {}
         self._uids_lock = threading.Lock()
-        self._budget = SharedBudget(redis_address)
+        self._budget = SharedBudget(redis_address, limit=ADDRESS_LIMIT.part(settings.alpha_rest_percent / 100))
         self._clients = {config.account.name: _client(config, self._budget) for config in configs}
         self._redis = {bot.id: open_redis(redis_address, bot.redis_db) for bot in registry.bots.values()}
         state, bus = open_redis(redis_address, STATE_DB), open_redis(redis_address, BUS_DB)

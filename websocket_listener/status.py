@@ -38,6 +38,7 @@ class Status:
         for name, session in sessions.items():
             metrics.live.labels(name).set_function(partial(_is_live, session))
             metrics.leader.labels(name).set_function(partial(_is_leader, session))
+            metrics.conflicts.labels(name)  # there from 0 on: a rule sees no increase in what begins at 1
             metrics.stream_age.labels(name).set_function(partial(_stream_age_s, session))
         metrics.backlog.set_function(lambda: writer.backlog)
         metrics.dropped.set_function(lambda: writer.dropped)

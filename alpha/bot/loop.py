@@ -99,6 +99,7 @@ class DecisionLoop:
         self._ask_missing_at = 0.0
         self._look_at_feed_at = time.monotonic() + _FEED_LOOK_EVERY_S
         self._turned_at = time.monotonic()
+        self._decided_at = time.monotonic()
         self.queue: Queue[Event] = Queue()
 
     def run(self) -> None:
@@ -124,6 +125,11 @@ class DecisionLoop:
     def silent_s(self) -> float:
         """Seconds since a sign of life last reached Redis."""
         return time.monotonic() - self._beaten_at
+
+    @property
+    def undecided_s(self) -> float:
+        """Seconds since bars were last decided on, or since the start."""
+        return time.monotonic() - self._decided_at
 
     def decide_missed(self, rounds: Sequence[tuple[Bar, ...]]) -> None:
         """What closed while the bot was down: observed, and the newest traded on if it is still young enough."""
@@ -201,7 +207,14 @@ class DecisionLoop:
                 self._observe_with_gap([bar])
         for ready in self._rounds.take_ready():
             self._decide_round(ready)
+            self._goes_on()
         self._end_waiting()
+
+    def _goes_on(self) -> None:
+        """A backlog of many rounds is one turn, and no hang: there are signs of life in between."""
+        self._turned_at = time.monotonic()
+        if self._turned_at >= self._heartbeat_at:
+            self.beat("running")
 
     def _end_waiting(self) -> None:
         """Bars of a round that do not come are asked for, so that one silent symbol does not hold up the others."""
@@ -229,6 +242,7 @@ class DecisionLoop:
         if not bars:
             return
         started = time.perf_counter()
+        self._decided_at = time.monotonic()
         end = bars[0].end
         self._fill_gaps(bars)
         trade = not self._progress.catching_up and self._clock.may_trade_on(end, self._max_bar_age)

@@ -72,6 +72,8 @@ _TICKER_FRESH_FOR = timedelta(seconds=60)
 _HANGS_AFTER_S = 60.0
 _BARS_WITHIN = 2.5
 """Bars of so many intervals may be missing: one that forms, one that is late, and some patience."""
+_KEEPS_UP_S = 30.0
+"""Who decided on bars so lately is catching up: a fast paper market closes several in a moment of a busy machine."""
 
 
 def run_bot(settings: Settings, registry: Registry, bot_id: str, *, stop: StopSignal | None = None) -> None:
@@ -342,7 +344,7 @@ class _Bot:
             bars_fresh = self._live.feed_reports_live() and (
                 time.monotonic() - started < _BARS_WITHIN * interval.total_seconds()
                 if newest is None
-                else clock.now() - newest < _BARS_WITHIN * interval
+                else clock.now() - newest < _BARS_WITHIN * interval or loop.undecided_s < _KEEPS_UP_S
             )
             return {
                 "ok": self._lease.is_held()

@@ -118,5 +118,5 @@ def _line(backup: Backup) -> str:
     fills = backup.figures.rows.get("fills", 0)
     return (
         f"{backup.taken_at:%Y-%m-%d %H:%M:%S} UTC  {backup.file}  {backup.size / 1e6:.1f} MB{sealed}, "
-        f"{fills} fills, restored and equal"
+        f"{fills} fills, restored and equal, ledger {backup.ledger[:8]}"
     )

@@ -217,7 +217,7 @@ def _desk(*, emergency: bool = False) -> Iterator[Desk]:
             raise
         environ = {"POSTGRES_PASSWORD": _NOT_KNOWN, "REDIS_PASSWORD": _NOT_KNOWN} | environment()
     settings = load_settings(environ)
-    registry = load_registry(settings.alpha_bots_file)
+    registry = load_registry(settings.alpha_bots_file).in_use(environ)
     configure_logging("cli", settings.model_copy(update={"log_level": "error"}))
     with (
         closing(AlertWriter(settings.dsn(), settings.redis(), "cli")) as alerts,

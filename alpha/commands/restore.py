@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from alpha.commands.shape import FAILED, example, one_line
+from alpha.commands.shape import FAILED, UNREACHABLE, example, one_line
 
 if TYPE_CHECKING:
     from alpha.config import Registry, Settings
@@ -92,7 +92,10 @@ def _chosen(file: Path | None, at: str | None, folder: Path | None) -> tuple[Pat
         return file.parent, read_manifest(file.with_name(stem + SUFFIX))
     where = folder or load_backup_settings(environment()).folder
     moment = _time(at or "")
-    backup = newest(list_backups(where), moment)
+    there = list_backups(where)
+    if len({backup.ledger for backup in there}) > 1:
+        raise BackupFailed(f"{where} holds backups of several ledgers: name the FILE; `alpha backup --list` shows all")
+    backup = newest(there, moment)
     if backup is None:
         raise BackupFailed(f"{where} has no backup of {moment.isoformat()} or before; `alpha backup --list` shows all")
     return where, backup
@@ -189,13 +192,21 @@ def _recover(dsn: Dsn, settings: Settings, registry: Registry, environ: dict[str
 
 
 def _switch(name: str, as_json: bool) -> int:
+    from alpha.live.connection import LIVE_ERRORS
     from alpha.live.forgetting import forget_everything
-    from database.backup.restoring import switch_to
+    from database.backup.restoring import check_switch, switch_to
 
     with _server() as server:
-        aside = switch_to(server.dsn, name)
+        check_switch(server.dsn, name)
         if server.redis is not None:
-            forget_everything(server.redis)
+            # First: what cannot be emptied must not be found beside another ledger. It is rebuilt in any case.
+            try:
+                forget_everything(server.redis)
+            except LIVE_ERRORS as error:
+                where = f"{server.redis.host}:{server.redis.port}"
+                click.echo(f"alpha: Redis at {where} cannot be emptied, nothing was switched: {error}", err=True)
+                return UNREACHABLE
+        aside = switch_to(server.dsn, name)
     if as_json:
         click.echo(json.dumps({"database": server.dsn.dbname, "was": name, "kept_as": aside}))
     else:
@@ -246,5 +257,5 @@ def _server() -> Iterator[_Server]:
             lock.release()
         return
     settings = load_settings(environ)
-    registry = load_registry(settings.alpha_bots_file)
+    registry = load_registry(settings.alpha_bots_file).in_use(environ)
     yield _Server(dsn=settings.dsn(), settings=settings, registry=registry, environ=environ, redis=settings.redis())

@@ -11,10 +11,11 @@ from alpha.commands.shape import example, one_line
 @one_line
 def telegram() -> None:
     """Runs the command centre: commands and notifications over Telegram. Needs C2_TELEGRAM_BOT_TOKEN."""
-    from alpha.config import load_registry, load_settings
+    from alpha.config import environment, load_registry, load_settings
     from alpha.service.logging import configure_logging
     from telegram_manager.main import main as run
 
-    settings = load_settings()
+    environ = environment()
+    settings = load_settings(environ)
     configure_logging("telegram_manager", settings)
-    run(settings, load_registry(settings.alpha_bots_file))
+    run(settings, load_registry(settings.alpha_bots_file).in_use(environ))

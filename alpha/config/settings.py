@@ -49,6 +49,9 @@ class Settings(BaseSettings):
     alpha_run: str = ""
     """A fixed run id for order ids; empty means a new one per life of a bot's account. For tests and replays."""
 
+    alpha_rest_percent: Annotated[int, Field(ge=1, le=100)] = 100
+    """Part of the exchange's limit of REST calls per address that the platform uses, where others share the address."""
+
     bybit_demo: bool | None = None
     bybit_testnet: bool | None = None
 

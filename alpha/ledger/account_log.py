@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,7 +13,7 @@ from psycopg2.extras import execute_values
 from alpha.domain.ids import AccountName
 from alpha.domain.side import Side
 from alpha.exchange.account_books import LogEntry
-from alpha.ledger.connection import Connection, transaction
+from alpha.ledger.connection import Connection, Cursor, transaction
 
 _COLUMNS = (
     "account",
@@ -99,14 +100,60 @@ def log_ids_between(connection: Connection, account: AccountName, since: datetim
 
 
 def balances_before(connection: Connection, account: AccountName, at: datetime) -> dict[str, Decimal]:
-    """What the last entry of each currency before a market time left in the wallet."""
+    """What the entries before a market time left in the wallet of each currency.
+
+    Entries of one instant come in any order: the last of them is the one from whose balance none of the others begins.
+    """
+    left: dict[str, Decimal] = {}
+    asked: dict[str | None, datetime] = {None: at}
     with transaction(connection) as cursor:
-        cursor.execute(
-            "SELECT DISTINCT ON (currency) currency, balance FROM trading.account_log"
-            " WHERE account = %s AND at < %s ORDER BY currency, at DESC, number DESC",
-            (account, at),
-        )
-        return dict(cursor.fetchall())
+        while asked:
+            currency, before = asked.popitem()
+            for instant in _last_instants(cursor, account, before, currency):
+                end = instant.end()
+                if end is None:
+                    # They run in a circle, so the balance is what it was before them. The last to arrive tells it
+                    # where nothing is before.
+                    left[instant.currency] = instant.entries[-1][0]
+                    asked[instant.currency] = instant.at
+                else:
+                    left[instant.currency] = end
+    return left
+
+
+@dataclass(frozen=True, slots=True)
+class _Instant:
+    """The entries of one currency at one time, as (balance after it, change), in order of arrival."""
+
+    currency: str
+    at: datetime
+    entries: list[tuple[Decimal, Decimal]]
+
+    def end(self) -> Decimal | None:
+        """The balance that they leave; None when they run in a circle through several."""
+        ends = [balance for balance, _ in self.entries]
+        if len(set(ends)) == 1:
+            return ends[0]
+        loose = Counter(ends) - Counter(balance - change for balance, change in self.entries)
+        return next((balance for balance in reversed(ends) if balance in loose), None)
+
+
+def _last_instants(cursor: Cursor, account: AccountName, before: datetime, currency: str | None) -> list[_Instant]:
+    """The newest of each currency, or of one, before a market time."""
+    cursor.execute(
+        """
+        SELECT l.currency, l.at, array_agg(l.balance ORDER BY l.number), array_agg(l.change ORDER BY l.number)
+        FROM (
+            SELECT currency, max(at) AS at FROM trading.account_log
+            WHERE account = %(account)s AND at < %(before)s AND (currency = %(currency)s OR %(currency)s IS NULL)
+            GROUP BY currency
+        ) AS newest
+        JOIN trading.account_log AS l ON l.account = %(account)s AND l.at = newest.at AND l.currency = newest.currency
+        GROUP BY l.currency, l.at
+        """,
+        {"account": account, "before": before, "currency": currency},
+    )
+    return [_Instant(name, at, list(zip(ends, changes, strict=True))) for name, at, ends, changes in cursor.fetchall()]
 
 
 def _row(entry: LogEntry) -> tuple[object, ...]:

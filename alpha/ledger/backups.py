@@ -25,6 +25,15 @@ class BackupRow:
     seconds: float = 0.0
 
 
+def ledger_identity(connection: Connection) -> str:
+    """Which ledger this is: the same wherever it is restored to, another for every other ledger."""
+    with transaction(connection) as cursor:
+        cursor.execute("SELECT id::text FROM trading.ledger_identity")
+        row = cursor.fetchone()
+    assert row is not None, "the migration made it"
+    return str(row[0])
+
+
 def add_backup(connection: Connection, row: BackupRow) -> None:
     """Notes a try. For members of the backup group."""
     with transaction(connection) as cursor:

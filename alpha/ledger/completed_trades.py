@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from psycopg2.extras import execute_values
 
@@ -31,6 +31,8 @@ _TOLD = (
     "leverage",
 )
 _COLUMNS = (*_KEY, *_TOLD)
+# Bybit stamps a fill, its order and its closed P&L one after the other.
+_CLOCKS_APART = timedelta(minutes=1)
 
 
 def save_completed_trades(connection: Connection, rows: Sequence[ClosedPnl]) -> int:
@@ -89,18 +91,32 @@ def name_owners(connection: Connection, account: AccountName, since: datetime, u
 
 
 def oldest_unfinished(connection: Connection, account: AccountName, before: datetime) -> datetime | None:
-    """When the oldest closing order was created (market clock) of those from before then that still work: their rows
-    may grow. None when there is none."""
+    """When the oldest row from before then was created (market clock) that the exchange tells differently now, or soon
+    may: its order still works, or our fills of that order close more than the row. None when there is none."""
+    # The last state of a closing order is never before its last fill, so only rows that are older than their order's
+    # have their fills summed, and only those of the time in which it worked: fills have no index by order.
     with transaction(connection) as cursor:
         cursor.execute(
             """
             SELECT min(c.created_at)
-            FROM trading.orders AS o
-            JOIN trading.completed_trades AS c ON c.account = o.account AND c.order_id = o.order_id
-            WHERE o.account = %s AND c.created_at < %s
-                AND o.status IN ('New', 'PartiallyFilled', 'Triggered', 'Untriggered')
+            FROM (
+                SELECT order_id, symbol, min(created_at) AS created_at, max(updated_at) AS updated_at,
+                       sum(closed_quantity) AS closed_quantity
+                FROM trading.completed_trades WHERE account = %(account)s AND created_at < %(before)s
+                GROUP BY order_id, symbol
+            ) AS c
+            JOIN trading.orders AS o ON o.account = %(account)s AND o.order_id = c.order_id AND o.symbol = c.symbol
+            WHERE o.status IN ('New', 'PartiallyFilled', 'Triggered', 'Untriggered')
+                OR (
+                    o.updated_at > c.updated_at
+                    AND c.closed_quantity < (
+                        SELECT sum(f.closed_quantity) FROM trading.fills AS f
+                        WHERE f.account = %(account)s AND f.order_id = c.order_id AND f.symbol = c.symbol
+                            AND f.exec_time BETWEEN c.created_at - %(apart)s AND o.updated_at + %(apart)s
+                    )
+                )
             """,
-            (account, before),
+            {"account": account, "before": before, "apart": _CLOCKS_APART},
         )
         row = cursor.fetchone()
     return row[0] if row else None

@@ -9,7 +9,7 @@ from typing import Any
 from alpha.domain.errors import AlphaError, InvalidValue
 from alpha.domain.ids import AccountName, BotId
 from alpha.ledger.audit import add_audit_event
-from alpha.ledger.connection import Connection, transaction
+from alpha.ledger.connection import Connection, as_json, transaction
 
 PLATFORM = "platform"
 """The scope over everything. Its row always exists: the first migration writes it with entries allowed."""
@@ -42,7 +42,8 @@ class Control:
     """What a person wants of a scope. An entry passes only when every scope over it allows entries; a scope without a
     row says nothing of its own. `resumed_at` is when entries were last allowed by a command, None if never: what halted
     a bot before that is lifted. `kill` is what holds the scope; each value of `restart_asked_at` is obeyed once
-    by whoever runs the bot. Times are the database's clock."""
+    by whoever runs the bot. `desired_state_at` is when a command last said whether it shall run, None if none ever did:
+    a pause leaves it. Times are the database's clock."""
 
     scope: str
     entries_allowed: bool
@@ -53,9 +54,12 @@ class Control:
     resumed_at: datetime | None = None
     kill: str | None = None
     restart_asked_at: datetime | None = None
+    desired_state_at: datetime | None = None
 
 
-CONTROL_COLUMNS = "scope, entries_allowed, desired_state, by, why, at, resumed_at, kill, restart_asked_at"
+CONTROL_COLUMNS = (
+    "scope, entries_allowed, desired_state, by, why, at, resumed_at, kill, restart_asked_at, desired_state_at"
+)
 
 
 def load_controls(connection: Connection) -> dict[str, Control]:
@@ -90,7 +94,8 @@ def set_control(
     restart: bool = False,
 ) -> Control:
     """Changes what is given, leaves what is None (a new row begins with entries allowed and running), and writes the
-    audit event in the same transaction. `restart` asks whoever runs the bot to start it anew, once.
+    audit event in the same transaction. `restart` asks whoever runs the bot to start it anew, once. What is forbidden
+    while a kill holds the scope is still forbidden when that is lifted.
 
     Raises InvalidValue for an unknown kind of scope, HeldByKill for what a kill of this very scope forbids.
     """
@@ -100,19 +105,33 @@ def set_control(
         (kill,) = cursor.fetchone() or (None,)
         if kill is not None and (entries_allowed or desired_state is DesiredState.RUNNING or restart):
             raise HeldByKill(scope, kill)
+        if kill is not None:
+            forbidden: dict[str, object] = {} if entries_allowed is None else {"entries_allowed": False}
+            if desired_state is not None:
+                forbidden["desired_state"] = DesiredState.STOPPED
+            cursor.execute(
+                """
+                UPDATE trading.kills SET updated_at = clock_timestamp(),
+                    before = coalesce(before, '{"entries_allowed": true, "desired_state": "running"}') || %s
+                WHERE kill = %s
+                """,
+                (as_json(forbidden), kill),
+            )
         cursor.execute(
             f"""
             INSERT INTO trading.controls AS c (scope, entries_allowed, desired_state, by, why, at, resumed_at,
-                                               restart_asked_at)
+                                               restart_asked_at, desired_state_at)
             VALUES (%(scope)s, coalesce(%(entries)s, true), coalesce(%(state)s, 'running'), %(by)s, %(why)s,
                     clock_timestamp(), CASE WHEN %(entries)s THEN clock_timestamp() END,
-                    CASE WHEN %(restart)s THEN clock_timestamp() END)
+                    CASE WHEN %(restart)s THEN clock_timestamp() END,
+                    CASE WHEN %(restart)s OR %(state)s::text IS NOT NULL THEN clock_timestamp() END)
             ON CONFLICT (scope) DO UPDATE SET
                 entries_allowed = coalesce(%(entries)s, c.entries_allowed),
                 desired_state = coalesce(%(state)s, c.desired_state),
                 by = excluded.by, why = excluded.why, at = excluded.at,
                 resumed_at = coalesce(excluded.resumed_at, c.resumed_at),
-                restart_asked_at = coalesce(excluded.restart_asked_at, c.restart_asked_at)
+                restart_asked_at = coalesce(excluded.restart_asked_at, c.restart_asked_at),
+                desired_state_at = coalesce(excluded.desired_state_at, c.desired_state_at)
             RETURNING {CONTROL_COLUMNS}
             """,
             {
@@ -143,7 +162,7 @@ def check_scope(scope: str) -> None:
 
 def control_of(row: Sequence[Any]) -> Control:
     """From the columns in the order in which they are read."""
-    scope, entries_allowed, desired_state, by, why, at, resumed_at, kill, restart_asked_at = row
+    scope, entries_allowed, desired_state, by, why, at, resumed_at, kill, restart_asked_at, desired_state_at = row
     return Control(
         scope=scope,
         entries_allowed=entries_allowed,
@@ -154,4 +173,5 @@ def control_of(row: Sequence[Any]) -> Control:
         resumed_at=resumed_at,
         kill=kill,
         restart_asked_at=restart_asked_at,
+        desired_state_at=desired_state_at,
     )

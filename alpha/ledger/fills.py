@@ -94,7 +94,7 @@ class FillRecorder:
         with transaction(self._connection) as cursor:
             held = {account: self._epochs.get(account) for account in accounts}
             months = self._ensured_months(cursor, held, first.values())
-            heads, known = lock_and_look(cursor, held, list(first))
+            heads, known = lock_and_look(cursor, held, first)
             epochs = {account: epoch for account, epoch in held.items() if epoch is not None}
             self._memory.check(heads, epochs)
             conflicts = conflicts_among(first, known, repeats)

@@ -93,17 +93,26 @@ def save_kill(connection: Connection, kill: Kill) -> None:
 def hold(connection: Connection, kill: Kill) -> Control:
     """Writes the kill and lets it hold its scope: no entries, nothing running. Again it changes nothing.
 
-    An older kill of the same scope is lifted by it, and what stood before that one is remembered as its own.
+    An older kill of the same scope is lifted by it, and what stood before that one is remembered as its own; where a
+    newer one holds the scope already, this one is written as lifted by that.
     """
     check_scope(kill.scope)
     with transaction(connection) as cursor:
-        save_kill(connection, kill)
+        # The control first, as everybody locks them: the other way round two would wait for each other.
         cursor.execute(f"SELECT {CONTROL_COLUMNS} FROM trading.controls WHERE scope = %s FOR UPDATE", (kill.scope,))
         row = cursor.fetchone()
         held = None if row is None else control_of(row)
+        save_kill(connection, kill)
         cursor.execute("SELECT lifted_at IS NOT NULL FROM trading.kills WHERE kill = %s", (kill.id,))
         (is_lifted,) = cursor.fetchone() or (False,)
         if held is not None and (held.kill == kill.id or is_lifted):
+            return held
+        cursor.execute(
+            "SELECT 1 FROM trading.kills WHERE kill = %s AND asked_at > %s",
+            (None if held is None else held.kill, kill.asked_at),
+        )
+        if held is not None and cursor.fetchone() is not None:
+            _lift(connection, kill.id, f"kill {held.kill}")
             return held
         cursor.execute(
             """
@@ -119,11 +128,11 @@ def hold(connection: Connection, kill: Kill) -> Control:
             _lift(connection, held.kill, f"kill {kill.id}")
         cursor.execute(
             f"""
-            INSERT INTO trading.controls (scope, entries_allowed, desired_state, by, why, at, kill)
-            VALUES (%(scope)s, false, 'stopped', %(by)s, %(why)s, clock_timestamp(), %(kill)s)
+            INSERT INTO trading.controls (scope, entries_allowed, desired_state, by, why, at, kill, desired_state_at)
+            VALUES (%(scope)s, false, 'stopped', %(by)s, %(why)s, clock_timestamp(), %(kill)s, clock_timestamp())
             ON CONFLICT (scope) DO UPDATE SET
                 entries_allowed = false, desired_state = 'stopped', by = excluded.by, why = excluded.why,
-                at = excluded.at, kill = excluded.kill
+                at = excluded.at, kill = excluded.kill, desired_state_at = excluded.desired_state_at
             RETURNING {CONTROL_COLUMNS}
             """,
             {"scope": kill.scope, "by": kill.by, "why": kill.why, "kill": kill.id},
@@ -168,7 +177,7 @@ def release(connection: Connection, scope: str, *, by: str, why: str) -> Control
         cursor.execute(
             f"""
             UPDATE trading.controls SET kill = NULL, entries_allowed = %(entries)s, desired_state = %(state)s,
-                by = %(by)s, why = %(why)s, at = clock_timestamp()
+                by = %(by)s, why = %(why)s, at = clock_timestamp(), desired_state_at = clock_timestamp()
             WHERE scope = %(scope)s RETURNING {CONTROL_COLUMNS}
             """,
             {

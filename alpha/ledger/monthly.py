@@ -94,6 +94,79 @@ def known_bots(connection: Connection) -> list[KnownBot]:
         ]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unattributed:
+    """Fills of an account that no bot owns, so that no bot's result holds them. Fees above 0 were paid, funding above 0
+    was received."""
+
+    account: AccountName
+    fills: int
+    fees: Decimal
+    funding: Decimal
+
+
+def unattributed_between(connection: Connection, since: datetime, until: datetime) -> list[Unattributed]:
+    """What nobody owns of the fills with since <= exec_time < until (market clock), by account."""
+    with transaction(connection) as cursor:
+        cursor.execute(
+            "SELECT account, count(*), coalesce(sum(fee) FILTER (WHERE exec_type <> 'Funding'), 0),"
+            " coalesce(-sum(fee) FILTER (WHERE exec_type = 'Funding'), 0) FROM trading.owned_fills"
+            " WHERE bot IS NULL AND exec_time >= %s AND exec_time < %s"
+            " AND account NOT IN (SELECT account FROM trading.uncounted_accounts) GROUP BY account ORDER BY account",
+            (since, until),
+        )
+        return [
+            Unattributed(account=account, fills=fills, fees=fees, funding=funding)
+            for account, fills, fees, funding in cursor.fetchall()
+        ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BeforeBeginning:
+    """Fills of an account from before the ledger's beginning, which an opening position has counted already: no bot's
+    result holds them. Fees above 0 were paid, funding above 0 was received."""
+
+    account: AccountName
+    fills: int
+    fees: Decimal
+    funding: Decimal
+
+
+def before_beginning(connection: Connection, since: datetime, until: datetime) -> list[BeforeBeginning]:
+    """What opening positions include of the fills with since <= exec_time < until (market clock), by account."""
+    with transaction(connection) as cursor:
+        cursor.execute(
+            "SELECT account, count(*), coalesce(sum(fee) FILTER (WHERE exec_type <> 'Funding'), 0),"
+            " coalesce(-sum(fee) FILTER (WHERE exec_type = 'Funding'), 0) FROM trading.fills_before_beginning"
+            " WHERE exec_time >= %s AND exec_time < %s"
+            " AND account NOT IN (SELECT account FROM trading.uncounted_accounts) GROUP BY account ORDER BY account",
+            (since, until),
+        )
+        return [
+            BeforeBeginning(account=account, fills=fills, fees=fees, funding=funding)
+            for account, fills, fees, funding in cursor.fetchall()
+        ]
+
+
+def trading_accounts(connection: Connection) -> dict[AccountName, datetime | None]:
+    """The accounts that count and have an active bot, each with the present time of its market as far as the ledger
+    knows: only a paper market has a clock of its own, None says that it is the world's."""
+    with transaction(connection) as cursor:
+        cursor.execute(
+            """
+            SELECT a.account, CASE a.kind WHEN 'paper' THEN greatest(
+                (SELECT max(c.ended_at) FROM trading.coverage AS c WHERE c.account = a.account),
+                (SELECT max(l.at) FROM trading.account_log AS l WHERE l.account = a.account),
+                (SELECT max(e.at) FROM trading.equity_snapshots AS e WHERE e.account = a.account)
+            ) END
+            FROM trading.accounts AS a
+            WHERE EXISTS (SELECT FROM trading.bots AS b WHERE b.account = a.account AND b.active)
+                AND a.account NOT IN (SELECT account FROM trading.uncounted_accounts)
+            """
+        )
+        return dict(cursor.fetchall())
+
+
 def traded_between(connection: Connection, account: AccountName, since: datetime, until: datetime) -> bool:
     """Whether the account has a fill with since < exec_time < until (market clock)."""
     with transaction(connection) as cursor:

@@ -22,6 +22,8 @@ class PlatformFigures:
     `alerts` counts those of the last 24 hours by severity; `unattributed` fills without an owner."""
 
     at: datetime
+    begun_at: datetime
+    """When the database was made."""
     accounts: Mapping[AccountName, AccountStanding]
     proven_until: Mapping[AccountName, datetime | None]
     unattributed: Mapping[AccountName, int]
@@ -47,19 +49,25 @@ def platform_figures(connection: Connection, accounts: Sequence[AccountName]) ->
             "SELECT severity, count(*) FROM trading.alerts WHERE at > now() - interval '24 hours' GROUP BY severity"
         )
         alerts = dict(cursor.fetchall())
-        # An account is as fresh as the comparison that was made longest ago of those that are made.
+        cursor.execute("SELECT min(applied_at) FROM trading.migrations")
+        ((begun_at,),) = cursor.fetchall()
+        # An account is as fresh as the comparison that succeeded longest ago of those tried, and one that never did is
+        # as old as the ledger.
         cursor.execute(
             """
-            SELECT account, min(ran_at)
-            FROM (SELECT account, max(ran_at) AS ran_at FROM trading.sync_status WHERE ok GROUP BY account, task) AS t
+            SELECT account, min(coalesce(ok_at, %s))
+            FROM (SELECT account, max(ok_at) AS ok_at FROM trading.sync_status GROUP BY account, task) AS t
             GROUP BY account
-            """
+            """,
+            (begun_at,),
         )
-        synced_at = {AccountName(account): ran_at for account, ran_at in cursor.fetchall()}
+        synced_at = {AccountName(account): ok_at for account, ok_at in cursor.fetchall()}
         cursor.execute("SELECT account, max(judged_at) FROM trading.proofs WHERE proven GROUP BY account")
-        proven_at = {AccountName(account): judged_at for account, judged_at in cursor.fetchall()}
+        judged_at = {AccountName(account): last for account, last in cursor.fetchall()}
+        proven_at = {account: judged_at.get(account, begun_at) for account in synced_at}
         return PlatformFigures(
             at=at,
+            begun_at=begun_at,
             accounts=standings(connection, accounts),
             proven_until={account: proven_until(connection, account) for account in accounts},
             unattributed={account: unattributed.get(account, 0) for account in accounts},

@@ -25,7 +25,7 @@ from alpha.ledger.heads import bump_books_versions
 
 _KEY = ", ".join(KEY)
 _OF_BOOK = f"({_KEY}) = (%s, %s, %s, %s)"
-_FIRST_ID = TRADE_ROW.index("first_exec_id")
+_FIRST_ID, _LAST_ID = TRADE_ROW.index("first_exec_id"), TRADE_ROW.index("last_exec_id")
 _AMOUNTS = frozenset(
     TRADE_ROW.index(name)
     for name in (
@@ -47,7 +47,8 @@ _DISAGREEMENTS_TOLD = 20
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BookDifference:
     """A stored book that is not what its fills make: which of its columns differ is in the two books; `missing` round
-    trips had no row, `extra` rows no round trip, and `changed` said something else."""
+    trips had no row, `extra` rows no round trip, and `changed` said something else. `closed_by` are the last fills of
+    those that were missing or changed."""
 
     key: BookKey
     stored: TradeBook
@@ -55,6 +56,7 @@ class BookDifference:
     missing: int
     extra: int
     changed: int
+    closed_by: tuple[ExecId, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,6 +163,7 @@ def _compare(
             missing=len(missing),
             extra=len(stored.extra),
             changed=len(stored.changed),
+            closed_by=tuple(_closed_by(folding.trades[name]) for name in missing | stored.changed),
         )
         if mend and locked:
             _mend(cursor, book, folding.trades, gone=stored.changed | stored.extra, fresh=stored.changed | missing)
@@ -303,6 +306,10 @@ class _Stored:
     @property
     def is_same(self) -> bool:
         return not self.extra and not self.changed and len(self.found) == len(self._rebuilt)
+
+
+def _closed_by(line: str) -> ExecId:
+    return ExecId(unescaped(line.split("\t", _LAST_ID + 1)[_LAST_ID]))
 
 
 def _same_values(rebuilt: str, stored: str) -> bool:

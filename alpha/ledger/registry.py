@@ -61,7 +61,11 @@ def sync_registry(connection: Connection, accounts: Sequence[RegisteredAccount],
                     kind = excluded.kind, uid = coalesce(excluded.uid, a.uid),
                     position_mode = excluded.position_mode, updated_at = clock_timestamp()
                 """,
-                [(each.account, each.kind.value, each.uid, each.position_mode) for each in accounts],
+                [
+                    (each.account, each.kind.value, each.uid, each.position_mode)
+                    # A changed kind locks the account's head, and heads are locked in this order.
+                    for each in sorted(accounts, key=lambda each: each.account)
+                ],
                 page_size=1000,
             )
         if bots:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from alpha.domain.fill import Fill
 from alpha.domain.ids import AccountName, BotId, ExecId, Symbol
 from alpha.ledger.connection import Cursor
+from alpha.ledger.copying import time_texts
 from alpha.ledger.drift import DriftKind, Finding
 from alpha.ledger.fill_rows import FILL_COLUMNS, HeardFill, fill_of_row
 from alpha.ledger.heads import LOCK_HEADS, LockedHeads, locked_heads
@@ -77,9 +78,12 @@ def _is_in_order(batch: Iterable[HeardFill]) -> bool:
 # Only the id may be looked up by an index, and only the primary key begins with it. Left the choice, the planner, which
 # takes all indexes of a partition that was just made for equally good, may go through all fills of the account for each
 # id, with a plan that it keeps.
+# An execution that is told again with another time is told with one nearby. Further away than a month it is not looked
+# for: each month has an index of its own, and looking through all of them costs more with every month that passes.
 SAME_EXECUTION = (
     "f.exec_id = k.exec_id AND f.symbol IS NOT DISTINCT FROM k.symbol"
     " AND f.account IS NOT DISTINCT FROM k.account AND f.category IS NOT DISTINCT FROM k.category"
+    " AND f.exec_time >= k.exec_time - interval '31 days' AND f.exec_time <= k.exec_time + interval '31 days'"
 )
 # One row per account with its head, and on each the numbers (from 1) of the executions given that the ledger has.
 # LATERAL with LIMIT is a probe of the unique index per id; a join would let the planner read whole partitions when it
@@ -88,11 +92,11 @@ SAME_EXECUTION = (
 _LOOK = PreparedStatement(
     "look",
     f"""
-    (text[], text[], text[], text[], text[]) AS
+    (text[], text[], text[], text[], text[], timestamptz[]) AS
     SELECT h.account, h.epoch, h.books_version, h.fills, clock_timestamp(), (
         SELECT array_agg(k.number)
-        FROM unnest((SELECT $2), (SELECT $3), (SELECT $4), (SELECT $5))
-            WITH ORDINALITY AS k (account, category, symbol, exec_id, number)
+        FROM unnest((SELECT $2), (SELECT $3), (SELECT $4), (SELECT $5), (SELECT $6))
+            WITH ORDINALITY AS k (account, category, symbol, exec_id, exec_time, number)
         CROSS JOIN LATERAL (
             SELECT FROM trading.fills AS f
             WHERE {SAME_EXECUTION}
@@ -106,9 +110,10 @@ _LOOK = PreparedStatement(
 _KNOWN = PreparedStatement(
     "known_fills",
     f"""
-    (text[], text[], text[], text[]) AS
+    (text[], text[], text[], text[], timestamptz[]) AS
     SELECT {", ".join("f." + name for name in FILL_COLUMNS)}, f.bot
-    FROM unnest((SELECT $1), (SELECT $2), (SELECT $3), (SELECT $4)) AS k (account, category, symbol, exec_id)
+    FROM unnest((SELECT $1), (SELECT $2), (SELECT $3), (SELECT $4), (SELECT $5))
+        AS k (account, category, symbol, exec_id, exec_time)
     CROSS JOIN LATERAL (
         SELECT * FROM trading.fills AS f
         WHERE {SAME_EXECUTION}
@@ -119,23 +124,30 @@ _KNOWN = PreparedStatement(
 
 
 def lock_and_look(
-    cursor: Cursor, epochs: Mapping[AccountName, int | None], identities: Sequence[Identity]
+    cursor: Cursor, epochs: Mapping[AccountName, int | None], told: Mapping[Identity, HeardFill]
 ) -> tuple[LockedHeads, dict[Identity, Known]]:
-    """Locks the heads of the accounts and answers which of the executions the ledger has then, at whatever time.
+    """Locks the heads of the accounts and answers which of the executions the ledger has then, at the time they are
+    told with or at another within a month of it.
 
     Raises Fenced as `lock_heads` does.
     """
     accounts = text_array(sorted(epochs))
-    columns = [text_array(column) for column in zip(*identities, strict=True)]
-    execute_in_turn(cursor, (LOCK_HEADS, (accounts,)), (_LOOK, (accounts, *columns)))
+    executions = list(told.items())
+    execute_in_turn(cursor, (LOCK_HEADS, (accounts,)), (_LOOK, (accounts, *_columns(executions))))
     rows = cursor.fetchall()
     heads = locked_heads([row[:5] for row in rows], epochs)
     numbers = rows[0][5]
-    return heads, _known_fills(cursor, [identities[number - 1] for number in numbers]) if numbers else {}
+    return heads, _known_fills(cursor, [executions[number - 1] for number in numbers]) if numbers else {}
 
 
-def _known_fills(cursor: Cursor, identities: Iterable[Identity]) -> dict[Identity, Known]:
-    _KNOWN.execute(cursor, [text_array(column) for column in zip(*identities, strict=True)])
+def _columns(executions: Sequence[tuple[Identity, HeardFill]]) -> list[str]:
+    """Accounts, categories, symbols, ids and times, each as the literal of an array."""
+    columns = [text_array(column) for column in zip(*[identity for identity, _ in executions], strict=True)]
+    return [*columns, text_array(time_texts([heard.fill.exec_time for _, heard in executions]))]
+
+
+def _known_fills(cursor: Cursor, executions: Sequence[tuple[Identity, HeardFill]]) -> dict[Identity, Known]:
+    _KNOWN.execute(cursor, _columns(executions))
     known = [Known(fill_of_row(row), row[-1]) for row in cursor.fetchall()]
     return {_identity(each.fill): each for each in known}
 

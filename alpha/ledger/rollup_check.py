@@ -184,7 +184,7 @@ def recorded_days(connection: Connection, bot: BotId | None = None) -> tuple[dat
 
 
 def _books(cursor: Cursor, since: date, until: date, bot: BotId | None) -> list[BookKey]:
-    """Those with a row, and those of fills that no book counts because an opening position includes them."""
+    """Those with a row, and those of fills, whose book may have lost its row."""
     cursor.execute(
         f"SELECT {_KEY} FROM trading.books WHERE (bot = %(bot)s OR %(bot)s IS NULL)"
         f" UNION SELECT {_KEY} FROM trading.owned_fills WHERE exec_time >= %(begin)s AND exec_time < %(end)s"
@@ -219,7 +219,8 @@ def _recompute(cursor: Cursor, held: HeldBook, since: date, until: date, into: d
     )
     with localcontext(_EXACTLY):
         for fill, _ in fills:
-            if fill.exec_time >= begin:
+            # What the opening position includes is in no book and in no sum.
+            if fill.exec_time >= begin and held.folds(fill):
                 into[_key(key, fill.exec_time, zone_days[fill.exec_id])].add_fill(fill)
         for closed in trades:
             if (trade := closed.trade).closed_at >= begin:

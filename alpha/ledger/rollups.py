@@ -15,7 +15,8 @@ def fold_closed_days(connection: Connection) -> int:
     """Folds every closed day that changed since it was folded, once more per bot and over all of them; answers how many
     days those were. A few at a time, each in a transaction of its own: a fill that comes late for one waits no longer.
 
-    Views are right without it, and slower for the days that wait. Needs a login of the listener, of trade_sync_service
+    A day that somebody records a fill of at that very moment is left for the next time. Views are right without it, and
+    slower for the days that wait. Needs a login of the listener, of trade_sync_service
     or of commands.
     """
     folded = 0
@@ -23,9 +24,10 @@ def fold_closed_days(connection: Connection) -> int:
         with transaction(connection) as cursor:
             cursor.execute("SELECT trading.fold_closed_days(%s)", (_DAYS_AT_ONCE,))
             ((days,),) = cursor.fetchall()
-        folded += int(days)
-        if days < _DAYS_AT_ONCE:
+        # Fewer than asked for are not the last: days may have been left out among them.
+        if not days:
             return folded
+        folded += int(days)
 
 
 def pack_closed_months(connection: Connection) -> int:

@@ -116,6 +116,7 @@ def _to_json(control: Control) -> str:
             "at": control.at.isoformat(),
             "resumed_at": None if control.resumed_at is None else control.resumed_at.isoformat(),
             "kill": control.kill,
+            "desired_state_at": None if control.desired_state_at is None else control.desired_state_at.isoformat(),
         }
     )
 
@@ -130,8 +131,13 @@ def _from_json(scope: str, text: str) -> Control:
             by=raw["by"],
             why=raw["why"],
             at=datetime.fromisoformat(raw["at"]),
-            resumed_at=None if raw.get("resumed_at") is None else datetime.fromisoformat(raw["resumed_at"]),
+            resumed_at=_time(raw.get("resumed_at")),
             kill=raw.get("kill"),
+            desired_state_at=_time(raw.get("desired_state_at")),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise LiveStateError(f"Redis key {KEY} does not hold controls ({error!r}); delete it: it is rebuilt") from error
+
+
+def _time(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text)

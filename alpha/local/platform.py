@@ -369,10 +369,11 @@ class Platform:
         return self.processes[name]
 
     def _write_kept_kills(self) -> None:
-        """A kill that was ordered while the ledger was away holds before any bot runs."""
+        """A kill that was ordered while the ledger was away, or that a restored ledger does not know, holds before any
+        bot runs."""
         with closing(connect(self.dsn("commander"), "supervisor")) as connection:
             for entry in KillJournal(self.home / KILL_FOLDER).entries():
-                if entry.kill.is_held and not entry.is_recorded:
+                if entry.kill.is_held:
                     hold(connection, entry.kill)
 
     def _start_bots(self) -> None:

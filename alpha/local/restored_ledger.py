@@ -31,6 +31,7 @@ from alpha.verify import VerifyReport, verify_account
 
 _LOOK_EVERY_S = 0.3
 _SILENT_FOR_S = 120.0
+_REST_PERCENT = 25
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +94,18 @@ def recover(
 
 
 def _listener(home: Path, environ: Mapping[str, str]) -> Child:
-    own = {"ALPHA_ENV_FILE": "", "LISTENER_PORT": str(free_port()), "LOG_FORMAT": "json"}
+    own = {
+        "ALPHA_ENV_FILE": "",
+        "LISTENER_PORT": str(free_port()),
+        "LOG_FORMAT": "json",
+        # Nothing of the platform's but its exchange: neither log nor pooler nor Redis user, and a part of the address's
+        # REST limit only, since the budget that the others share is in their Redis.
+        "LOG_FOLDER": "",
+        "POSTGRES_POOL_HOST": "",
+        "POSTGRES_POOL_PORT": "",
+        "REDIS_USER": "",
+        "ALPHA_REST_PERCENT": str(_REST_PERCENT),
+    }
     return Child(
         "listener", (*ALPHA, "listener"), env={**environ, **own}, log=home / "logs" / "listener.log", cwd=PROJECT
     )

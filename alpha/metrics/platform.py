@@ -116,8 +116,10 @@ class PlatformCollector(Collector):
         for task, ended in (("sync", figures.synced_at), ("proof", figures.proven_at)):
             for account, at in ended.items():
                 values.add("alpha_task_age_seconds", (figures.at - at).total_seconds(), task, account)
+        # What never ended well is as old as the ledger.
+        backed_up_at = figures.begun_at if figures.backup is None else figures.backup.taken_at
+        values.add("alpha_task_age_seconds", (figures.at - backed_up_at).total_seconds(), "backup", "")
         if figures.backup is not None:
-            values.add("alpha_task_age_seconds", (figures.at - figures.backup.taken_at).total_seconds(), "backup", "")
             values.add("alpha_task_duration_seconds", figures.backup.seconds, "backup")
         values.add("alpha_database_size_bytes", figures.database.size_bytes)
         values.add("alpha_database_connections", figures.database.connections)
@@ -126,8 +128,9 @@ class PlatformCollector(Collector):
     def _of_redis(self, values: _Values, glance: Glance) -> None:
         now = datetime.now(UTC)
         for account, health in glance.accounts.items():
-            values.add("alpha_stream_live", health is not None and health.is_live(now), account)
+            # No listener has ever spoken of an account that is not in use.
             if health is not None:
+                values.add("alpha_stream_live", health.is_live(now), account)
                 values.add("alpha_stream_updated_age_seconds", _age(now, health.updated_at), account)
         for account, wallet in glance.wallets.items():
             if wallet is not None:

@@ -77,11 +77,14 @@ def compare_closings(
 ) -> Iterator[Finding]:
     """What differs between the exchange's closed P&L of the interval and ours.
 
-    `theirs` are its rows of the interval; `ours` are all orders, as an order may close over days. An order that was
-    still closing at `until` is compared by what both have seen of it.
+    `theirs` are its rows of the interval and those that were updated since, which are for a later day to judge; `ours`
+    are all orders, as an order may close over days. An order that was still closing at `until` is compared by what both
+    have seen of it.
     """
     listed = {(row.symbol, row.order_id) for row in theirs}
     for row in theirs:
+        if not since <= row.updated_at <= until:
+            continue
         steps = ours.get((row.symbol, row.order_id))
         if not steps:
             yield _finding(row.order_id, f"closed at the exchange and not by our fills: {_told(row)}", row.updated_at)
@@ -93,7 +96,9 @@ def compare_closings(
                 f"{name}: exchange {said}, ledger {stored} ({_told(row)}; last closing fill {seen.last_exec_id})",
                 row.updated_at,
             )
-        missed = [step for step in steps if step.closed_quantity > row.closed_quantity and step.at <= row.updated_at]
+        # Later fills of the order are not only later than the row: the row is of before them, and what they made is in
+        # no row at all.
+        missed = [step for step in steps if step.closed_quantity > row.closed_quantity and step.at <= until]
         if missed:
             yield _finding(
                 row.order_id,

@@ -113,6 +113,7 @@ def enter(
         for pair in pairs:
             if pair.coin == coin:
                 pairs_by_day[day_of(pair.at)].append(pair)
+        findings += [_unexplained(row) for row in of_coin if is_execution(row) and _beside(row) != row.bonus_change]
         for day in days:
             entry = _entry(day, coin, by_day.get(day, []), pairs_by_day[day], balances)
             entries.append(entry)
@@ -152,6 +153,24 @@ def _start(row: LogEntry) -> Decimal:
     return row.balance - row.change
 
 
+def _beside(row: LogEntry) -> Decimal:
+    """What an execution moved beside its P&L, its fee and its funding."""
+    return row.change - (row.cash_flow - row.fee + row.funding)
+
+
+def _unexplained(row: LogEntry) -> Finding:
+    bonus = f", of which {plain(row.bonus_change)} is bonus" if row.bonus_change else ""
+    return Finding(
+        check=CheckName.DOUBLE_ENTRY,
+        subject=row.log_id,
+        text=(
+            f"the exchange's row moves {plain(_beside(row))} {row.currency} beside its P&L, fee and funding{bonus} "
+            f"({row.type} {row.symbol}, execution {row.trade_id})"
+        ),
+        at=row.at,
+    )
+
+
 def _break(row: LogEntry, held: Decimal | None, at: datetime) -> Finding:
     before = "" if held is None else f"{plain(held)} {row.currency} before, and "
     return Finding(
@@ -172,7 +191,7 @@ def _entry(day: date, coin: str, rows: Sequence[LogEntry], pairs: Sequence[Pair]
     for row in rows:
         if is_execution(row):
             trades, fees, funding = trades + row.cash_flow, fees - row.fee, funding + row.funding
-            beside = row.change - (row.cash_flow - row.fee + row.funding)
+            beside = _beside(row)
             name = "beside executions (bonus)"
         else:
             beside = row.change

@@ -25,6 +25,7 @@ class CheckName(StrEnum):
     DOUBLE_ENTRY = "double entry"
     BALANCE = "balance"
     ROUND_TRIPS = "round trips"
+    DAILY_SUMS = "daily sums"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

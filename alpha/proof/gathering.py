@@ -18,9 +18,13 @@ from alpha.ledger.completed_trades import completed_between
 from alpha.ledger.connection import Connection
 from alpha.ledger.coverage import intervals, proven_intervals
 from alpha.ledger.opening_positions import openings_of
+from alpha.ledger.proofs import ledger_clock
 from alpha.ledger.reading import fills_between
 from alpha.ledger.rebuild import rebuild_account
+from alpha.ledger.rollup_check import check_days
+from alpha.proof.days import day_of
 from alpha.proof.judge import Evidence, judge
+from alpha.proof.pairing import SAME_EVENT
 from alpha.proof.verdict import AccountProof
 from alpha.verify import SETTLE_S, verify_account
 
@@ -53,26 +57,36 @@ def prove_account(
     until = now if until is None else min(until, now)
     _wait_for_coverage(ledger, account, until, covered_within_s)
     verified = verify_account(client, ledger, since=since, until=until, symbols=symbols, settle_s=settle_s)
+    since, until = verified.since, verified.until
+    after = until + SAME_EVENT + MILLISECOND
+    ledger_read_at = ledger_clock(ledger)
+    fills = fills_between(ledger, account, EPOCH, after)
+    openings = openings_of(ledger, account)
+    unproven = _unproven(ledger, account, since, until)
+    rebuilt = rebuild_account(ledger, account, mend=False)
+    wrong_sums = check_days(ledger, day_of(since), day_of(until))
     give_up = time.monotonic() + settle_s
     while True:
         asked_from = client.market_time()
         wallet = {coin.coin: coin.wallet_balance for coin in client.wallet().coins}
         asked_until = client.market_time()
         refresh(asked_until)
-        fills = fills_between(ledger, account, EPOCH, verified.until + MILLISECOND)
-        rebuilt = rebuild_account(ledger, account, mend=False)
+        log_read_at = ledger_clock(ledger)
         proof = judge(
             Evidence(
                 verified=verified,
-                unproven=_unproven(ledger, account, verified.since, verified.until),
+                unproven=unproven,
                 fills=[recorded for recorded in fills if recorded.fill.category == LINEAR],
-                openings=openings_of(ledger, account),
-                log=log_between(ledger, account, verified.since, verified.until + MILLISECOND),
-                balances_before=balances_before(ledger, account, verified.since),
-                completed=completed_between(ledger, account, verified.since, verified.until + MILLISECOND),
+                openings=openings,
+                log=log_between(ledger, account, since - SAME_EVENT, after),
+                balances_before=balances_before(ledger, account, since),
+                completed=completed_between(ledger, account, since - SAME_EVENT, asked_until + MILLISECOND),
                 wallet=wallet,
                 log_balances=_balances_while_asked(ledger, account, asked_from, asked_until),
                 rebuilt=rebuilt,
+                wrong_sums=wrong_sums,
+                ledger_read_at=ledger_read_at,
+                log_read_at=log_read_at,
             )
         )
         if proof.proven or time.monotonic() >= give_up:

@@ -7,17 +7,20 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 
+from alpha.domain.closing import ClosingDisagreement
 from alpha.domain.fill import Fill
+from alpha.domain.ids import ExecId
 from alpha.exchange.account_books import ClosedPnl, LogEntry
 from alpha.ledger.fill_rows import RecordedFill
 from alpha.ledger.folding import OpeningPosition
-from alpha.ledger.rebuild import AccountRebuild
+from alpha.ledger.rebuild import AccountRebuild, BookDifference
+from alpha.ledger.rollup_check import DayMismatch
 from alpha.proof.account_fold import fold_account
 from alpha.proof.closings import closings, compare_closings
 from alpha.proof.days import day_of, days_between, end_of_day, start_of_day
 from alpha.proof.double_entry import DoubleEntry, enter
 from alpha.proof.finding import Check, CheckName, Finding, plain
-from alpha.proof.pairing import differences, is_execution, pair_up
+from alpha.proof.pairing import SAME_EVENT, differences, is_execution, pair_up
 from alpha.proof.verdict import AccountProof, DayProof
 from alpha.verify import VerifyReport
 
@@ -26,12 +29,16 @@ from alpha.verify import VerifyReport
 class Evidence:
     """What both sides say of an account from `verified.since` to `verified.until` (market time, both included).
 
-    `fills` are all of the account since its first contact: what a fill closes depends on those before it.
-    `unproven` are the stretches of the interval that nobody has read to their end. `log` is the exchange's transaction
-    log of the interval in its order, `balances_before` what each coin held before it, `completed` its closed P&L of the
-    interval. `wallet` is the balance of each coin now and `log_balances` those that the log gives for the time in which
-    it was asked, one of which has to be equal. `rebuilt` are the books folded again from their fills, beside the stored
-    ones.
+    `fills` are all of the account since its first contact: what a fill closes depends on those before it. `unproven`
+    are the stretches of the interval that nobody has read to their end. `log` is the exchange's transaction log of the
+    interval in its order; fills and log are a SAME_EVENT wider than the interval, because an event at its edge may be
+    on either side of it by either clock. `balances_before` is what each coin held before the interval, `completed` the
+    closed P&L of it and of what was updated since. `wallet` is the balance of each coin now and `log_balances` those
+    that the log gives for the time in which it was asked, one of which has to be equal. `rebuilt` are the books folded
+    again from their fills, beside the stored ones, and `wrong_sums` the sums of days that are not those of their fills.
+
+    `ledger_read_at` and `log_read_at` are the database's clock when our rows and the log's were read: what is recorded
+    later is not in the verdict.
     """
 
     verified: VerifyReport
@@ -44,6 +51,9 @@ class Evidence:
     wallet: Mapping[str, Decimal]
     log_balances: Mapping[str, Sequence[Decimal]]
     rebuilt: AccountRebuild
+    wrong_sums: Sequence[DayMismatch]
+    ledger_read_at: datetime
+    log_read_at: datetime
 
 
 def judge(evidence: Evidence) -> AccountProof:
@@ -52,11 +62,12 @@ def judge(evidence: Evidence) -> AccountProof:
     verified = evidence.verified
     since, until = verified.since, verified.until
     bookings = fold_account(evidence.fills, evidence.openings)
-    in_interval = [booking for booking in bookings if since <= booking.fill.exec_time <= until]
-    executions = [row for row in evidence.log if is_execution(row)]
-    pairs = pair_up(executions, in_interval)
+    near = [each for each in bookings if since - SAME_EVENT <= each.fill.exec_time <= until + SAME_EVENT]
+    # To which day an event belongs is known when both sides of it are.
+    pairs = [pair for pair in pair_up(filter(is_execution, evidence.log), near) if since <= pair.at <= until]
     days = days_between(since, until)
-    entries, against = enter(days, evidence.log, pairs, dict(evidence.balances_before))
+    log = [row for row in evidence.log if since <= row.at <= until]
+    entries, against = enter(days, log, pairs, dict(evidence.balances_before))
     ours = closings(bookings)
     findings = [
         *_of_verify(verified),
@@ -65,7 +76,8 @@ def judge(evidence: Evidence) -> AccountProof:
         *compare_closings(evidence.completed, ours, since=since, until=until),
         *against,
         *_of_wallet(evidence),
-        *_of_books(evidence.rebuilt),
+        *_of_books(evidence),
+        *_of_sums(evidence.wrong_sums),
     ]
     findings.sort(key=lambda found: list(CheckName).index(found.check))
     texts = {
@@ -75,11 +87,17 @@ def judge(evidence: Evidence) -> AccountProof:
         ),
         CheckName.POSITIONS: f"{verified.positions.checked} compared",
         CheckName.COVERAGE: f"{since.isoformat()} to {until.isoformat()}, market time",
-        CheckName.LOG: f"{len(executions)} rows beside {len(in_interval)} fills",
-        CheckName.CLOSED_PNL: f"{len(evidence.completed)} closing orders, to the cent",
+        CheckName.LOG: (
+            f"{sum(pair.row is not None for pair in pairs)} rows beside "
+            f"{sum(pair.booking is not None for pair in pairs)} fills"
+        ),
+        CheckName.CLOSED_PNL: (
+            f"{sum(since <= row.updated_at <= until for row in evidence.completed)} closing orders, to the cent"
+        ),
         CheckName.DOUBLE_ENTRY: f"{len(days)} {'day' if len(days) == 1 else 'days'}, {_coins(entries)}",
         CheckName.BALANCE: _wallet_text(evidence),
         CheckName.ROUND_TRIPS: f"{evidence.rebuilt.trades} of {evidence.rebuilt.books} books, folded again",
+        CheckName.DAILY_SUMS: "of bots and portfolio, recomputed from the fills of their owners",
     }
     checks = _checks(texts, findings)
     return AccountProof(
@@ -89,8 +107,8 @@ def judge(evidence: Evidence) -> AccountProof:
         until=until,
         checks=checks,
         findings=tuple(findings),
-        days=tuple(_day(verified, day, days[-1], texts, findings, entries) for day in days),
-        notes=(*verified.notes, *_of_owners(verified)),
+        days=tuple(_day(evidence, day, days[-1], texts, findings, entries) for day in days),
+        notes=(*verified.notes, *_of_owners(verified.fills.unattributed)),
     )
 
 
@@ -100,22 +118,31 @@ def _checks(texts: Mapping[CheckName, str], findings: Sequence[Finding]) -> tupl
 
 
 def _day(
-    verified: VerifyReport,
+    evidence: Evidence,
     day: date,
     last: date,
     texts: Mapping[CheckName, str],
     findings: Sequence[Finding],
     entries: Sequence[DoubleEntry],
 ) -> DayProof:
+    verified = evidence.verified
+    since, until = max(verified.since, start_of_day(day)), min(verified.until, end_of_day(day))
     found = tuple(each for each in findings if (last if each.at is None else day_of(each.at)) == day)
     return DayProof(
         account=verified.account,
         day=day,
-        since=max(verified.since, start_of_day(day)),
-        until=min(verified.until, end_of_day(day)),
+        since=since,
+        until=until,
         checks=_checks(texts, found),
         findings=found,
         entries=tuple(entry for entry in entries if entry.day == day),
+        notes=tuple(
+            _of_owners(
+                sum(each.attribution.bot is None for each in evidence.fills if since <= each.fill.exec_time <= until)
+            )
+        ),
+        ledger_read_at=evidence.ledger_read_at,
+        log_read_at=evidence.log_read_at,
     )
 
 
@@ -134,10 +161,12 @@ def _of_verify(verified: VerifyReport) -> Iterator[Finding]:
             f"{found.symbol} {found.field}: exchange {found.exchange}, ledger {found.ledger}",
             found.exec_time,
         )
+    named = [fill.exec_time for fill in (*fills.missing, *fills.extra, *fills.repeated)]
+    first = min([*named, *(found.exec_time for found in fills.differing)], default=None)
     for currency, total in fills.fees.items():
         if total.exchange != total.ledger:
             yield _execution(
-                f"fees {currency}", f"exchange {plain(total.exchange)}, ledger {plain(total.ledger)}", None
+                f"fees {currency}", f"exchange {plain(total.exchange)}, ledger {plain(total.ledger)}", first
             )
     for differing in positions.differing:
         row = f" [{differing.position_idx}]" if differing.position_idx else ""
@@ -178,13 +207,18 @@ def _of_wallet(evidence: Evidence) -> Iterator[Finding]:
             )
 
 
-def _of_books(rebuilt: AccountRebuild) -> Iterator[Finding]:
+def _of_books(evidence: Evidence) -> Iterator[Finding]:
+    """A finding is of the day of the fill from which on a book is wrong, where that day is judged."""
+    rebuilt, since, until = evidence.rebuilt, evidence.verified.since, evidence.verified.until
+    times = {each.fill.exec_id: each.fill.exec_time for each in evidence.fills}
     for book in rebuilt.differing:
         key = book.key
         row = f" [{key.position_idx}]" if key.position_idx else ""
         # Every fill after a wrong one disagrees as well: the first tells where to look.
         first = next(iter(rebuilt.closings.get(key, ())), None)
         where = "" if first is None else f"; {first.exec_id} is the first that closes another quantity than it says"
+        wrong = [time for name in _wrong_fills(book, first) if (time := times.get(name)) is not None]
+        at = min(wrong, default=None)
         held, folded = book.stored.position.quantity, book.rebuilt.position.quantity
         yield Finding(
             check=CheckName.ROUND_TRIPS,
@@ -193,14 +227,32 @@ def _of_books(rebuilt: AccountRebuild) -> Iterator[Finding]:
                 f"the stored book is not what its fills make: it holds {plain(held)}, they {plain(folded)}; "
                 f"round trips {book.missing} missing, {book.extra} too many, {book.changed} changed{where}"
             ),
-            at=None,
+            at=at if at is not None and since <= at <= until else None,
         )
 
 
-def _of_owners(verified: VerifyReport) -> Iterator[str]:
+def _wrong_fills(book: BookDifference, first: ClosingDisagreement | None) -> Iterator[ExecId]:
+    """Fills with which something is wrong: the first that closes another quantity than it says, and those that closed
+    the round trips that are missing or changed."""
+    if first is not None:
+        yield first.exec_id
+    yield from book.closed_by
+
+
+def _of_sums(wrong: Sequence[DayMismatch]) -> Iterator[Finding]:
+    for found in wrong:
+        yield Finding(
+            check=CheckName.DAILY_SUMS,
+            subject=f"{found.table} {found.key}",
+            text=f"the sums that reports read are not those of the fills: {found}",
+            at=start_of_day(found.key.day),
+        )
+
+
+def _of_owners(unattributed: int) -> Iterator[str]:
     """Nothing against the account's books, but then its bots' results are not all of them."""
-    if verified.fills.unattributed:
-        yield f"{verified.fills.unattributed} fills have no owner, so no bot's result holds them: see alpha assign"
+    if unattributed:
+        yield f"{unattributed} fills have no owner, so no bot's result holds them: see alpha assign"
 
 
 def _wallet_text(evidence: Evidence) -> str:

@@ -9,7 +9,7 @@ from alpha.domain.ids import AccountName, Symbol
 from alpha.exchange.rest import ExchangeClient
 from alpha.ledger.connection import Connection
 from alpha.ledger.coverage import start_of_account
-from alpha.ledger.proofs import add_proofs, newest_proofs
+from alpha.ledger.proofs import add_proofs, newest_proofs, overtaken_days
 from alpha.proof.days import days_between, end_of_day, start_of_day
 from alpha.proof.gathering import Refresh, prove_account
 from alpha.proof.rows import rows_of
@@ -18,6 +18,7 @@ from alpha.service.alerts import AlertWriter
 from alpha.verify import SETTLE_S
 
 KIND = "proof_failed"
+MISSING = "proof_missing"
 _TOLD = 3
 # A day that stays unproven for this long was told of every night; from then on `alpha proof --day` is for it.
 _REACH = timedelta(days=14)
@@ -55,6 +56,26 @@ def prove_closed_days(
     return proofs
 
 
+def tell_missing(ledger: Connection, account: AccountName, today: date, alerts: AlertWriter) -> bool:
+    """Alerts when yesterday has no verdict that counts, whatever the reason. `today` is the market's. Raises
+    LedgerError."""
+    began, yesterday = start_of_account(ledger, account), today - timedelta(days=1)
+    if began is None or began.date() > yesterday:
+        return False
+    judged = newest_proofs(ledger, account, since=yesterday, until=yesterday)
+    if any(row.until >= end_of_day(yesterday) for row in judged):
+        return False
+    alerts.alert(
+        MISSING,
+        f"{account} {yesterday} has no verdict yet: nobody knows whether it is right; see alpha proof --account "
+        f"{account} --day {yesterday}",
+        severity="error",
+        account=account,
+        day=yesterday.isoformat(),
+    )
+    return True
+
+
 def tell(proof: AccountProof, alerts: AlertWriter) -> None:
     """One alert for each day that is not proven, with the first rows that speak against it."""
     for day in proof.days:
@@ -75,7 +96,8 @@ def tell(proof: AccountProof, alerts: AlertWriter) -> None:
 
 
 def _open_days(ledger: Connection, account: AccountName, today: date) -> list[date]:
-    """The account's days that are over and have no verdict or one of not proven, oldest first."""
+    """The account's days that are over and have no verdict or one of not proven, oldest first. A verdict that something
+    new has overtaken is none, however old it is."""
     began = start_of_account(ledger, account)
     if began is None:
         return []
@@ -84,7 +106,8 @@ def _open_days(ledger: Connection, account: AccountName, today: date) -> list[da
     if first > end_of_day(yesterday):
         return []
     judged = {row.day: row for row in newest_proofs(ledger, account, since=first.date(), until=yesterday)}
-    return [
+    overtaken = [day for day in overtaken_days(ledger, account) if began.date() <= day < first.date()]
+    return overtaken + [
         day
         for day in days_between(first, end_of_day(yesterday))
         if (row := judged.get(day)) is None or not row.proven or row.until < end_of_day(day)

@@ -18,7 +18,8 @@ LINEAR = "linear"
 _TRADES = frozenset({"TRADE", "LIQUIDATION", "ADL", "DELIVERY"})
 _FUNDING = "SETTLEMENT"
 # That a log row carries the execution's id and its very time is how Bybit's examples read, not what its pages promise.
-_SAME_EVENT = timedelta(minutes=1)
+SAME_EVENT = timedelta(minutes=1)
+"""By so much the times of one event may differ between the exchange's lists."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,7 @@ def pair_up(rows: Iterable[LogEntry], bookings: Iterable[Booking]) -> list[Pair]
     for row in alone:
         candidates = alike[_likeness_of_row(row)]
         near = min(candidates, key=lambda each: abs(each.fill.exec_time - row.at), default=None)
-        if near is None or abs(near.fill.exec_time - row.at) > _SAME_EVENT:
+        if near is None or abs(near.fill.exec_time - row.at) > SAME_EVENT:
             pairs.append(Pair(row, None))
         else:
             candidates.remove(near)

@@ -19,7 +19,10 @@ def rows_of(proof: AccountProof, *, by: str) -> list[ProofRow]:
             checks=[check.to_json() for check in day.checks],
             findings=[found.to_json() for found in day.findings],
             entries=[_entry(entry) for entry in day.entries],
+            notes=day.notes,
             judged_by=by,
+            ledger_read_at=day.ledger_read_at,
+            log_read_at=day.log_read_at,
         )
         for day in proof.days
     ]

@@ -14,7 +14,8 @@ from alpha.proof.finding import Check, Finding
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DayProof:
     """The verdict on one UTC day of an account. `since` and `until` (market time, both included) are what was judged of
-    it."""
+    it; `ledger_read_at` and `log_read_at` are the database's clock when our rows and the exchange's log of it were
+    read."""
 
     account: AccountName
     day: date
@@ -23,6 +24,9 @@ class DayProof:
     checks: tuple[Check, ...]
     findings: tuple[Finding, ...]
     entries: tuple[DoubleEntry, ...]
+    notes: tuple[str, ...] = ()
+    ledger_read_at: datetime
+    log_read_at: datetime
 
     @property
     def proven(self) -> bool:
@@ -37,6 +41,7 @@ class DayProof:
             "proven": self.proven,
             "findings": [found.to_json() for found in self.findings],
             "double_entry": [entry.to_json() for entry in self.entries],
+            "notes": list(self.notes),
         }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from calendar import monthrange
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -15,7 +15,7 @@ from alpha.domain.errors import InvalidValue
 from alpha.domain.ids import AccountName, BotId
 from alpha.domain.position import ZERO
 from alpha.domain.trade import Trade
-from alpha.ledger.monthly import BotDay, KnownBot
+from alpha.ledger.monthly import BeforeBeginning, BotDay, KnownBot, Unattributed
 from alpha.ledger.proofs import COLUMNS, EntryRow, ProofRow
 
 
@@ -196,16 +196,18 @@ class AccountMonth:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProofOfMonth:
-    """What the proofs say of the month: days with a verdict, those that failed, and the trading days without one."""
+    """What the proofs say of the month: days with a verdict, those that failed, and the days without one that need one;
+    and the fills that no bot's result holds."""
 
     proven: int
     failed: Sequence[ProofRow]
     not_judged: Sequence[tuple[AccountName, date]]
+    unattributed: Sequence[Unattributed] = ()
 
     @property
     def holds(self) -> bool:
-        """Whether every day on which an account traded is proven."""
-        return not self.failed and not self.not_judged and self.proven > 0
+        """Whether every day that needs a verdict is proven, and the bots' results are all of the accounts'."""
+        return not self.failed and not self.not_judged and not self.unattributed and self.proven > 0
 
     @property
     def words(self) -> str:
@@ -220,6 +222,9 @@ class ProofOfMonth:
             days = ", ".join(f"{account} {day}" for account, day in self.not_judged[:5])
             more = " and more" if len(self.not_judged) > 5 else ""
             parts.append(f"{len(self.not_judged)} days of trading are not judged yet ({days}{more}; run alpha proof)")
+        if self.unattributed:
+            count = sum(each.fills for each in self.unattributed)
+            parts.append(f"{count} fills have no owner and are in no bot's result (see alpha assign)")
         return f"NOT proven: {'; '.join(parts) or 'no day was judged; run alpha proof'}. {self.proven} days are proven."
 
     def to_json(self) -> dict[str, Any]:
@@ -232,6 +237,15 @@ class ProofOfMonth:
                 for row in self.failed
             ],
             "not_judged": [{"account": account, "day": day.isoformat()} for account, day in self.not_judged],
+            "unattributed": [
+                {
+                    "account": each.account,
+                    "fills": each.fills,
+                    "fees": _text(each.fees),
+                    "funding": _text(each.funding),
+                }
+                for each in self.unattributed
+            ],
         }
 
 
@@ -242,6 +256,8 @@ class MonthReport:
     bots: Sequence[Performance]
     accounts: Sequence[AccountMonth]
     proof: ProofOfMonth
+    before: Sequence[BeforeBeginning] = ()
+    """Fills of the month that are in no result, as they are from before the ledger's beginning."""
 
     def to_json(self) -> dict[str, Any]:
         """The documented object of `alpha report --json`. Money is text."""
@@ -251,6 +267,15 @@ class MonthReport:
             "portfolio": self.portfolio.to_json(),
             "bots": [bot.to_json() for bot in self.bots],
             "accounts": [account.to_json() for account in self.accounts],
+            "before_beginning": [
+                {
+                    "account": each.account,
+                    "fills": each.fills,
+                    "fees": _text(each.fees),
+                    "funding": _text(each.funding),
+                }
+                for each in self.before
+            ],
         }
 
 
@@ -261,10 +286,18 @@ def report_of(
     trades: Sequence[Trade],
     proofs: Sequence[ProofRow],
     *,
+    due: Collection[tuple[AccountName, date]],
+    unattributed: Sequence[Unattributed] = (),
+    before: Sequence[BeforeBeginning] = (),
     last: date | None = None,
 ) -> MonthReport:
     """The report until `last`, the last day that the ledger knows of; days that have not come yet are no days without a
-    result. A bot that is not active any more is left out where it did nothing."""
+    result. A bot that is not active any more is left out where it did nothing.
+
+    `due` are the days that need a verdict whether somebody traded or not, beside those on which a bot did; `proofs` are
+    the verdicts that count. `unattributed` are the month's fills that no bot owns, `before` those from before the
+    ledger's beginning.
+    """
     told = [day for day in month.days if last is None or day <= last] or month.days[:1]
     by_bot: defaultdict[BotId, list[BotDay]] = defaultdict(list)
     for day in days:
@@ -291,8 +324,12 @@ def report_of(
         proof=ProofOfMonth(
             proven=sum(1 for row in proofs if row.proven),
             failed=[row for row in proofs if not row.proven],
-            not_judged=sorted(traded - {(row.account, row.day) for row in proofs}, key=lambda pair: (pair[1], pair[0])),
+            not_judged=sorted(
+                traded.union(due) - {(row.account, row.day) for row in proofs}, key=lambda pair: (pair[1], pair[0])
+            ),
+            unattributed=unattributed,
         ),
+        before=before,
     )
 
 

@@ -26,6 +26,19 @@ def show(console: Console, report: MonthReport) -> None:
             f"{exact(account.exchange[-1])} closed, residual {exact(account.residual)}",
             highlight=False,
         )
+    for left in report.proof.unattributed:
+        console.print(
+            f"{left.account} unattributed: {left.fills} fills, fees {exact(left.fees)}, funding {exact(left.funding)}, "
+            "in no bot's result: see alpha assign",
+            style="red",
+            highlight=False,
+        )
+    for early in report.before:
+        console.print(
+            f"{early.account} before the ledger's beginning: {early.fills} fills, fees {exact(early.fees)}, funding "
+            f"{exact(early.funding)}, in no bot's result",
+            highlight=False,
+        )
 
 
 def _row(each: Performance) -> tuple[str, ...]:

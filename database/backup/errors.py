@@ -7,6 +7,10 @@ class BackupFailed(AlphaError):
     """No backup was made, or one cannot be used. Backups that were there stay as they are."""
 
 
+class BackupBusy(BackupFailed):
+    """Another backup into the same folder is running. Nothing is wrong."""
+
+
 class ProgramsMissing(BackupFailed, Misconfigured):
     """There is no pg_dump and pg_restore of the server's major version."""
 

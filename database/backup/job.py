@@ -18,7 +18,7 @@ from alpha.ledger.alerts import Severity
 from alpha.ledger.backups import BackupRow, add_backup
 from alpha.ledger.connection import Dsn, LedgerError, connect
 from database.backup.copies import CopyStore
-from database.backup.errors import BackupFailed
+from database.backup.errors import BackupBusy, BackupFailed
 from database.backup.manifest import Backup
 from database.backup.retention import Retention
 from database.backup.taking import take_backup
@@ -55,11 +55,13 @@ def back_up(
     """Makes a backup now. A copy that fails, or old ones that cannot be deleted, is an alert and fails nothing else.
 
     Raises BackupFailed, LedgerUnavailable or LedgerRefused, after an alert: no backup was made, older ones are as they
-    were.
+    were. BackupBusy, without an alert, while another one runs.
     """
     began, started_at = time.monotonic(), datetime.now(UTC)
     try:
         backup = take_backup(dsn, settings.folder, recipients=settings.recipients, programs=programs, on_step=on_step)
+    except BackupBusy:
+        raise
     except AlphaError as error:
         text = f"no backup was made: {error}"
         tell("backup_failed", text, severity=Severity.CRITICAL)

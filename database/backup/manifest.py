@@ -19,6 +19,8 @@ from database.backup.figures import Figures
 SUFFIX = ".json"
 PLAIN, ENCRYPTED = ".dump", ".dump.age"
 PARTIAL = ".partial"
+OPENED = ".opened-"
+"""Begins the name of a folder in which a restore keeps an encrypted dump in the clear."""
 _VERSION = 1
 _CHUNK = 1 << 20
 _STEM = re.compile(r"[A-Za-z0-9_-]+-\d{8}T\d{6}Z")
@@ -31,6 +33,8 @@ class Backup:
     file: str
     """Name of the dump, in the folder of its manifest."""
     database: str
+    ledger: str
+    """Identity of the ledger that it is of: the same wherever that was restored to, another for every other ledger."""
     taken_at: datetime
     """Moment of the snapshot."""
     verified_at: datetime
@@ -59,6 +63,7 @@ class Backup:
             "version": _VERSION,
             "file": self.file,
             "database": self.database,
+            "ledger": self.ledger,
             "taken_at": self.taken_at.isoformat(),
             "verified_at": self.verified_at.isoformat(),
             "server_major": self.server_major,
@@ -100,6 +105,7 @@ def read_manifest(path: Path) -> Backup:
         return Backup(
             file=file,
             database=said["database"],
+            ledger=said["ledger"],
             taken_at=datetime.fromisoformat(said["taken_at"]),
             verified_at=datetime.fromisoformat(said["verified_at"]),
             server_major=said["server_major"],
@@ -113,8 +119,9 @@ def read_manifest(path: Path) -> Backup:
         raise BackupFailed(f"{path} cannot be read as a backup's manifest: {error}") from error
 
 
-def list_backups(folder: Path) -> list[Backup]:
-    """The backups of a folder, oldest first. A manifest whose dump is gone, or that cannot be read, is none."""
+def list_backups(folder: Path, ledger: str | None = None) -> list[Backup]:
+    """The backups of a folder, oldest first, of one ledger or of all. A manifest whose dump is gone, or that cannot be
+    read, is none."""
     found = []
     for path in sorted(folder.glob(f"*{SUFFIX}")):
         if not _STEM.fullmatch(path.stem):
@@ -123,7 +130,7 @@ def list_backups(folder: Path) -> list[Backup]:
             backup = read_manifest(path)
         except BackupFailed:
             continue
-        if (folder / backup.file).is_file():
+        if (folder / backup.file).is_file() and ledger in (None, backup.ledger):
             found.append(backup)
     return sorted(found, key=lambda backup: backup.taken_at)
 

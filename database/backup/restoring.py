@@ -15,7 +15,7 @@ from alpha.ledger.connection import Connection, Dsn, connect, transaction
 from database.backup.encryption import decrypt
 from database.backup.errors import BackupFailed
 from database.backup.figures import differences, figures_of
-from database.backup.manifest import Backup, check_file
+from database.backup.manifest import OPENED, Backup, check_file
 from database.backup.programs import find_programs
 from database.backup.scratch import drop_database, make_database
 from database.migrate import migrate
@@ -93,30 +93,34 @@ def switch_to(dsn: Dsn, restored: str, now: datetime | None = None) -> str:
     Raises BackupFailed when somebody is connected to either, naming who: the platform has to be stopped for this.
     """
     aside = f"{dsn.dbname}_before_{now or datetime.now(UTC):%Y%m%d_%H%M%S}"
+    check_switch(dsn, restored)
+    with closing(connect(replace(dsn, dbname=_MAINTENANCE), "restore")) as server, transaction(server) as cursor:
+        renamed = [(restored, dsn.dbname)]
+        if _exists(server, dsn.dbname):
+            renamed.insert(0, (dsn.dbname, aside))
+        for old, new in renamed:
+            cursor.execute(sql.SQL("ALTER DATABASE {} RENAME TO {}").format(sql.Identifier(old), sql.Identifier(new)))
+    return aside
+
+
+def check_switch(dsn: Dsn, restored: str) -> None:
+    """Raises BackupFailed unless `restored` is another database with a ledger in it, and nobody is connected to it or
+    to the platform's."""
+    if restored == dsn.dbname:
+        raise BackupFailed(f"{restored} is the platform's database already")
     with closing(connect(replace(dsn, dbname=_MAINTENANCE), "restore")) as server:
         if not _exists(server, restored):
             raise BackupFailed(f"there is no database {restored}: `alpha restore FILE` makes one")
         users = _sessions(server, (dsn.dbname, restored))
-        if users:
-            raise BackupFailed(
-                f"somebody is connected ({', '.join(users[:_SESSIONS_SHOWN])}): stop the platform, PgBouncer too, and "
-                "try again"
-            )
-        with transaction(server) as cursor:
-            for old, new in ((dsn.dbname, aside), (restored, dsn.dbname)):
-                if _exists(server, old):
-                    cursor.execute(
-                        sql.SQL("ALTER DATABASE {} RENAME TO {}").format(sql.Identifier(old), sql.Identifier(new))
-                    )
-    return aside
-
-
-def drop(dsn: Dsn, name: str) -> None:
-    """Removes a database that is not the platform's. Raises BackupFailed for that one."""
-    if name == dsn.dbname:
-        raise BackupFailed(f"{name} is the platform's database and stays")
-    with closing(connect(replace(dsn, dbname=_MAINTENANCE), "restore")) as server:
-        drop_database(server, name)
+    if users:
+        raise BackupFailed(
+            f"somebody is connected ({', '.join(users[:_SESSIONS_SHOWN])}): stop the platform, PgBouncer too, and try "
+            "again"
+        )
+    with closing(connect(replace(dsn, dbname=restored), "restore")) as target, transaction(target) as cursor:
+        cursor.execute("SELECT to_regclass('trading.fills') IS NOT NULL")
+        if cursor.fetchone() != (True,):
+            raise BackupFailed(f"{restored} holds no ledger")
 
 
 @contextmanager
@@ -129,7 +133,7 @@ def _readable(
         return
     if identity is None:
         raise BackupFailed(f"{backup.file} is encrypted: give the file of the secret key with --identity")
-    with tempfile.TemporaryDirectory(prefix=".opened-", dir=folder) as opened:
+    with tempfile.TemporaryDirectory(prefix=OPENED, dir=folder) as opened:
         on_step("decrypting")
         plain = Path(opened) / "dump"
         decrypt(dump, plain, identity)

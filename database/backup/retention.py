@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 DAYS, WEEKS, MONTHS = 30, 12, 12
+ALL_OF = timedelta(hours=48)
+"""Of the last two days everything is kept: the newest one may be of a ledger that was damaged since the one before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +24,8 @@ class Retention:
         is made, nothing old is thrown away."""
         newest_first = sorted(set(taken), reverse=True)
         return (
-            _newest_of_each(newest_first, lambda at: at.date(), self.days)
+            {at for at in newest_first if newest_first[0] - at < ALL_OF}
+            | _newest_of_each(newest_first, lambda at: at.date(), self.days)
             | _newest_of_each(newest_first, lambda at: at.isocalendar()[:2], self.weeks)
             | _newest_of_each(newest_first, lambda at: (at.year, at.month), self.months)
         )

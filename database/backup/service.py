@@ -4,24 +4,23 @@ from __future__ import annotations
 
 from contextlib import closing
 from datetime import UTC, datetime
-from functools import partial
 
 import structlog
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.cron import CronTrigger
-from apscheduler.triggers.date import DateTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 from prometheus_client import CollectorRegistry
 
 from alpha.config.backups import BackupSettings
 from alpha.config.settings import Settings
 from alpha.domain.errors import AlphaError
-from alpha.ledger.backups import answer_requests, waiting_requests
+from alpha.ledger.backups import answer_requests, ledger_identity, waiting_requests
 from alpha.ledger.connection import Dsn, LedgerError, connect
 from alpha.service.alerts import AlertWriter
 from alpha.service.health import HealthServer
 from alpha.service.shutdown import StopSignal
 from database.backup.encryption import check_recipients
+from database.backup.errors import BackupBusy
 from database.backup.health import health_of, is_due
 from database.backup.job import Tell, back_up
 
@@ -37,8 +36,13 @@ def run(settings: Settings, backups: BackupSettings) -> None:
     stop = StopSignal().install()
     dsn = settings.dsn()
     alerts = AlertWriter(dsn, None, "backup")
-    looks = partial(health_of, backups.folder)
-    health = HealthServer(settings.backup_port, looks, CollectorRegistry(), host=settings.health_host).start()
+    ledger = _Ledger(dsn)
+    health = HealthServer(
+        settings.backup_port,
+        lambda: health_of(backups.folder, ledger.identity()),
+        CollectorRegistry(),
+        host=settings.health_host,
+    ).start()
     scheduler = BackgroundScheduler(timezone=UTC)
 
     def job() -> None:
@@ -62,8 +66,13 @@ def run(settings: Settings, backups: BackupSettings) -> None:
         misfire_grace_time=_MISSED_GRACE_S,
     )
     scheduler.add_job(requests, IntervalTrigger(seconds=_LOOK_EVERY_S, timezone=UTC), max_instances=1, coalesce=True)
-    if is_due(backups.folder, datetime.now(UTC)):
-        scheduler.add_job(job, DateTrigger(datetime.now(UTC), timezone=UTC), misfire_grace_time=None)
+
+    def missed() -> None:
+        if is_due(backups.folder, datetime.now(UTC), ledger.identity()):
+            job()
+
+    # At once, and then hourly: what failed or was missed is not left until the next day.
+    scheduler.add_job(missed, IntervalTrigger(hours=1, timezone=UTC), max_instances=1, next_run_time=datetime.now(UTC))
     scheduler.start()
     log.info("backups_scheduled", at=f"{backups.at:%H:%M}", folder=str(backups.folder), port=health.port)
     try:
@@ -82,6 +91,24 @@ def run_once(settings: Settings, backups: BackupSettings) -> None:
         back_up(dsn, backups, tell=alerts.alert)
 
 
+class _Ledger:
+    """Which ledger the database holds, asked until it has answered once."""
+
+    def __init__(self, dsn: Dsn) -> None:
+        self._dsn = dsn
+        self._identity: str | None = None
+
+    def identity(self) -> str | None:
+        """None while the database is away."""
+        if self._identity is None:
+            try:
+                with closing(connect(self._dsn, "backup", statement_timeout_s=2)) as connection:
+                    self._identity = ledger_identity(connection)
+            except LedgerError as error:
+                log.warning("ledger_identity_unknown", error=str(error))
+        return self._identity
+
+
 def _answer_requests(dsn: Dsn, backups: BackupSettings, tell: Tell) -> None:
     """Makes one backup for all who wait."""
     with closing(connect(dsn, "backup")) as connection:
@@ -90,6 +117,8 @@ def _answer_requests(dsn: Dsn, backups: BackupSettings, tell: Tell) -> None:
             return
         try:
             done = back_up(dsn, backups, tell=tell)
+        except BackupBusy:
+            return  # the next look makes one, of a moment after they asked
         except AlphaError as error:
             answer_requests(connection, waiting, ok=False, detail=str(error))
         else:

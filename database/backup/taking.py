@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
@@ -11,10 +12,11 @@ from pathlib import Path
 
 from alpha.ledger.connection import Connection, Dsn, connect, transaction
 from database.backup.encryption import check_recipients, encrypt
-from database.backup.errors import BackupFailed
+from database.backup.errors import BackupBusy, BackupFailed
 from database.backup.figures import Figures, differences, figures_of
 from database.backup.manifest import (
     ENCRYPTED,
+    OPENED,
     PARTIAL,
     PLAIN,
     Backup,
@@ -64,7 +66,7 @@ def _take(
         tools = find_programs(connection.server_version // 10_000, programs)
         # Everything below sees one moment: the figures in this transaction, the dump by its exported snapshot.
         with transaction(connection):
-            taken_at, snapshot, schema_version = _begin(connection)
+            taken_at, snapshot, schema_version, ledger = _begin(connection)
             name = backup_name(dsn.dbname, taken_at)
             plain = folder / (name + PLAIN + PARTIAL)
             _make_private(plain)
@@ -88,6 +90,7 @@ def _take(
     backup = Backup(
         file=final.name,
         database=dsn.dbname,
+        ledger=ledger,
         taken_at=taken_at,
         verified_at=verified_at,
         server_major=tools.major,
@@ -117,15 +120,18 @@ def verify_dump(dsn: Dsn, dump: Path, expected: Figures, tools: Programs) -> Non
         raise BackupFailed(f"the restored dump differs from the database: {'; '.join(wrong)}")
 
 
-def _begin(connection: Connection) -> tuple[datetime, str, int]:
+def _begin(connection: Connection) -> tuple[datetime, str, int, str]:
     with transaction(connection) as cursor:
         cursor.execute(
-            "SELECT clock_timestamp(), pg_export_snapshot(), (SELECT coalesce(max(version), 0) FROM trading.migrations)"
+            """
+            SELECT clock_timestamp(), pg_export_snapshot(), (SELECT coalesce(max(version), 0) FROM trading.migrations),
+                   (SELECT id::text FROM trading.ledger_identity)
+            """
         )
         row = cursor.fetchone()
         assert row is not None, "a SELECT without FROM answers with a row"
-        taken_at, snapshot, schema_version = row
-    return taken_at.replace(microsecond=0), snapshot, schema_version
+        taken_at, snapshot, schema_version, ledger = row
+    return taken_at.replace(microsecond=0), snapshot, schema_version, ledger
 
 
 @contextmanager
@@ -140,7 +146,7 @@ def _locked(folder: Path) -> Iterator[None]:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise BackupFailed(f"another backup into {folder} is running: wait until it has ended") from None
+            raise BackupBusy(f"another backup into {folder} is running: wait until it has ended") from None
         yield
     finally:
         os.close(descriptor)
@@ -149,6 +155,9 @@ def _locked(folder: Path) -> Iterator[None]:
 def _remove_left_overs(folder: Path) -> None:
     for path in folder.glob(f"*{PARTIAL}"):
         path.unlink(missing_ok=True)
+    # What a killed restore of an encrypted backup left in the clear.
+    for opened in folder.glob(f"{OPENED}*"):
+        shutil.rmtree(opened, ignore_errors=True)
 
 
 def _make_private(path: Path) -> None:

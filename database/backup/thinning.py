@@ -11,10 +11,10 @@ from database.backup.retention import Retention
 
 
 def surplus(backups: Sequence[Backup], retention: Retention) -> list[Backup]:
-    """What may go, oldest first. Databases of different names are counted apart."""
+    """What may go, oldest first. Each ledger is counted for itself: a demo's backups never push out a live one's."""
     gone = []
-    for database in {backup.database for backup in backups}:
-        own = [backup for backup in backups if backup.database == database]
+    for ledger in {backup.ledger for backup in backups}:
+        own = [backup for backup in backups if backup.ledger == ledger]
         kept = retention.kept(backup.taken_at for backup in own)
         gone += [backup for backup in own if backup.taken_at not in kept]
     return sorted(gone, key=lambda backup: backup.taken_at)

@@ -95,7 +95,21 @@ COMMENT ON TABLE trading.portfolio_days IS
     'bot_days over all bots on accounts of a kind. Read trading.current_portfolio_days. '
     'Writer: trading.fold_closed_days.';
 
--- Fills: one statement for the batch, whatever its size, in the order of the key, as everybody who locks these rows.
+-- What an account held when it was first seen has counted them already: they are in no book, so their fees are in no sum
+-- either. Such fills are recorded when the past is read later.
+CREATE VIEW trading.fills_before_beginning AS
+SELECT f.*
+FROM trading.opening_positions AS o
+CROSS JOIN LATERAL (
+    SELECT * FROM trading.owned_fills AS f
+    WHERE f.bot = o.bot AND f.symbol = o.symbol AND f.account = o.account AND f.position_idx = o.position_idx
+        AND CASE WHEN o.seq >= 0 THEN f.seq <= o.seq ELSE f.exec_time < o.at END
+) AS f;
+COMMENT ON VIEW trading.fills_before_beginning IS
+    'Fills that their owner''s opening position includes. They are in no round trip, and in no sum of a day.';
+
+-- Fills: one statement for the batch, whatever its size, in the order of the key. An account's rows are changed by who
+-- has locked its head, so nobody else but the folding can hold one.
 CREATE FUNCTION trading.count_fills() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
@@ -114,6 +128,11 @@ BEGIN
         coalesce(-sum(f.fee) FILTER (WHERE f.exec_type = 'Funding'), 0)
     FROM changed AS f CROSS JOIN trading.reporting_zone AS z
     WHERE f.bot IS NOT NULL
+        AND NOT EXISTS (
+            SELECT FROM trading.opening_positions AS o
+            WHERE o.account = f.account AND o.bot = f.bot AND o.symbol = f.symbol AND o.position_idx = f.position_idx
+                AND CASE WHEN o.seq >= 0 THEN f.seq <= o.seq ELSE f.exec_time < o.at END
+        )
     GROUP BY 1, 2, 3, 4, 5
     ORDER BY 2, 4, 3, 1, 5
     ON CONFLICT (bot, day, symbol, account, zone_day) DO UPDATE SET
@@ -204,6 +223,11 @@ BEGIN
     WHERE (f.exec_id, f.symbol, f.account, f.category, f.exec_time)
             = (new.exec_id, new.symbol, new.account, new.category, new.exec_time)
         AND before.bot IS DISTINCT FROM new.bot AND owner.bot IS NOT NULL
+        AND NOT EXISTS (
+            SELECT FROM trading.opening_positions AS o
+            WHERE o.account = f.account AND o.bot = owner.bot AND o.symbol = f.symbol AND o.position_idx = f.position_idx
+                AND CASE WHEN o.seq >= 0 THEN f.seq <= o.seq ELSE f.exec_time < o.at END
+        )
     ORDER BY owner.bot
     ON CONFLICT (bot, day, symbol, account, zone_day) DO UPDATE SET
         fills = d.fills + excluded.fills,
@@ -226,6 +250,9 @@ LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
+    -- First the folding, which may be summing by the kind of before, then the head, as everybody who changes its rows.
+    PERFORM pg_advisory_xact_lock(hashtextextended('trading.fold_closed_days', 0));
+    PERFORM FROM trading.account_head WHERE account = new.account FOR UPDATE;
     UPDATE trading.bot_symbol_days SET folded = false WHERE account = new.account AND folded;
     RETURN NULL;
 END
@@ -236,34 +263,46 @@ CREATE TRIGGER other_kind_is_unfolded AFTER UPDATE OF kind ON trading.accounts
     FOR EACH ROW WHEN (old.kind IS DISTINCT FROM new.kind) EXECUTE FUNCTION trading.unfold_account();
 
 -- Folds what is closed and changed, oldest days first, and answers how many days that were. A fill that comes late for
--- a day while it is folded waits for this transaction, so one call takes few days. Whoever changes a row meanwhile
--- either waits, or adds a row that is not folded, and views then read the rows.
+-- a day while it is folded waits for this transaction, so one call takes few days. It never waits for a fill itself: who
+-- records holds rows of several days in an order of its own, and two who wait for each other are one that fails. A day of
+-- which somebody else holds a row is left for the next time. Whoever changes a folded row meanwhile, or adds one, makes
+-- it one that is not folded, and views then read the rows.
 CREATE FUNCTION trading.fold_closed_days(at_most integer DEFAULT 31) RETURNS integer
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     today CONSTANT date := (clock_timestamp() AT TIME ZONE 'UTC')::date;
+    due date[];
+    locked tid[];
     closed date[];
 BEGIN
     PERFORM pg_advisory_xact_lock(hashtextextended('trading.fold_closed_days', 0));
     -- A day is closed when the world has reached the next, or the account's market has.
-    closed := ARRAY(
+    due := ARRAY(
         SELECT DISTINCT d.day
         FROM trading.bot_symbol_days AS d LEFT JOIN trading.account_head AS h USING (account)
         WHERE NOT d.folded AND d.day < greatest(today, (h.last_exec_time AT TIME ZONE 'UTC')::date)
         ORDER BY d.day LIMIT at_most
     );
-    -- In the order in which fills lock them.
-    PERFORM FROM trading.bot_symbol_days AS d
-    WHERE NOT d.folded AND d.day = ANY (closed)
-    ORDER BY d.bot, d.day, d.symbol, d.account, d.zone_day
-    FOR UPDATE;
-    UPDATE trading.bot_symbol_days AS d SET folded = true
-    FROM trading.bot_symbol_days AS r LEFT JOIN trading.account_head AS h USING (account)
-    WHERE NOT r.folded AND r.day = ANY (closed)
-        AND r.day < greatest(today, (h.last_exec_time AT TIME ZONE 'UTC')::date)
-        AND (d.bot, d.day, d.symbol, d.account, d.zone_day) = (r.bot, r.day, r.symbol, r.account, r.zone_day);
+    locked := ARRAY(
+        SELECT d.ctid
+        FROM trading.bot_symbol_days AS d LEFT JOIN trading.account_head AS h USING (account)
+        WHERE NOT d.folded AND d.day = ANY (due)
+            AND d.day < greatest(today, (h.last_exec_time AT TIME ZONE 'UTC')::date)
+        FOR UPDATE OF d SKIP LOCKED
+    );
+    closed := ARRAY(
+        SELECT unnest(due)
+        EXCEPT
+        SELECT d.day
+        FROM trading.bot_symbol_days AS d LEFT JOIN trading.account_head AS h USING (account)
+        WHERE NOT d.folded AND d.day = ANY (due)
+            AND d.day < greatest(today, (h.last_exec_time AT TIME ZONE 'UTC')::date)
+            AND NOT EXISTS (SELECT FROM unnest(locked) AS l (row_id) WHERE l.row_id = d.ctid)
+    );
+    UPDATE trading.bot_symbol_days SET folded = true
+    WHERE ctid = ANY (locked) AND day = ANY (closed);
     DELETE FROM trading.bot_days WHERE day = ANY (closed);
     INSERT INTO trading.bot_days
     SELECT
@@ -295,6 +334,8 @@ AS $$
 DECLARE
     made bigint;
 BEGIN
+    -- Before the tables: who holds it may wait for somebody who records.
+    PERFORM pg_advisory_xact_lock(hashtextextended('trading.fold_closed_days', 0));
     LOCK TABLE trading.fills, trading.fill_owners, trading.trades IN SHARE ROW EXCLUSIVE MODE;
     DELETE FROM trading.portfolio_days;
     DELETE FROM trading.bot_days;
@@ -318,6 +359,11 @@ BEGIN
             0 AS trades, 0 AS wins, 0 AS losses, 0 AS gross_pnl, 0 AS net_pnl, 0 AS won, 0 AS lost
         FROM trading.owned_fills AS f CROSS JOIN trading.reporting_zone AS z
         WHERE f.bot IS NOT NULL
+            AND NOT EXISTS (
+                SELECT FROM trading.opening_positions AS o
+                WHERE o.account = f.account AND o.bot = f.bot AND o.symbol = f.symbol AND o.position_idx = f.position_idx
+                    AND CASE WHEN o.seq >= 0 THEN f.seq <= o.seq ELSE f.exec_time < o.at END
+            )
         GROUP BY 1, 2, 3, 4, 5
         UNION ALL
         SELECT
@@ -353,6 +399,7 @@ BEGIN
         RAISE EXCEPTION '% is no time zone; one is named like Europe/Berlin', new_zone
             USING ERRCODE = 'invalid_parameter_value';
     END IF;
+    PERFORM pg_advisory_xact_lock(hashtextextended('trading.fold_closed_days', 0));
     -- Before the zone changes: whoever counts a fill reads it, and has committed when the lock is given.
     LOCK TABLE trading.fills, trading.fill_owners, trading.trades IN SHARE ROW EXCLUSIVE MODE;
     UPDATE trading.reporting_zone SET zone = new_zone, changed_at = clock_timestamp(), changed_by = session_user;

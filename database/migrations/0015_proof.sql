@@ -9,7 +9,10 @@ CREATE TABLE trading.proofs (
     proven boolean NOT NULL,
     checks jsonb NOT NULL,
     findings jsonb NOT NULL,
+    notes jsonb NOT NULL DEFAULT '[]',
     judged_by text NOT NULL,
+    ledger_read_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    log_read_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     judged_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     CHECK (since <= until)
 );
@@ -20,6 +23,10 @@ COMMENT ON COLUMN trading.proofs.since IS
     'What was judged of the day: from here to "until", both included. The account''s first day begins at its first contact.';
 COMMENT ON COLUMN trading.proofs.checks IS 'In their order: {name, ok, text}.';
 COMMENT ON COLUMN trading.proofs.findings IS 'What spoke against it: {check, subject, text}; the subject names the row.';
+COMMENT ON COLUMN trading.proofs.notes IS 'What is not against it and should be known, one sentence each.';
+COMMENT ON COLUMN trading.proofs.ledger_read_at IS
+    'The database''s clock when fills, owners and coverage were read; log_read_at: the exchange''s log. What is recorded of '
+    'the day later is not in the verdict.';
 CREATE INDEX proofs_account_day ON trading.proofs (account, day, id);
 
 CREATE TABLE trading.double_entries (
@@ -59,11 +66,35 @@ ALTER TABLE trading.proofs ENABLE ALWAYS TRIGGER proofs_are_facts;
 ALTER TABLE trading.double_entries ENABLE ALWAYS TRIGGER double_entries_are_facts;
 REVOKE UPDATE, DELETE, TRUNCATE ON trading.proofs, trading.double_entries FROM CURRENT_USER;
 
+-- A proven day stays so only as long as nobody learns anything new of it. One that failed is failed until it is judged again.
 CREATE VIEW trading.proven_days AS
-SELECT DISTINCT ON (account, day) id AS proof, account, day, since, until, proven, checks, findings, judged_by, judged_at
-FROM trading.proofs
-ORDER BY account, day, id DESC;
-COMMENT ON VIEW trading.proven_days IS 'The verdict that counts on each judged day of each account.';
+SELECT p.*
+FROM (
+    SELECT DISTINCT ON (account, day)
+        id AS proof, account, day, since, until, proven, checks, findings, judged_by, judged_at, notes, ledger_read_at,
+        log_read_at
+    FROM trading.proofs
+    ORDER BY account, day, id DESC
+) AS p
+WHERE NOT p.proven OR NOT (
+    EXISTS (
+        SELECT FROM trading.coverage AS c
+        WHERE c.account = p.account AND c.kind = 'unproven' AND c.started_at <= p.until AND c.ended_at >= p.since
+            AND c.recorded_at > p.ledger_read_at
+    ) OR EXISTS (
+        SELECT FROM trading.fills AS f
+        WHERE f.account = p.account AND f.exec_time BETWEEN p.since AND p.until AND f.recorded_at > p.ledger_read_at
+    ) OR EXISTS (
+        SELECT FROM trading.fill_owners AS o
+        WHERE o.account = p.account AND o.exec_time BETWEEN p.since AND p.until AND o.at > p.ledger_read_at
+    ) OR EXISTS (
+        SELECT FROM trading.account_log AS l
+        WHERE l.account = p.account AND l.at BETWEEN p.since AND p.until AND l.synced_at > p.log_read_at
+    )
+);
+COMMENT ON VIEW trading.proven_days IS
+    'The verdict that counts on each judged day of each account. A proven day of which a fill, an owner, an entry of the '
+    'exchange''s log or a doubt was recorded since is not in it: it has to be judged again.';
 
 CREATE VIEW trading.daily_double_entry AS
 SELECT d.account, d.day, d.proven, e.*

@@ -25,7 +25,10 @@ GRANT INSERT, UPDATE ON trading.kills TO alpha_commander;
 ALTER TABLE trading.controls
     ADD COLUMN kill text,
     ADD COLUMN restart_asked_at timestamptz,
+    ADD COLUMN desired_state_at timestamptz,
     -- Whoever writes the row, by whatever command or by hand: nothing runs or trades behind a kill.
     ADD CONSTRAINT controls_kill_holds CHECK (kill IS NULL OR (NOT entries_allowed AND desired_state = 'stopped'));
 COMMENT ON COLUMN trading.controls.kill IS 'The kill that holds this scope; its lifting alone ends that.';
 COMMENT ON COLUMN trading.controls.restart_asked_at IS 'When a restart was last asked for; each value is obeyed once.';
+COMMENT ON COLUMN trading.controls.desired_state_at IS
+    'When a command last said whether the scope shall run; NULL: none ever did. What only pauses or resumes leaves it.';

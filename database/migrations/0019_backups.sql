@@ -38,3 +38,11 @@ COMMENT ON TABLE trading.backup_requests IS
 CREATE INDEX backup_requests_waiting ON trading.backup_requests (number) WHERE done_at IS NULL;
 GRANT INSERT (asked_by) ON trading.backup_requests TO alpha_commander;
 GRANT UPDATE (done_at, ok, detail) ON trading.backup_requests TO alpha_backup;
+
+-- Which ledger this is, wherever it is restored to: backups of two ledgers may lie in one folder.
+CREATE TABLE trading.ledger_identity (
+    id uuid NOT NULL DEFAULT gen_random_uuid(),
+    only_one boolean PRIMARY KEY DEFAULT true CHECK (only_one)
+);
+COMMENT ON TABLE trading.ledger_identity IS 'One row, made once and never changed. Writer: this migration.';
+INSERT INTO trading.ledger_identity DEFAULT VALUES;

@@ -144,7 +144,7 @@ class Closing:
         while not stop.is_set():
             if self.round():
                 return True
-            stop.wait(self._pause_s())
+            stop.wait(self.pause_s())
         return False
 
     def round(self) -> bool:
@@ -165,6 +165,10 @@ class Closing:
             self._close(position, reading.orders or ())
         self._cancel_left(reading)
         return False
+
+    def reopen(self) -> None:
+        """Takes the proof back: something may be there again, and rounds begin anew."""
+        self._is_swept, self._clean_readings, self._proven_s = False, 0, None
 
     def shows_nothing(self) -> bool | None:
         """One look without doing anything; None when the exchange could not be asked."""
@@ -343,7 +347,8 @@ class Closing:
             self._wait_s = max(self._wait_s, error.retry_after_s)
         log.warning("closing_failed", kill=self._kill, account=self._reach.account, error=str(error))
 
-    def _pause_s(self) -> float:
+    def pause_s(self) -> float:
+        """How long to wait before the next round."""
         if self._failed:
             return max(self._backoff.next_delay_s(), self._wait_s)
         self._backoff.reset()

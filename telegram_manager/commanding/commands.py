@@ -10,7 +10,7 @@ from telegram_manager.actor import Role
 from telegram_manager.asking import NotAllowed
 from telegram_manager.command import Argument, Arguments, Command, Danger, Group, Takes
 from telegram_manager.commanding import killing, pages, pausing, rehearsal, starting, stopping, syncing
-from telegram_manager.commanding.desk import Desk
+from telegram_manager.commanding.desk import Desk, Progress
 from telegram_manager.commanding.reach import ALL, Reach, reaches, scope_of
 from telegram_manager.context import Context
 from telegram_manager.rendering import amounts
@@ -30,14 +30,14 @@ def start(context: Context, arguments: Arguments) -> Answer:
     if context.actor.role < Role.OPERATOR:
         raise NotAllowed(f"/start {arguments.bot} needs the role {Role.OPERATOR.word}")
     report = starting.start_bot(
-        _desk(context), arguments.bot, by=context.actor.name, why=_why(arguments), progress=context.progress
+        _desk(context), arguments.bot, by=context.actor.name, why=_why(arguments), progress=_once_told(context)
     )
     return pages.start_page(report)
 
 
 def restart(context: Context, arguments: Arguments) -> Answer:
     report = starting.restart_bot(
-        _desk(context), _bot(arguments), by=context.actor.name, why=_why(arguments), progress=context.progress
+        _desk(context), _bot(arguments), by=context.actor.name, why=_why(arguments), progress=_once_told(context)
     )
     return pages.start_page(report)
 
@@ -127,6 +127,17 @@ def _found(desk: Desk, within: Iterable[Reach]) -> str:
     return "; ".join(parts)
 
 
+def _once_told(context: Context) -> Progress:
+    """The first line comes when the bot has been told to run. What follows only waits for its heartbeat, and a pause
+    that is given meanwhile shall not wait with it."""
+
+    def progress(text: str) -> None:
+        context.in_effect()
+        context.progress(text)
+
+    return progress
+
+
 def _greeting(context: Context) -> Answer:
     blocks = [
         Text("Alpha: every bot seen and commanded from here.", Tone.HEADING),
@@ -165,6 +176,7 @@ _REASON = Argument(Takes.TEXT, name="REASON")
 COMMANDS: tuple[Command, ...] = (
     Command(
         name="start",
+        in_order=True,
         group=Group.COMMANDING,
         role=Role.VIEWER,
         arguments=(Argument(Takes.BOT),),
@@ -174,6 +186,7 @@ COMMANDS: tuple[Command, ...] = (
     ),
     Command(
         name="stop",
+        in_order=True,
         group=Group.COMMANDING,
         role=Role.OPERATOR,
         arguments=(_BOT, _REASON),
@@ -183,6 +196,7 @@ COMMANDS: tuple[Command, ...] = (
     ),
     Command(
         name="restart",
+        in_order=True,
         group=Group.COMMANDING,
         role=Role.OPERATOR,
         arguments=(_BOT, _REASON),
@@ -192,6 +206,7 @@ COMMANDS: tuple[Command, ...] = (
     ),
     Command(
         name="pause",
+        in_order=True,
         group=Group.COMMANDING,
         role=Role.OPERATOR,
         arguments=(Argument(Takes.BOT_OR_ALL, required=True), _REASON),
@@ -201,6 +216,7 @@ COMMANDS: tuple[Command, ...] = (
     ),
     Command(
         name="resume",
+        in_order=True,
         group=Group.COMMANDING,
         role=Role.OPERATOR,
         arguments=(Argument(Takes.BOT_OR_ALL, required=True), _REASON),

@@ -90,6 +90,8 @@ class ControlsFollower:
 
 
 def _ended_since(state: BotState, over: Sequence[Control]) -> bool:
-    """Whether it ended after everything that was commanded. Then somebody stopped it who does not ask us, as by taking
-    the whole platform down, and starting it again would be against him."""
-    return state.since is not None and all(control.at < state.since for control in over)
+    """Whether it ended after all that was commanded of its running. Then somebody stopped it who does not ask us, as by
+    taking the whole platform down, and starting it again would be against him. A pause or a resume says nothing of it.
+    """
+    asked = [control.desired_state_at for control in over if control.desired_state_at is not None]
+    return state.since is not None and all(at < state.since for at in asked)

@@ -32,6 +32,10 @@ APPLICATION = "telegram-manager"
 FOLDER = "C2_FOLDER"
 """Where kills are written before they are in the ledger; default: `c2` below ALPHA_HOME."""
 
+LONGEST_SEND_S = 14.0
+"""What a bot's order may take from its gate to the exchange: 5 s for room within the limits, 3 s for a connection and
+5 s for the answer (alpha/exchange/rest.py)."""
+
 _STATEMENT_TIMEOUT_S = 5.0
 _REDIS_TIMEOUT_S = 1.0
 
@@ -52,7 +56,9 @@ class LogOnly:
 @dataclass(slots=True)
 class Desk:
     """One per process; every thread may use it. `runs` are the kills that this process carries out now, by id. A kill
-    that is not proven after `patience_s` is told as such and goes on; a process that ends with its answer waits on."""
+    that is not proven after `patience_s` is told as such and goes on; a process that ends with its answer waits on. Who
+    flattens looks once more `late_s` after entries were frozen: an entry that had passed the gate is at the exchange by
+    then, or will never be."""
 
     registry: Registry
     dsn: Dsn
@@ -62,6 +68,7 @@ class Desk:
     journal: KillJournal
     alerts: Alerting = field(default_factory=LogOnly)
     patience_s: float = 60.0
+    late_s: float = LONGEST_SEND_S
     runs: dict[str, KillRun] = field(default_factory=dict)
 
     @classmethod

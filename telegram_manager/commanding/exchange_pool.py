@@ -49,6 +49,7 @@ class ExchangePool:
         self._factory = factory
         self._lock = threading.Lock()
         self._idle: dict[AccountName, list[ExchangeClient]] = defaultdict(list)
+        self._is_closed = False
         self._largest: dict[Symbol, Decimal] = {}
 
     @contextmanager
@@ -62,7 +63,10 @@ class ExchangePool:
             yield client
         finally:
             with self._lock:
-                self._idle[account].append(client)
+                if not self._is_closed:
+                    self._idle[account].append(client)
+            if self._is_closed:
+                client.close()
 
     def largest_order(self, symbol: Symbol) -> Decimal | None:
         """The largest market order of a symbol in base units; None when it was not asked for yet."""
@@ -78,10 +82,13 @@ class ExchangePool:
                 if not missing:
                     client.server_time()
         except AlphaError as error:
+            if self._is_closed:
+                return
             log.debug("exchange_not_warm", account=account, error=str(error))
 
     def close(self) -> None:
         with self._lock:
+            self._is_closed = True
             clients = [client for idle in self._idle.values() for client in idle]
             self._idle.clear()
         for client in clients:

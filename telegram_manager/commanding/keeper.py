@@ -9,6 +9,7 @@ from datetime import timedelta
 import structlog
 
 from alpha.config.errors import ConfigError
+from alpha.domain.errors import AlphaError
 from alpha.domain.ids import AccountName
 from alpha.ledger.connection import Connection, LedgerError, LedgerRefused
 from alpha.ledger.controls import load_controls
@@ -20,7 +21,7 @@ from telegram_manager.commanding.desk import Desk, wall_clock
 from telegram_manager.commanding.kill_journal import Entry
 from telegram_manager.commanding.kill_run import closing_of, freezing_control, record, settle
 from telegram_manager.commanding.killing import begin, forget
-from telegram_manager.commanding.reach import name_of, reaches
+from telegram_manager.commanding.reach import Reach, name_of, reaches
 
 log = structlog.get_logger(__name__)
 
@@ -110,9 +111,11 @@ class Keeper:
         """What was lifted ends, what the ledger misses is written, and kills that are known from it alone go on."""
         held = {kill.id: kill for kill in held_kills(connection)}
         for entry in self._desk.journal.entries():
-            if entry.is_recorded and entry.kill.kind is KillKind.KILL and entry.kill.id not in held:
-                forget(self._desk, entry.kill.id)
-            elif not entry.is_recorded and entry.kill.proven_at is not None:
+            known = find_kill(connection, entry.kill.id)
+            if known is not None and known.lifted_at is not None:
+                forget(self._desk, known.id)
+            elif entry.kill.proven_at is not None and (known is None or not entry.is_recorded):
+                # A ledger that does not know what was recorded was restored from before that.
                 self._record(entry)
         written = {entry.kill.id for entry in self._desk.journal.entries()}
         for kill in unfinished_kills(connection):
@@ -122,10 +125,6 @@ class Keeper:
             if kill.id not in written and kill.proven_at is not None:
                 # Made on another machine, or before this folder was lost.
                 self._desk.journal.write(Entry(kill=kill, is_recorded=True))
-        for run in list(self._desk.runs.values()):
-            known = find_kill(connection, run.kill.id)
-            if known is not None and known.lifted_at is not None:
-                forget(self._desk, known.id)
         self._thaw_lifted(connection)
         if self._follower is not None:
             self._follower.follow(load_controls(connection))
@@ -191,14 +190,18 @@ class Keeper:
 
     def is_flat(self, kill: Kill) -> bool:
         """Whether the exchange shows nothing within the kill's reach. What cannot be asked counts as flat: the next
-        look tells."""
-        for reach in reaches(self._desk.registry, kill.scope, kill.symbols):
-            with self._desk.exchange.client(reach.account) as client:
-                desk = self._desk
+        look tells, and the other accounts are looked at all the same."""
+        return all(self._is_flat_there(kill, reach) for reach in reaches(self._desk.registry, kill.scope, kill.symbols))
+
+    def _is_flat_there(self, kill: Kill, reach: Reach) -> bool:
+        desk = self._desk
+        try:
+            with desk.exchange.client(reach.account) as client:
                 closing = closing_of(desk.registry, desk.exchange, kill, reach, client, time.monotonic())
-                if closing.shows_nothing() is False:
-                    return False
-        return True
+                return closing.shows_nothing() is not False
+        except AlphaError as error:
+            log.warning("keeper_cannot_look", kill=kill.id, account=reach.account, error=str(error))
+            return True
 
     def _tell_unproven(self) -> None:
         for run in list(self._desk.runs.values()):
@@ -208,6 +211,8 @@ class Keeper:
                     for account in run.report().accounts
                     if not account.proven
                 )
+                if not left:
+                    continue  # a flattening is looked at once more
                 kind, name = run.kill.kind.value, name_of(run.kill.scope)
                 self._tell(run.kill.id, "kill_unproven", f"{kind} of {name} is not proven yet: {left}")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -44,11 +45,14 @@ class Claim:
 
     def __init__(self, descriptor: int | None) -> None:
         self._descriptor = descriptor
+        self._lock = threading.Lock()
 
     def release(self) -> None:
-        if self._descriptor is not None:
-            os.close(self._descriptor)
-            self._descriptor = None
+        """Once more changes nothing, from whichever thread."""
+        with self._lock:
+            descriptor, self._descriptor = self._descriptor, None
+        if descriptor is not None:
+            os.close(descriptor)
 
 
 class KillJournal:
@@ -84,6 +88,20 @@ class KillJournal:
             self._path(kill).with_suffix(_LOCK_SUFFIX).unlink(missing_ok=True)
         except OSError as error:
             log.error("kill_not_removed", kill=kill, error=str(error))
+
+    def is_gone(self, kill: str) -> bool:
+        """Whether it was taken away; a disk that cannot be read has it still."""
+        try:
+            self._path(kill).stat()
+        except FileNotFoundError:
+            return self._folder.is_dir()
+        except OSError:
+            return False
+        return False
+
+    def beside(self, name: str) -> KillJournal:
+        """One of its own on the same disk, that nobody carries out."""
+        return KillJournal(self._folder.parent / name)
 
     def entries(self) -> list[Entry]:
         """Every kill that is written here, oldest first. A file that cannot be read is logged and left."""

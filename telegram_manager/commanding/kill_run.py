@@ -16,7 +16,7 @@ from alpha.domain.ids import AccountName, BotId, Symbol
 from alpha.exchange.rest import ExchangeClient
 from alpha.ledger.connection import LedgerRefused, LedgerUnavailable
 from alpha.ledger.controls import Control, DesiredState
-from alpha.ledger.kills import Kill, KillKind, hold, save_kill
+from alpha.ledger.kills import Kill, KillKind, find_kill, hold, save_kill
 from alpha.live.connection import LIVE_ERRORS
 from alpha.live.controls import freeze, thaw
 from telegram_manager.bot_control.interface import BotControlError
@@ -25,7 +25,7 @@ from telegram_manager.commanding.desk import Desk, wall_clock
 from telegram_manager.commanding.evidence import AccountEvidence, evidence_json
 from telegram_manager.commanding.exchange_pool import ExchangePool
 from telegram_manager.commanding.kill_journal import Claim, Entry
-from telegram_manager.commanding.reach import Reach, bots_under, name_of, reaches
+from telegram_manager.commanding.reach import Reach, bots_under, name_of
 
 log = structlog.get_logger(__name__)
 
@@ -34,13 +34,18 @@ _FREEZE_WITHIN_S = 0.05
 _TRY_AGAIN_S = 1.0
 _ORDERED = {KillKind.KILL: "kills", KillKind.FLATTEN: "flattens"}
 _THREADS_END_WITHIN_S = 5.0
+_LOOK_SOON_S, _LOOK_LATER_S = 2.0, 30.0
+_SOON_S = 30.0
+"""A flat account is read again until all of them are: closely at first, because an order that was on its way when all
+were cancelled arrives late."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KillReport:
     """How far a kill or a flattening is. `frozen`: Redis forbids entries; `written`: the ledger has the control (of a
     flattening: its row); `kept`: it is on this machine's disk. `bots` says of every bot of the scope what became of its
-    process, where stopping it was ours to do."""
+    process, where stopping it was ours to do. `lifted`: somebody lifted it before it was proven, and nothing of it goes
+    on."""
 
     kill: Kill
     accounts: tuple[AccountEvidence, ...]
@@ -49,6 +54,7 @@ class KillReport:
     written: bool
     kept: bool
     bots: Mapping[BotId, str]
+    lifted: bool
     took_s: float
 
     @property
@@ -58,20 +64,27 @@ class KillReport:
 
 
 class KillRun:
-    """`start` returns at once. What is not proven when the process ends is taken up again by the next one."""
+    """`start` returns at once. What is not proven when the process ends is taken up again by the next one.
 
-    def __init__(self, desk: Desk, kill: Kill, claim: Claim, *, kept: bool) -> None:
+    It is proven when every account is flat at the same time: who is flat is read again until the others are, and once
+    more at the end. It ends as soon as it is lifted, by whichever process.
+    """
+
+    def __init__(self, desk: Desk, kill: Kill, within: tuple[Reach, ...], claim: Claim, *, kept: bool) -> None:
+        """`within` is what the kill's scope reaches."""
         self.kill = kill
         self._desk, self._claim, self._kept = desk, claim, kept
         # From here on the wall clock may be set; what it took is told by one that cannot.
         self._asked_s = time.monotonic() - max((wall_clock() - kill.asked_at).total_seconds(), 0.0)
-        self._reaches = reaches(desk.registry, kill.scope, kill.symbols)
+        self._quiet_at_s = 0.0 if kill.kind is KillKind.KILL else self._asked_s + desk.late_s
+        self._reaches = within
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._done = threading.Event()
         self._frozen = threading.Event()
         self._freeze_tried = threading.Event()
         self._written = threading.Event()
+        self._lifted = threading.Event()
         self._ended = threading.Event()
         self._closings: dict[AccountName, Closing] = {}
         self._impossible: dict[AccountName, str] = {}
@@ -102,8 +115,8 @@ class KillRun:
         return self
 
     def wait(self, within_s: float) -> bool:
-        """Whether it is proven, at the latest after `within_s`."""
-        return self._done.wait(within_s)
+        """Whether it is proven, or lifted, at the latest after `within_s`."""
+        return self._done.wait(within_s) or self._lifted.is_set()
 
     def wait_end(self, within_s: float) -> bool:
         """Whether it is written down as well, and nothing of it goes on here."""
@@ -118,8 +131,14 @@ class KillRun:
             written=self._written.is_set(),
             kept=self._kept,
             bots=dict(self._bots),
+            lifted=self._lifted.is_set(),
             took_s=max((self._evidence_of(reach.account).took_s for reach in self._reaches), default=0.0),
         )
+
+    def lift(self) -> None:
+        """Ends it, because somebody lifted it."""
+        self._lifted.set()
+        self.stop()
 
     def stop(self) -> None:
         """Ends the threads; what was not proven stays written as such."""
@@ -138,6 +157,8 @@ class KillRun:
             try:
                 with self._desk.live() as client:
                     freeze(client, control)
+                if self.kill.kind is KillKind.FLATTEN:
+                    self._quiet_at_s = time.monotonic() + self._desk.late_s
                 self._frozen.set()
                 return
             except LIVE_ERRORS as error:
@@ -148,13 +169,16 @@ class KillRun:
                 return
 
     def _write(self) -> None:
-        """The control, or a flattening's row, in the ledger."""
+        """The control, or a flattening's row, in the ledger; then it is looked there whether it was lifted."""
         # After the proof its end is written, here or by whoever keeps the kills.
         while not self._stop.is_set() and not self._done.is_set():
             try:
-                record(self._desk, self.kill)
-                self._written.set()
-                return
+                if not self._written.is_set():
+                    record(self._desk, self.kill)
+                    self._written.set()
+                if is_lifted(self._desk, self.kill):
+                    self._give_up()
+                    return
             except LedgerUnavailable as error:
                 log.warning("kill_waits_for_ledger", kill=self.kill.id, error=str(error))
             except LedgerRefused as error:
@@ -165,16 +189,20 @@ class KillRun:
 
     def _close(self, reach: Reach) -> None:
         self._freeze_tried.wait(_FREEZE_WITHIN_S)
-        while not self._stop.is_set():
+        while not self._is_over():
             try:
                 with self._desk.exchange.client(reach.account) as client:
-                    desk = self._desk
-                    closing = closing_of(desk.registry, desk.exchange, self.kill, reach, client, self._asked_s)
+                    closing = self._closing_of(reach, client)
                     self._closings[reach.account] = closing
                     self._impossible.pop(reach.account, None)
-                    if closing.run(self._stop):
-                        self._account_done(reach.account)
-                        return
+                    while not self._is_over():
+                        if closing.round():
+                            self._flat(reach.account)
+                            if self._is_flat_until_over(reach.account, closing):
+                                return
+                            closing.reopen()
+                        else:
+                            self._stop.wait(closing.pause_s())
             except AlphaError as error:
                 # Without a key nothing can be done here; somebody may put it there.
                 self._impossible[reach.account] = str(error)
@@ -191,20 +219,81 @@ class KillRun:
             except BotControlError as error:
                 self._bots[bot.id] = str(error)
 
-    def _account_done(self, account: AccountName) -> None:
+    def _flat(self, account: AccountName) -> None:
         with self._lock:
             self._open.discard(account)
-            if self._open:
-                return
-        self._finish(wall_clock())
+        self._try_to_finish(account)
 
-    def _finish(self, at: datetime) -> None:
-        """Everything is proven: written down, told, and of a flattening the freeze ended."""
+    def _is_flat_until_over(self, account: AccountName, closing: Closing) -> bool:
+        """Reads a flat account on. False as soon as something is there again."""
+        flat_at_s = time.monotonic()
+        look_at_s = flat_at_s + _LOOK_SOON_S
+        while not self._is_over():
+            now_s = time.monotonic()
+            if now_s >= look_at_s:
+                look_at_s = now_s + (_LOOK_SOON_S if now_s - flat_at_s < _SOON_S else _LOOK_LATER_S)
+                if closing.shows_nothing() is False:
+                    text = f"{account} was flat, and there is an order or a position again: it is closed"
+                    self._desk.alerts.alert("kill_broken", text, severity="critical", kill=self.kill.id)
+                    with self._lock:
+                        self._open.add(account)
+            if account in self._open:
+                return False
+            self._try_to_finish()
+            self._stop.wait(_TRY_AGAIN_S)
+        return True
+
+    def _try_to_finish(self, just_read: AccountName | None = None) -> None:
+        """Ends it where all accounts are flat, in a reading of each from now."""
+        with self._lock:
+            if self._open or self._is_over() or time.monotonic() < self._quiet_at_s:
+                return
+            others = [reach for reach in self._reaches if reach.account != just_read]
+            self._open.update(reach.account for reach in others if not self._is_still_flat(reach))
+            if self._open or self._is_over():
+                return
+            entry = self._prove(wall_clock())
+        self._finish(entry)
+
+    def _is_still_flat(self, reach: Reach) -> bool:
+        """False also when it cannot be asked: then it is closed anew, until it can."""
+        try:
+            with self._desk.exchange.client(reach.account) as client:
+                return self._closing_of(reach, client).shows_nothing() is True
+        except AlphaError as error:
+            log.warning("kill_cannot_look", kill=self.kill.id, account=reach.account, error=str(error))
+            return False
+
+    def _closing_of(self, reach: Reach, client: ExchangeClient) -> Closing:
+        desk = self._desk
+        return closing_of(desk.registry, desk.exchange, self.kill, reach, client, self._asked_s)
+
+    def _is_over(self) -> bool:
+        """Proven, stopped, or lifted: who lifts a kill takes its file away."""
+        if self._done.is_set() or self._stop.is_set():
+            return True
+        if self._kept and self._desk.journal.is_gone(self.kill.id):
+            self._give_up()
+            return True
+        return False
+
+    def _give_up(self) -> None:
+        """Somebody lifted it: nothing of it may touch what trades again."""
+        log.warning("kill_lifted_before_its_proof", kill=self.kill.id, scope=self.kill.scope)
+        self._lifted.set()
+        self._stop.set()
+        self._end()
+
+    def _prove(self, at: datetime) -> Entry:
         evidence = evidence_json({reach.account: self._evidence_of(reach.account) for reach in self._reaches})
         entry = Entry(kill=self.kill).proven(at, evidence)
         self.kill = entry.kill
         self._kept = self._desk.journal.write(entry)
         self._done.set()
+        return entry
+
+    def _finish(self, entry: Entry) -> None:
+        """Everything is proven: told, written down, and of a flattening the freeze ended."""
         self._tell(f"{self.kill.kind.value} of {name_of(self.kill.scope)}: flat and proven", "info")
         if self.kill.kind is KillKind.FLATTEN:
             self._thaw()
@@ -259,6 +348,13 @@ def record(desk: Desk, kill: Kill) -> None:
         if kill.kind is KillKind.KILL:
             hold(connection, kill)
         save_kill(connection, kill)
+
+
+def is_lifted(desk: Desk, kill: Kill) -> bool:
+    """Whether the ledger says so. Raises LedgerError."""
+    with desk.ledger() as connection:
+        known = find_kill(connection, kill.id)
+    return known is not None and known.lifted_at is not None
 
 
 def settle(desk: Desk, entry: Entry) -> None:

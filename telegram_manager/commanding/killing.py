@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import secrets
 import time
-from dataclasses import dataclass, replace
+from collections.abc import Collection
+from dataclasses import dataclass
+
+import redis
 
 from alpha.domain.errors import InvariantViolated
 from alpha.domain.ids import BotId, Symbol
-from alpha.ledger.controls import Control, DesiredState, bot_scope
-from alpha.ledger.kills import Kill, KillKind, held_kills, hold, release
+from alpha.ledger.audit import add_audit_event
+from alpha.ledger.connection import Connection
+from alpha.ledger.controls import Control, DesiredState, HeldByKill, bot_scope, load_controls
+from alpha.ledger.kills import Kill, KillKind, NotKilled, find_kill, held_kills, hold, release
 from alpha.live.connection import LIVE_ERRORS
 from alpha.live.controls import freezes, thaw
 from telegram_manager.commanding.desk import Desk, Progress, say_nothing, wall_clock
@@ -68,7 +73,8 @@ def flatten(
     """Cancels a bot's orders and closes its positions, in one symbol or in all of its own. Its entries are frozen
     meanwhile, and afterwards it is allowed what it was before.
 
-    Raises ConfigError for an unknown bot and InvalidValue for a symbol that it does not trade.
+    It is proven when nothing is there at the time by which an entry that was on its way has arrived. Raises ConfigError
+    for an unknown bot and InvalidValue for a symbol that it does not trade.
     """
     order = Kill(
         id=_new_id(),
@@ -79,7 +85,6 @@ def flatten(
         why=why,
         asked_at=wall_clock(),
     )
-    reaches(desk.registry, order.scope, order.symbols)
     return _carry_out(desk, order, within_s, progress)
 
 
@@ -92,36 +97,52 @@ def unkill(desk: Desk, target: str, *, by: str, why: str) -> UnkillReport:
     entries = [entry for entry in desk.journal.entries() if entry.kill.scope == scope and entry.kill.is_held]
     with desk.ledger() as connection:
         for entry in entries:
-            if not entry.is_recorded:
-                hold(connection, entry.kill)
-        control = release(connection, scope, by=by, why=why)
+            # Also what is recorded: the ledger may have been restored from before that.
+            hold(connection, entry.kill)
+        try:
+            control = release(connection, scope, by=by, why=why)
+        except NotKilled:
+            control = _release_frozen(desk, connection, scope, by=by, why=why)
         still_held = tuple(name_of(held.scope) for held in held_kills(connection))
     for entry in entries:
         forget(desk, entry.kill.id)
     return UnkillReport(scope=scope, control=control, still_held=still_held, thawed=_thaw(desk, scope))
 
 
+def refuse_what_is_killed(desk: Desk, connection: Connection, scopes: Collection[str]) -> None:
+    """Raises HeldByKill where a kill that the ledger has not heard of yet holds one of these scopes."""
+    for entry in desk.journal.entries():
+        if entry.kill.is_held and entry.kill.scope in scopes:
+            known = find_kill(connection, entry.kill.id)
+            if known is None or known.is_held:
+                raise HeldByKill(name_of(entry.kill.scope), entry.kill.id)
+
+
 def begin(desk: Desk, order: Kill) -> KillRun | None:
-    """Writes the kill down and starts it; None when another process carries it out."""
+    """Writes the kill down and starts it; None when another process carries it out. Raises ConfigError for a scope that
+    is not in bots.yaml, and nothing is written then."""
+    within = reaches(desk.registry, order.scope, order.symbols)
     claim = desk.journal.claim(order.id)
     if claim is None:
         return None
-    kept = desk.journal.write(Entry(kill=order))
-    return KillRun(desk, order, claim, kept=kept).start()
+    try:
+        kept = desk.journal.write(Entry(kill=order))
+        return KillRun(desk, order, within, claim, kept=kept).start()
+    except BaseException:
+        claim.release()
+        raise
 
 
 def forget(desk: Desk, kill: str) -> None:
     """Ends what is done for a kill that was lifted."""
     run = desk.runs.get(kill)
     if run is not None:
-        run.stop()
+        run.lift()
     desk.journal.remove(kill)
 
 
 def _carry_out(desk: Desk, order: Kill, within_s: float | None, progress: Progress) -> KillReport:
-    run = _again(desk, order) or begin(desk, order)
-    if run is None:
-        raise InvariantViolated(f"kill {order.id} was begun twice")
+    run = _under_way(desk, order) or _begin_anew(desk, order)
     give_up_s = time.monotonic() + (desk.patience_s if within_s is None else within_s)
     told = ""
     while not run.wait(min(_TELL_EVERY_S, max(give_up_s - time.monotonic(), 0.0))):
@@ -131,23 +152,31 @@ def _carry_out(desk: Desk, order: Kill, within_s: float | None, progress: Progre
             progress(words)
         if time.monotonic() >= give_up_s:
             return report
+    if not run.is_proven:
+        return run.report()
     run.wait_end(min(_WRITTEN_WITHIN_S, max(give_up_s - time.monotonic(), 0.0)))
     return run.report()
 
 
-def _again(desk: Desk, order: Kill) -> KillRun | None:
-    """The kill that holds this scope already, carried out once more; the run that is at it now, if one is."""
+def _under_way(desk: Desk, order: Kill) -> KillRun | None:
+    """The kill of the same scope that is carried out here now."""
     if order.kind is not KillKind.KILL:
         return None
-    held = next(
-        (entry.kill for entry in desk.journal.entries() if entry.kill.scope == order.scope and entry.kill.is_held), None
-    )
-    if held is None:
-        return None
-    run = desk.runs.get(held.id)
-    if run is not None and not (run.is_proven and run.wait_end(_WRITTEN_WITHIN_S)):
-        return run
-    return begin(desk, replace(order, id=held.id))
+    same = (run for run in list(desk.runs.values()) if run.kill.is_held and run.kill.scope == order.scope)
+    return next((run for run in same if not run.is_proven), None)
+
+
+def _begin_anew(desk: Desk, order: Kill) -> KillRun:
+    """A kill with a proof of its own, also where one holds the scope: it takes that one's place, and ends it in
+    whichever process is at it, perhaps without the keys."""
+    older = desk.journal.entries() if order.kind is KillKind.KILL else []
+    run = begin(desk, order)
+    if run is None:
+        raise InvariantViolated(f"kill {order.id} was begun twice")
+    for entry in older:
+        if entry.kill.is_held and entry.kill.scope == order.scope:
+            desk.journal.remove(entry.kill.id)
+    return run
 
 
 def _words(report: KillReport) -> str:
@@ -155,7 +184,7 @@ def _words(report: KillReport) -> str:
     parts = []
     for account in report.accounts:
         if account.proven:
-            parts.append(f"{account.account}: flat")
+            parts.append(f"{account.account}: flat, and is looked at again")
         elif account.positions_left is None:
             parts.append(f"{account.account}: {account.last_error or 'asking'}")
         else:
@@ -164,16 +193,41 @@ def _words(report: KillReport) -> str:
     return "; ".join(parts)
 
 
+def _release_frozen(desk: Desk, connection: Connection, scope: str, *, by: str, why: str) -> Control:
+    """The scope's control where no kill holds it, but Redis freezes it for one that was lost with the ledger. Raises
+    NotKilled where it does not."""
+    try:
+        with desk.live() as client:
+            frozen = _frozen(client, scope)
+    except LIVE_ERRORS:
+        frozen = []
+    if not frozen:
+        raise NotKilled(scope)
+    add_audit_event(connection, actor=by, action="unkill", subject=scope, why=why, detail={"frozen_by": frozen})
+    allowed = Control(
+        scope=scope, entries_allowed=True, desired_state=DesiredState.RUNNING, by=by, why=why, at=wall_clock()
+    )
+    return load_controls(connection).get(scope, allowed)
+
+
 def _thaw(desk: Desk, scope: str) -> bool:
     """Ends the kills' freezes of a scope. False while Redis is away: the keeper does it then."""
     try:
         with desk.live() as client:
-            for kill, control in freezes(client).items():
-                if control.scope == scope and control.desired_state is DesiredState.STOPPED:
-                    thaw(client, kill)
+            for kill in _frozen(client, scope):
+                thaw(client, kill)
     except LIVE_ERRORS:
         return False
     return True
+
+
+def _frozen(client: redis.Redis, scope: str) -> list[str]:
+    """The kills that freeze a scope."""
+    return [
+        kill
+        for kill, control in freezes(client).items()
+        if control.scope == scope and control.desired_state is DesiredState.STOPPED
+    ]
 
 
 def _new_id() -> str:

@@ -90,6 +90,8 @@ def kill_page(report: KillReport) -> Answer:
     name, took = report.name, _seconds(report.took_s)
     if report.proven:
         head = Text(f"{what} {name}: flat, proven after {took}", Tone.HEADING)
+    elif report.lifted:
+        head = Text(f"{what} {name}: NOT PROVEN after {took}; it was lifted, and nothing of it goes on", Tone.WARNING)
     else:
         head = Text(f"{what} {name}: NOT PROVEN after {took}; it goes on until it is", Tone.WARNING)
     blocks: list[Text | Table | Facts] = [head, _accounts(report.accounts)]
@@ -107,9 +109,9 @@ def kill_page(report: KillReport) -> Answer:
         Text(f"{a.account}: {a.last_error}", Tone.WARNING) for a in report.accounts if a.last_error and not a.proven
     ]
     blocks.append(Facts(tuple(_writings(report)), "Written"))
-    if is_kill:
+    if is_kill and not report.lifted:
         blocks.append(Text(f"Nothing of it runs or trades until /unkill {name}", Tone.NOTE))
-    else:
+    elif not is_kill:
         blocks.append(
             Text(f"{name} may open positions again as it was allowed before; /pause {name} forbids it.", Tone.NOTE)
         )

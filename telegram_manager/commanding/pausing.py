@@ -11,6 +11,7 @@ from alpha.ledger.controls import PLATFORM, Control, bot_scope, load_controls, s
 from alpha.live.connection import LIVE_ERRORS, LiveStateError
 from alpha.live.controls import read_controls
 from telegram_manager.commanding.desk import Desk
+from telegram_manager.commanding.killing import refuse_what_is_killed
 from telegram_manager.commanding.reach import scopes_over
 
 MIRRORED_WITHIN_S = 3.0
@@ -43,6 +44,8 @@ def resume(desk: Desk, bot: BotId | None, *, by: str, why: str) -> PauseReport:
 def _set(desk: Desk, bot: BotId | None, *, by: str, why: str, entries_allowed: bool) -> PauseReport:
     scope = PLATFORM if bot is None else bot_scope(desk.registry.bot(bot).id)
     with desk.ledger() as connection:
+        if entries_allowed:
+            refuse_what_is_killed(desk, connection, (scope,))
         control = set_control(connection, scope, by=by, why=why, entries_allowed=entries_allowed)
         others = _others(desk, connection, bot, scope)
     return PauseReport(bot=bot, control=control, in_force=_is_mirrored(desk, control), others=others)

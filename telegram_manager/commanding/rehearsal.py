@@ -103,9 +103,10 @@ def _check(name: str, look: Callable[[], str]) -> Check:
 
 
 def _on_disk(desk: Desk, kill: Kill) -> str:
-    written = desk.journal.write(Entry(kill=kill))
-    read = desk.journal.entry(kill.id)
-    desk.journal.remove(kill.id)
+    journal = desk.journal.beside(_STANDS_FOR)
+    written = journal.write(Entry(kill=kill))
+    read = journal.entry(kill.id)
+    journal.remove(kill.id)
     if not written or read is None:
         raise StageFailed("a kill cannot be written to disk: it would not be taken up after a crash")
     return "a kill can be written"

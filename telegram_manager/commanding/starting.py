@@ -20,6 +20,7 @@ from alpha.ledger.controls import (
 from alpha.live.health import Heartbeat
 from telegram_manager.bot_control.interface import BotState
 from telegram_manager.commanding.desk import Desk, Progress, say_nothing, wall_clock
+from telegram_manager.commanding.killing import refuse_what_is_killed
 from telegram_manager.commanding.reach import name_of, scopes_over
 
 ALIVE_WITHIN_S = 45.0
@@ -104,6 +105,7 @@ def _write(desk: Desk, bot: BotConfig, *, by: str, why: str, restart: bool) -> d
         for scope, control in load_controls(connection).items():
             if control.kill is not None and scope in scopes_over(bot):
                 raise HeldByKill(name_of(scope), control.kill)
+        refuse_what_is_killed(desk, connection, scopes_over(bot))
         set_control(connection, bot_scope(bot.id), by=by, why=why, desired_state=DesiredState.RUNNING, restart=restart)
         return load_controls(connection)
 

@@ -8,7 +8,7 @@ import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
 import structlog
@@ -21,10 +21,11 @@ from telegram_manager.actor import Actor
 from telegram_manager.asking import NotAllowed, authorise
 from telegram_manager.command import Danger
 from telegram_manager.context import Context
-from telegram_manager.door.audit_trail import AuditTrail, carry_out, is_commanding
+from telegram_manager.door.audit_trail import AuditTrail, Commanded, carry_out, is_commanding
 from telegram_manager.door.callback import Acknowledge, Buttons, Confirm, Say, Turn
 from telegram_manager.door.confirmation import LIFETIME, Confirmations, Pending, Refusal
 from telegram_manager.door.first_time import FirstTime
+from telegram_manager.door.in_order import InOrder, Place
 from telegram_manager.door.progress import Progress
 from telegram_manager.door.shelf import Shelf
 from telegram_manager.door.speaking import Speaker
@@ -35,6 +36,11 @@ from telegram_manager.rendering.answer import Answer, saying
 
 log = structlog.get_logger(__name__)
 
+OLD_AFTER = timedelta(seconds=60)
+"""What changes something and is under way longer than this, as while the link was down, is not executed."""
+
+_LONG_AGO = datetime.min.replace(tzinfo=UTC)
+_SILENT_WAIT_S, _LONGEST_WAIT_S = 1.0, 90.0
 _QUESTION_WITHIN_S = 1.5
 _BINDING_LOOKS, _BINDING_PAUSE_S = 100, 0.02
 _REPLY_ATTEMPTS = 4
@@ -93,6 +99,7 @@ class Door:
         self._trail, self._alerts, self._metrics, self._hooks = trail, alerts, metrics, hooks
         self._confirmations = Confirmations(context.clock)
         self._strangers = Strangers(context.clock)
+        self._line = InOrder()
         self._looking = ThreadPoolExecutor(max_workers=6, thread_name_prefix="looking")
         self._acting = ThreadPoolExecutor(max_workers=16, thread_name_prefix="acting")
         # Telegram's dates are whole seconds.
@@ -105,15 +112,17 @@ class Door:
 
     async def on_update(self, update: Update, context: object = None) -> None:  # noqa: ARG002
         """Any update; never raises for what Telegram or a command does."""
-        try:
-            if update.callback_query is not None:
-                self._metrics.updates.labels("button").inc()
-                await self._on_button(update.callback_query, update.update_id)
-            elif update.message is not None:
-                self._metrics.updates.labels("message").inc()
-                await self._on_message(update.message, update.update_id)
-        except TelegramError as error:
-            log.warning("telegram_not_answered", update=update.update_id, error=str(error))
+        # Before anything is waited for, so that updates stand in line as Telegram gave them.
+        with self._place_of(update) as place:
+            try:
+                if update.callback_query is not None:
+                    self._metrics.updates.labels("button").inc()
+                    await self._on_button(update.callback_query, update.update_id, place)
+                elif update.message is not None:
+                    self._metrics.updates.labels("message").inc()
+                    await self._on_message(update.message, update.update_id, place)
+            except TelegramError as error:
+                log.warning("telegram_not_answered", update=update.update_id, error=str(error))
 
     async def refuse_old(self, update: Update) -> None:
         """An update from before the start: it is not executed, and whoever may command is told so."""
@@ -131,11 +140,27 @@ class Door:
                 chat.id, f"{what} before I started, so it was not executed. Say it again if it is still meant."
             )
 
-    async def _on_message(self, message: Message, update_id: int) -> None:
+    def _place_of(self, update: Update) -> contextlib.AbstractContextManager[Place | None]:
+        """In the line of those commands that are carried out in order; None for every other update."""
+        text = update.message.text if update.message is not None else None
+        if update.callback_query is not None:
+            pressed = self._buttons.read(update.callback_query.data or "")
+            text = pressed.text if isinstance(pressed, Say) else None
+        with contextlib.suppress(NotUnderstood):
+            if text and parse(text, self._context.registry, self._context.commands).command.in_order:
+                return self._line.take(text.strip())
+        return contextlib.nullcontext()
+
+    async def _on_message(self, message: Message, update_id: int, place: Place | None) -> None:
         visitor = self._let_in(message.from_user, message.chat, message.message_id)
         if visitor is None or not message.text:
             return
+        if message.forward_origin is not None:
+            # Whoever passes something on does not command it.
+            log.info("forwarded_message_ignored", update=update_id, actor=visitor.actor.name)
+            return
         if message.date < self._started_at:
+            _leave(place)
             await self.refuse_old(Update(update_id, message=message))
             return
         if not await self._first_time.claim(f"message:{message.chat.id}:{message.message_id}", update_id):
@@ -143,9 +168,9 @@ class Door:
             return
         if message.chat.type != ChatType.PRIVATE and not message.text.startswith("/"):
             return  # people talk to one another in a group
-        await self._hear(visitor, message.text)
+        await self._hear(visitor, message.text, place, sent_at=message.date)
 
-    async def _on_button(self, query: CallbackQuery, update_id: int) -> None:
+    async def _on_button(self, query: CallbackQuery, update_id: int, place: Place | None) -> None:
         message = query.message
         chat = None if message is None else message.chat
         visitor = self._let_in(query.from_user, chat, None if message is None else message.message_id)
@@ -167,8 +192,9 @@ class Door:
             case Turn(name, page):
                 await self._turn(query, visitor, name, page)
             case Say(text):
-                await self._acknowledge_press(query)
-                await self._hear(replace(visitor, message=None), text)
+                # Telegram gives a press no date, but knows when it is too old to be answered.
+                sent_at = None if await self._acknowledge_press(query) else _LONG_AGO
+                await self._hear(replace(visitor, message=None), text, place, sent_at=sent_at)
             case Acknowledge(notification):
                 if visitor.role < Role.OPERATOR:
                     await self._acknowledge_press(query, f"Acknowledging needs the role {Role.OPERATOR.word}.")
@@ -180,8 +206,8 @@ class Door:
             case None:
                 await self._acknowledge_press(query, "This button is of an older answer. Ask again.")
 
-    async def _hear(self, visitor: Visitor, text: str) -> None:
-        """A command, typed or pressed."""
+    async def _hear(self, visitor: Visitor, text: str, place: Place | None, *, sent_at: datetime | None) -> None:
+        """A command, typed or pressed. `sent_at`: by Telegram's clock, None for just now."""
         context = self._context_of(visitor)
         try:
             call = parse(text, self._context.registry, self._context.commands)
@@ -194,12 +220,28 @@ class Door:
             # Only for the trail; `ask` refuses.
             with contextlib.suppress(NotAllowed):
                 carry_out(context, call, text, self._trail, self._where(visitor))
+            _leave(place)
             await self._reply(visitor, saying(_sentence(error), ok=False))
             return
         if call.command.danger is Danger.NONE:
-            await self._carry_out(visitor, call, text)
+            if is_commanding(call.command) and sent_at is not None and self._context.clock() - sent_at > OLD_AFTER:
+                _leave(place)
+                await self._refuse_late(visitor, text)
+            else:
+                await self._carry_out(visitor, call, text, place)
             return
+        # What is asked first is meant now, however old the message is.
         await self._ask_first(visitor, call, text, times=2 if call.command.danger is Danger.ASK_TWICE else 1)
+
+    async def _refuse_late(self, visitor: Visitor, spoken: str) -> None:
+        """What is meant when it is sent may be wrong by the time that it arrives."""
+        sorry = (
+            f"{spoken.strip()[:200]} reached me more than {OLD_AFTER.seconds} seconds after it was sent, so it was not "
+            "executed. Say it again if it is still meant."
+        )
+        detail = {**self._where(visitor), "outcome": "refused", "result": sorry}
+        self._trail.add(Commanded(actor=visitor.actor.name, spoken=spoken, detail=detail))
+        await self._reply(visitor, saying(sorry, ok=False), keep=True)
 
     async def _ask_first(self, visitor: Visitor, call: Call, spoken: str, *, times: int) -> None:
         question = await self._question(visitor, call, spoken)
@@ -271,12 +313,15 @@ class Door:
         await self._acknowledge_press(query)
         await self._speaker.turn(book, visitor.message, page)
 
-    async def _carry_out(self, visitor: Visitor, call: Call, spoken: str) -> None:
+    async def _carry_out(self, visitor: Visitor, call: Call, spoken: str, place: Place | None = None) -> None:
         dangerous = call.command.danger is not Danger.NONE
         pool: Executor = self._acting if dangerous or is_commanding(call.command) else self._looking
         began_s = time.monotonic()
         async with Progress(self._speaker, visitor.chat) as progress:
             context = replace(self._context_of(visitor), progress=progress.tell)
+            if place is not None:
+                await self._until_first(place, progress)
+                context = replace(context, in_effect=place.leave_from_thread)
             try:
                 answer = await asyncio.get_running_loop().run_in_executor(
                     pool, carry_out, context, call, spoken, self._trail, self._where(visitor)
@@ -286,8 +331,17 @@ class Door:
             except Exception:
                 log.exception("command_failed", spoken=spoken)
                 answer = saying(f"{spoken.strip()} failed by a fault of the program: see the log.", ok=False)
+            _leave(place)
         await self._reply(visitor, answer, keep=is_commanding(call.command))
         self._metrics.commands.labels(call.command.name).observe(time.monotonic() - began_s)
+
+    async def _until_first(self, place: Place, progress: Progress) -> None:
+        """Waits for the commands before it; one that hangs does not hold up a pause for ever."""
+        if await place.until_first(_SILENT_WAIT_S):
+            return
+        progress.tell(f"{place.spoken} waits for {place.behind}, which was given before")
+        if not await place.until_first(_LONGEST_WAIT_S):
+            log.error("command_overtakes", spoken=place.spoken, behind=place.behind)
 
     async def _reply(self, visitor: Visitor, answer: Answer, *, keep: bool = False) -> None:
         """Says the answer, trying a few times. `keep`: what cannot be said now is said later."""
@@ -302,10 +356,13 @@ class Door:
         if keep:
             await self._hooks.keep(visitor.chat, answer)
 
-    async def _acknowledge_press(self, query: CallbackQuery, text: str | None = None) -> None:
-        """Ends the spinning of a button. Telegram refuses it for an old press, which changes nothing."""
-        with contextlib.suppress(TelegramError):
+    async def _acknowledge_press(self, query: CallbackQuery, text: str | None = None) -> bool:
+        """Ends the spinning of a button. False where Telegram says that the press is too old for that."""
+        try:
             await query.answer(text, show_alert=text is not None)
+        except TelegramError as error:
+            return "too old" not in str(error)
+        return True
 
     def _let_in(self, user: User | None, chat: Chat | None, message: int | None) -> Visitor | None:
         """Who may speak here, or None after noting that somebody tried."""
@@ -333,6 +390,12 @@ class Door:
 
     def _where(self, visitor: Visitor) -> dict[str, object]:
         return {"door": "telegram", "chat": visitor.chat, "message": visitor.message, "role": visitor.role.word}
+
+
+def _leave(place: Place | None) -> None:
+    """Before something is said: nobody waits for how fast Telegram takes an answer."""
+    if place is not None:
+        place.leave()
 
 
 def _sentence(error: Exception) -> str:

@@ -12,6 +12,7 @@ from alpha.ledger.closed_trades import trades_closed_by
 from alpha.ledger.connection import Connection, transaction
 from alpha.ledger.notifications import (
     News,
+    Recipient,
     cursor_of,
     move_cursor,
     queue_news,
@@ -25,10 +26,13 @@ _FILLS_AT_ONCE = 500
 
 
 class Collector:
-    """Reads alerts, fills and closed trades. `was_told(alert)`: it went out while the ledger was away."""
+    """Reads alerts, fills and closed trades. `was_told(alert, recipient)`: while the ledger was away."""
 
     def __init__(
-        self, settings: TelegramSettings, registry: Registry, was_told: Callable[[Alert], bool] = lambda _: False
+        self,
+        settings: TelegramSettings,
+        registry: Registry,
+        was_told: Callable[[Alert, Recipient], bool] = lambda _alert, _recipient: False,
     ) -> None:
         self._settings, self._registry, self._was_told = settings, registry, was_told
 
@@ -45,7 +49,10 @@ class Collector:
         with transaction(connection):
             found = untaken_alerts(connection)
             if found:
-                self.queue(connection, (alert_news(alert) for _, alert in found if not self._was_told(alert)))
+                for _, alert in found:
+                    news = alert_news(alert)
+                    untold = [to for to in recipients_of(news, self._settings) if not self._was_told(alert, to)]
+                    queue_news(connection, [news], untold)
                 take_alerts(connection, [number for number, _ in found])
         return len(found)
 

@@ -71,7 +71,7 @@ class Notifier:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._news = asyncio.Event()
         self._from_bus: deque[Alert] = deque(maxlen=_REMEMBERED)
-        self._told: OrderedDict[tuple[str, str, str, str], None] = OrderedDict()
+        self._told: OrderedDict[tuple[str, str, str, str], set[Recipient]] = OrderedDict()
         self.trouble = ""
         """Why nothing is read at the moment; "" for well."""
 
@@ -156,24 +156,30 @@ class Notifier:
         """That PostgreSQL is down is the one alert that cannot wait for it: what the bus tells goes out at once."""
         while self._from_bus:
             alert = self._from_bus.popleft()
-            if alert.severity not in _TOLD_WITHOUT_LEDGER or self._was_told(alert):
+            if alert.severity not in _TOLD_WITHOUT_LEDGER:
                 continue
             news = alert_news(alert)
-            sent = False
             for recipient in recipients_of(news, self._settings):
-                with suppress(TelegramError):
+                if recipient in self._told.get(_identity(alert), ()):
+                    continue
+                try:
                     await self._speakers[recipient.sender].notice(
                         recipient.chat, in_words_of_news(news), None, is_silent=False
                     )
-                    sent = True
-            if sent:
-                self._told[_identity(alert)] = None
-                while len(self._told) > _REMEMBERED:
-                    self._told.popitem(last=False)
+                except TelegramError as error:
+                    # Whoever was not reached finds it in the queue.
+                    log.warning("not_told_without_ledger", chat=recipient.chat, error=str(error))
+                else:
+                    self._remember(alert, recipient)
 
-    def _was_told(self, alert: Alert) -> bool:
+    def _remember(self, alert: Alert, recipient: Recipient) -> None:
+        self._told.setdefault(_identity(alert), set()).add(recipient)
+        while len(self._told) > _REMEMBERED:
+            self._told.popitem(last=False)
+
+    def _was_told(self, alert: Alert, recipient: Recipient) -> bool:
         """Critical ones are queued all the same: somebody has to acknowledge them."""
-        return _identity(alert) in self._told and alert.severity is not Severity.CRITICAL
+        return alert.severity is not Severity.CRITICAL and recipient in self._told.get(_identity(alert), ())
 
     def _wake(self) -> None:
         for each in self._deliveries:

@@ -10,11 +10,13 @@ from decimal import Decimal
 
 from alpha.config.registry import BotConfig, Registry
 from alpha.domain.ids import AccountName, BotId
+from alpha.domain.order import Order, OrderStatus
 from alpha.ledger.alerts import Severity
 from alpha.ledger.controls import PLATFORM, Control, DesiredState, account_scope, bot_scope
 from alpha.ledger.foreign_orders import ForeignOrder
 from alpha.ledger.sync_status import SyncStatus
 from alpha.live.glance import BotGlance, Glance
+from alpha.live.positions import LivePosition
 
 BOT_SILENT_FOR = timedelta(seconds=20)
 LEAST_MARGIN = Decimal("0.10")
@@ -116,9 +118,8 @@ def unprotected_positions(view: View) -> Iterator[Concern] | None:
 
     def found() -> Iterator[Concern]:
         for bot_id, bot in glance.bots.items():
-            covered = {order.symbol for order in bot.orders if order.reduce_only and order.trigger_price is not None}
             for (symbol, index), held in bot.positions.items():
-                if held is None or held.position.is_flat or symbol in covered:
+                if held is None or held.position.is_flat or any(_guards(order, held) for order in bot.orders):
                     continue
                 if held.stop_loss is None and held.trailing_stop is None:
                     yield Concern(
@@ -279,6 +280,18 @@ WATCHES: Mapping[str, Watch] = {
     "disk_low": full_disks,
 }
 """Kind -> who finds it."""
+
+
+def _guards(order: Order, held: LivePosition) -> bool:
+    """Whether the order closes the position where it loses: a take profit, or what belongs to the other side of a
+    hedged symbol, guards nothing."""
+    direction = held.position.direction
+    if direction is None or (order.symbol, order.position_idx) != (held.symbol, held.position_idx):
+        return False
+    if not order.reduce_only or order.side is direction.entry_side or order.status is not OrderStatus.UNTRIGGERED:
+        return False
+    price = held.mark_price or held.position.entry_price
+    return order.trigger_price is not None and (price - order.trigger_price) * direction.sign > 0
 
 
 def is_wanted(bot: BotConfig, controls: Mapping[str, Control]) -> bool:

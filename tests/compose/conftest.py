@@ -68,7 +68,7 @@ def _remove_left_behind() -> str:
 
 @pytest.fixture(scope="session")
 def deployment() -> Iterator[Deployment]:
-    """The project in a folder of its own, with .env and with nothing running yet."""
+    """The project in a folder of its own, with .env and the images of what is in it, and with nothing running yet."""
     missing = _missing()
     if missing:
         pytest.skip(missing)
@@ -80,6 +80,7 @@ def deployment() -> Iterator[Deployment]:
     folder.chmod(0o755)
     made = Deployment(folder)
     try:
+        made.build()
         yield made
     finally:
         made.remove()
@@ -88,6 +89,6 @@ def deployment() -> Iterator[Deployment]:
 
 @pytest.fixture(scope="session")
 def platform(deployment: Deployment) -> Deployment:
-    """All of it running, with the canaries, which trade all the time."""
-    deployment.up(*SERVICES, profiles=("paper", "canary"), build=True)
+    """All of it running, with the canaries, which trade all the time, and with checks that are asked often."""
+    deployment.up(*SERVICES, profiles=("paper", "canary"), fast=True)
     return deployment

@@ -49,9 +49,7 @@ def test_init_makes_an_env_that_only_its_owner_reads_and_keeps_it(deployment: De
 
 
 def test_a_profile_that_contradicts_the_mode_does_not_start(deployment: Deployment) -> None:
-    done = deployment.compose(
-        "--profile", "paper", "up", "--build", "--detach", "--wait", "paper_exchange", ALPHA_MODE="demo"
-    )
+    done = deployment.compose("--profile", "paper", "up", "--detach", "--wait", "paper_exchange", ALPHA_MODE="demo")
     assert done.returncode != 0
     said = deployment.compose("--profile", "paper", "logs", "paper_exchange", ALPHA_MODE="demo").stdout
     assert "ALPHA_MODE=demo and the paper exchange (profile paper) disagree" in said
@@ -134,6 +132,6 @@ def test_after_an_edit_only_that_bot_is_made_anew(platform: Deployment, service:
     before = containers()
     strategy = platform.folder / "strategies" / service / "strategy.py"
     strategy.write_text(strategy.read_text() + "\n# edited\n")
-    platform.typed(f"docker compose -f {FILE} up -d --build {service}")
+    platform.up(service, build=True, fast=True)
     after = containers()
     assert {name for name in after if after[name] != before[name]} == {service}

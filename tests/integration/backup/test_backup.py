@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import stat
+import tempfile
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -13,19 +15,21 @@ import pytest
 from alpha.config.backups import BackupSettings
 from alpha.domain.side import Side
 from alpha.ledger.alerts import Severity
-from alpha.ledger.backups import last_try, newest_verified
+from alpha.ledger.backups import last_try, ledger_identity, newest_verified
 from alpha.ledger.connection import Connection, Dsn, LedgerError, LedgerRefused, connect, transaction
 from alpha.ledger.fills import FillRecorder
 from alpha.ledger.heads import take_account
 from alpha.local.binaries import postgres_programs
+from alpha.local.postgres import EmbeddedPostgres
 from database.backup.encryption import new_identity
-from database.backup.errors import BackupFailed, BackupMisconfigured, ProgramsMissing
+from database.backup.errors import BackupBusy, BackupFailed, BackupMisconfigured, ProgramsMissing
 from database.backup.figures import figures_of
 from database.backup.job import back_up
 from database.backup.manifest import Backup, list_backups
 from database.backup.programs import find_programs
 from database.backup.restoring import restore_backup, restored_name, switch_to
 from database.backup.taking import take_backup, verify_dump
+from database.roles import ensure_pooler
 from tests.integration.ledger.heard import MAIN, heard
 from tests.support import Database
 from tests.unit.domain.fills import a_fill
@@ -137,6 +141,36 @@ def test_switching_gives_the_restored_database_the_name_and_keeps_the_old_one(
 
     assert _count(ledger.owner) == 2
     assert _count(replace(ledger.owner, dbname=aside)) == 3
+
+
+def test_only_another_ledger_can_be_switched_to(ledger: Database) -> None:
+    for name, words in (
+        (ledger.owner.dbname, "already"),
+        ("template1", "no ledger"),
+        ("nothing_of_that_name", "no database"),
+    ):
+        with pytest.raises(BackupFailed, match=words):
+            switch_to(ledger.owner, name)
+    assert _count(ledger.owner) == 2
+
+
+def test_a_backup_comes_back_on_a_server_that_knows_nobody(ledger: Database, tmp_path: Path) -> None:
+    with closing(connect(ledger.owner, "tests")) as owner:
+        ensure_pooler(owner, f"pooler_{ledger.owner.dbname}", "secret")
+    backup = take(ledger, tmp_path)
+    home = Path(tempfile.mkdtemp(prefix="alpha-other-server-"))
+    other = EmbeddedPostgres(home, major=16, durable=False)
+    try:
+        other.start()
+
+        restored = restore_backup(other.dsn(), tmp_path, backup, into="again", programs=PROGRAMS)
+
+        assert _count(restored.dsn) == 2
+        with closing(connect(restored.dsn, "tests")) as connection:
+            assert ledger_identity(connection) == backup.ledger
+    finally:
+        other.remove()
+        shutil.rmtree(home, ignore_errors=True)
 
 
 def test_a_restore_that_fails_leaves_no_database(ledger: Database, tmp_path: Path) -> None:
@@ -313,17 +347,19 @@ def test_a_backup_of_a_newer_server_is_not_restored_on_an_older(ledger: Database
 
 def test_two_at_once_are_one_after_the_other(ledger: Database, tmp_path: Path) -> None:
     refused: list[str] = []
+    told = Told()
 
     def second(step: str) -> None:
         if step == "dumping":
-            with pytest.raises(BackupFailed) as error:
-                take(ledger, tmp_path)
+            with pytest.raises(BackupBusy) as error:
+                back_up(ledger.dsn("backup"), BackupSettings(folder=tmp_path), tell=told, programs=PROGRAMS)
             refused.append(str(error.value))
 
     take_backup(ledger.dsn("backup"), tmp_path, programs=PROGRAMS, on_step=second)
 
     assert len(refused) == 1
     assert "another backup" in refused[0]
+    assert told.kinds == [], "nothing is wrong"
 
 
 def test_the_backup_login_may_write_nothing_that_trades(ledger: Database) -> None:

@@ -31,5 +31,6 @@ def scene(
     """Nothing on the accounts, nothing written anywhere."""
     made = Scene(exchange, tmp_path, database.dsn("commander"), redis_address)
     yield made
+    made.close_desks()
     made.clear()
     made.close()

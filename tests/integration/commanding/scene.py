@@ -40,6 +40,9 @@ SHORTSELLER, CANARY = AccountName("shortseller"), AccountName("canary")
 CANARY_1, CANARY_2 = BotId("canary_001"), BotId("canary_002")
 SHORTSELLER_1 = BotId("shortseller_001")
 
+LATE_S = 0.5
+"""What is on its way is there after so long."""
+
 AT_ONCE = ("--match", "at-once")
 
 
@@ -108,6 +111,7 @@ class Scene:
     def __post_init__(self) -> None:
         self.know(BOTS_FILE)
         self.clients: dict[AccountName, ExchangeClient] = {}
+        self.desks: list[Desk] = []
 
     def know(self, bots_file: str) -> None:
         """Other accounts and bots."""
@@ -169,6 +173,8 @@ class Scene:
             control=self.control,
             clients=clients,
         )
+        desk.late_s = LATE_S
+        self.desks.append(desk)
         for account in self.registry.accounts:
             desk.exchange.warm(account, (BTC, ETH, SOL))
         return desk
@@ -287,6 +293,11 @@ class Scene:
                     self.sends(account, held.symbol, side, str(held.position.size), held.position_idx, closes=True)
             client.cancel_all()
             assert self.is_flat(account)
+
+    def close_desks(self) -> None:
+        """Nothing goes on behind a test, or logs to what it has closed."""
+        for desk in self.desks:
+            desk.close()
 
     def close(self) -> None:
         for client in self.clients.values():

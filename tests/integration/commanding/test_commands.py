@@ -24,6 +24,7 @@ from telegram_manager.asking import NotAllowed
 from telegram_manager.command import Arguments
 from telegram_manager.command_table import COMMANDS
 from telegram_manager.commanding import commands
+from telegram_manager.commanding.kill_journal import KillJournal
 from telegram_manager.commanding.killing import kill, unkill
 from telegram_manager.commanding.pausing import pause, resume
 from telegram_manager.commanding.rehearsal import looked_at, rehearse, rehearsed_kill
@@ -175,6 +176,15 @@ def test_a_rehearsal_shows_that_a_kill_would_work_and_touches_nothing(scene: Sce
     with desk.ledger() as connection:
         assert set(load_controls(connection)) == {PLATFORM}
     assert desk.journal.entries() == []
+
+
+def test_a_rehearsal_writes_nothing_that_a_keeper_would_carry_out(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk, written = scene.desk(), []
+    monkeypatch.setattr(KillJournal, "remove", lambda *_: written.append(desk.journal.entries()))
+    looked_at(desk, rehearsed_kill("tester"))
+    assert written == [[]]
 
 
 def test_a_rehearsal_says_what_would_not_work(scene: Scene) -> None:

@@ -6,12 +6,18 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
+from alpha.config.errors import ConfigError
 from alpha.domain.errors import InvalidValue
 from alpha.domain.ids import AccountName, OrderId, Symbol
 from alpha.domain.order_link_id import OrderLinkId
@@ -19,14 +25,19 @@ from alpha.domain.reason import Reason
 from alpha.domain.side import Side
 from alpha.exchange.new_order import CancelKind
 from alpha.exchange.rest import ExchangeClient
-from alpha.ledger.connection import LedgerUnavailable
+from alpha.ledger.connection import LedgerUnavailable, connect, transaction
 from alpha.ledger.controls import PLATFORM, DesiredState, HeldByKill, bot_scope, load_controls, set_control
-from alpha.ledger.kills import NotKilled, find_kill
+from alpha.ledger.kills import Kill, KillKind, NotKilled, find_kill, hold
 from alpha.live.controls import freezes
+from telegram_manager.commanding.desk import Desk
+from telegram_manager.commanding.exchange_pool import ClientFactory
 from telegram_manager.commanding.keeper import Keeper
+from telegram_manager.commanding.kill_journal import Entry, KillJournal
 from telegram_manager.commanding.kill_run import KillReport
-from telegram_manager.commanding.killing import flatten, kill, unkill
+from telegram_manager.commanding.killing import begin, flatten, kill, unkill
+from telegram_manager.commanding.pausing import pause, resume
 from telegram_manager.commanding.reach import NoSuchScope
+from telegram_manager.commanding.starting import restart_bot, start_bot
 from tests.exchange_process import PROJECT_ROOT
 from tests.integration.commanding.scene import (
     BTC,
@@ -39,7 +50,7 @@ from tests.integration.commanding.scene import (
     SOL,
     Scene,
 )
-from tests.support import eventually, free_port
+from tests.support import Database, eventually, free_port
 
 CHANGES = ["/v5/order/cancel-all", "/v5/order/cancel", "/v5/order/create"]
 READS = ["/v5/order/realtime", "/v5/position/list"]
@@ -304,13 +315,224 @@ def test_two_managers_do_not_carry_out_the_same_kill(scene: Scene) -> None:
     second.close()
 
 
-def test_killing_again_goes_on_with_the_same_kill(scene: Scene) -> None:
+def test_killing_again_is_a_kill_of_its_own_with_a_proof_of_its_own(scene: Scene) -> None:
     desk = scene.desk()
     first = kill(desk, "canary", by="tester", why="test")
     scene.holds(CANARY, BTC, "0.01")
     again = kill(desk, "canary", by="tester", why="test")
     assert_proven(again)
-    assert again.kill.id == first.kill.id
+    assert scene.is_flat(CANARY)
+    assert [entry.kill.id for entry in desk.journal.entries()] == [again.kill.id]
+    with desk.ledger() as connection:
+        older, newer = find_kill(connection, first.kill.id), find_kill(connection, again.kill.id)
+        assert load_controls(connection)["account:canary"].kill == again.kill.id
+    assert older is not None
+    assert newer is not None
+    assert older.proven_at == first.kill.proven_at
+    assert older.lifted_by == f"kill {again.kill.id}"
+    assert (newer.proven_at, newer.is_held) == (again.kill.proven_at, True)
+
+
+def without(scene: Scene, missing: AccountName) -> ClientFactory:
+    """A process that has no key of one account."""
+    make = scene.factory()
+
+    def client(account: AccountName) -> ExchangeClient:
+        if account == missing:
+            raise ConfigError("no key")
+        return make(account)
+
+    return client
+
+
+def test_who_has_the_keys_kills_also_where_another_process_hangs_in_it(scene: Scene) -> None:
+    terminal, manager = scene.desk(without(scene, SHORTSELLER)), scene.desk()
+    hanging = kill(terminal, "all", by="tester", why="test", within_s=0.5)
+    assert not hanging.proven
+    assert_proven(kill(manager, "all", by="tester", why="test"))
+    eventually(lambda: not terminal.runs, what="the older one has ended")
+
+
+def test_an_account_that_is_flat_is_watched_while_another_one_cannot_be_closed(scene: Scene) -> None:
+    desk = scene.desk(without(scene, SHORTSELLER))
+    report = kill(desk, "all", by="tester", why="test", within_s=1.0)
+    assert [account.account for account in report.accounts if account.proven] == [CANARY]
+    scene.holds(CANARY, BTC, "0.01")
+    scene.rests(CANARY, ETH, Side.BUY, "0.1", "cn2")
+    eventually(lambda: scene.is_flat(CANARY), what="flat again")
+    assert "kill_broken" in scene.alerts.kinds
+
+
+def test_what_comes_to_an_account_that_was_flat_before_the_others_is_no_proof(scene: Scene) -> None:
+    make, has_key, late = scene.factory(), threading.Event(), threading.Event()
+
+    def client(account: AccountName) -> ExchangeClient:
+        if account == SHORTSELLER and not has_key.is_set():
+            raise ConfigError("no key")
+        if account == SHORTSELLER and not late.is_set():
+            # as late as can be, between the last look at the other account and the proof of this one
+            late.set()
+            scene.holds(CANARY, BTC, "0.01")
+        return make(account)
+
+    desk = scene.desk(client)
+    assert not kill(desk, "all", by="tester", why="test", within_s=1.0).proven
+    (run,) = desk.runs.values()
+    has_key.set()
+    assert run.wait(20)
+    assert_proven(run.report())
+    assert scene.is_flat(CANARY)
+    assert scene.is_flat(SHORTSELLER)
+
+
+def test_a_lifted_kill_ends_in_the_process_that_carries_it_out(scene: Scene) -> None:
+    terminal, manager = scene.desk(without(scene, CANARY)), scene.desk()
+    with ThreadPoolExecutor(1) as elsewhere:
+        hanging = elsewhere.submit(kill, terminal, "canary", by="tester", why="test", within_s=60)
+        eventually(lambda: manager.journal.entries(), what="it is begun")
+        unkill(manager, "canary", by="tester", why="over")
+        report = hanging.result(20)
+    assert (report.proven, report.lifted, terminal.runs) == (False, True, {})
+    assert manager.journal.entries() == []
+    # the same where the two share no folder
+    terminal.journal = KillJournal(scene.folder / "elsewhere")
+    assert not kill(terminal, "canary", by="tester", why="test", within_s=0.2).proven
+    eventually(lambda: is_held(manager), what="the ledger has it")
+    unkill(manager, "canary", by="tester", why="over")
+    eventually(lambda: not terminal.runs, what="it has ended")
+
+
+def is_held(desk: Desk) -> bool:
+    with desk.ledger() as connection:
+        return any(control.kill for control in load_controls(connection).values())
+
+
+def test_a_kill_that_a_restored_ledger_does_not_know_is_recorded_again(scene: Scene, database: Database) -> None:
+    desk = scene.desk()
+    report = kill(desk, "canary", by="tester", why="test")
+    forget_kills(database)
+    Keeper(desk).turn()
+    with desk.ledger() as connection:
+        assert load_controls(connection)["account:canary"].kill == report.kill.id
+        stored = find_kill(connection, report.kill.id)
+    assert stored is not None
+    assert stored.proven_at == report.kill.proven_at
+    forget_kills(database)
+    unkill(desk, "canary", by="tester", why="over")
+    Keeper(desk).turn()
+    assert desk.journal.entries() == []
+    with desk.live() as client:
+        assert freezes(client) == {}
+
+
+def test_what_a_lost_kill_froze_can_be_lifted(scene: Scene, database: Database) -> None:
+    desk = scene.desk()
+    report = kill(desk, "canary", by="tester", why="test")
+    forget_kills(database)
+    desk.journal.remove(report.kill.id)
+    lifted = unkill(desk, "canary", by="tester", why="over")
+    assert (lifted.thawed, lifted.control.entries_allowed) == (True, True)
+    with desk.live() as client:
+        assert freezes(client) == {}
+    with pytest.raises(NotKilled):
+        unkill(desk, "canary", by="tester", why="again")
+
+
+def forget_kills(database: Database) -> None:
+    """As a ledger that was restored from before them."""
+    with closing(connect(database.owner, "test")) as connection, transaction(connection) as cursor:
+        cursor.execute("DELETE FROM trading.controls WHERE kill IS NOT NULL")
+        cursor.execute("DELETE FROM trading.kills")
+
+
+def test_what_is_forbidden_during_a_kill_is_forbidden_after_it(scene: Scene) -> None:
+    desk = scene.desk()
+    kill(desk, "canary_001", by="tester", why="test")
+    pause(desk, CANARY_1, by="tester", why="and do not trade after it")
+    lifted = unkill(desk, "canary_001", by="tester", why="over").control
+    assert (lifted.entries_allowed, lifted.desired_state) == (False, DesiredState.RUNNING)
+    kill(desk, "canary_001", by="tester", why="test")
+    with desk.ledger() as connection:
+        set_control(connection, bot_scope(CANARY_1), by="t", why="stop", desired_state=DesiredState.STOPPED)
+    lifted = unkill(desk, "canary_001", by="tester", why="over").control
+    assert (lifted.entries_allowed, lifted.desired_state) == (False, DesiredState.STOPPED)
+
+
+def test_an_older_kill_that_is_recorded_later_does_not_replace_a_newer_one(scene: Scene) -> None:
+    at = datetime(2026, 1, 2, tzinfo=UTC)
+    newer = Kill(id="newer", kind=KillKind.KILL, scope="account:canary", by="t", why="w", asked_at=at)
+    older = replace(newer, id="older", asked_at=at - timedelta(days=1))
+    with scene.desk().ledger() as connection:
+        hold(connection, newer)
+        assert hold(connection, older).kill == "newer"
+        stored = find_kill(connection, "older")
+    assert stored is not None
+    assert stored.lifted_by == "kill newer"
+
+
+@pytest.mark.parametrize("carry_out", [start_bot, restart_bot, resume])
+def test_nothing_is_started_behind_a_kill_that_the_ledger_has_not_heard_of(
+    scene: Scene, carry_out: Callable[..., object]
+) -> None:
+    desk = scene.desk()
+    desk.journal.write(
+        Entry(
+            kill=Kill(id="k1", kind=KillKind.KILL, scope="bot:canary_001", by="t", why="w", asked_at=datetime.now(UTC))
+        )
+    )
+    with pytest.raises(HeldByKill):
+        carry_out(desk, CANARY_1, by="tester", why="test")
+    assert scene.control.asked == []
+
+
+def test_a_kill_of_what_is_not_known_any_more_is_neither_written_nor_claimed(scene: Scene) -> None:
+    desk = scene.desk()
+    order = Kill(id="k1", kind=KillKind.KILL, scope="account:sold", by="t", why="w", asked_at=datetime.now(UTC))
+    with pytest.raises(ConfigError):
+        begin(desk, order)
+    assert desk.journal.entries() == []
+    claim = desk.journal.claim("k1")
+    assert claim is not None
+    claim.release()
+
+
+def test_an_entry_that_had_passed_the_gate_is_closed_by_the_flattening_as_well(scene: Scene) -> None:
+    desk = scene.desk()
+    desk.late_s = 4.0
+    scene.holds(CANARY, BTC, "0.01")
+    with ThreadPoolExecutor(1) as elsewhere:
+        flattening = elsewhere.submit(flatten, desk, CANARY_1, by="tester", why="test")
+        eventually(lambda: all_flat(desk), what="flat for the first time")
+        # its bot had sent this before entries were frozen
+        scene.holds(CANARY, BTC, "0.02")
+        with desk.live() as client:
+            assert freezes(client)
+        assert_proven(flattening.result(30))
+    assert scene.is_flat(CANARY)
+    assert [close.quantity for close in flattening.result().accounts[0].closes] == [Decimal("0.01"), Decimal("0.02")]
+    with desk.live() as client:
+        assert freezes(client) == {}
+
+
+def all_flat(desk: Desk) -> bool:
+    """Whether everything that is carried out now is shown as flat."""
+    accounts = [account for run in desk.runs.values() for account in run.report().accounts]
+    return bool(accounts) and all(account.proven for account in accounts)
+
+
+def test_a_terminal_kills_the_accounts_that_it_has_keys_for(scene: Scene) -> None:
+    scene.holds(CANARY, BTC, "0.01")
+    known = {name: value for name, value in scene.process_environment.items() if not name.startswith("SHORTSELLER")}
+    done = subprocess.run(
+        [sys.executable, "-m", "alpha.cli", "kill", "all", "--yes"],
+        cwd=PROJECT_ROOT,
+        env={"PATH": os.environ["PATH"]} | known,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert "Kill all: flat, proven after" in done.stdout, done.stderr
     assert scene.is_flat(CANARY)
 
 

@@ -97,6 +97,19 @@ def test_only_allowing_entries_counts_as_resuming_a_bot(login: Login, redis_addr
     assert mirrored.by_scope[scope] == restarted
 
 
+def test_a_pause_says_nothing_of_whether_a_bot_shall_run(login: Login) -> None:
+    commander, scope = login("commander"), bot_scope(BOT)
+    assert set_control(commander, scope, by="trader", why="news", entries_allowed=False).desired_state_at is None
+    stopped = set_control(commander, scope, by="trader", why="holiday", desired_state=DesiredState.STOPPED)
+    assert stopped.desired_state_at is not None
+    assert stopped.desired_state_at >= stopped.at
+    resumed = set_control(commander, scope, by="trader", why="over", entries_allowed=True)
+    assert resumed.desired_state_at == stopped.desired_state_at
+    again = set_control(commander, scope, by="trader", why="back", restart=True, desired_state=DesiredState.STOPPED)
+    assert again.desired_state_at is not None
+    assert again.desired_state_at > stopped.desired_state_at
+
+
 def test_who_may_not_order_leaves_neither_control_nor_audit(login: Login) -> None:
     with pytest.raises(LedgerRefused, match="permission denied"):
         set_control(login("bot"), PLATFORM, by="bot", why="wants to", entries_allowed=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Collection
 from contextlib import ExitStack, closing
 from datetime import datetime
 from pathlib import Path
@@ -122,15 +123,20 @@ class Scene:
     ) -> None:
         self._ending.close()
 
-    def record(self) -> None:
-        """The listener's work: everything that the exchange lists is in the ledger, and proven."""
+    def record(self, *, nobodys: Collection[Symbol] = ()) -> None:
+        """The listener's work: everything that the exchange lists is in the ledger, and proven. `nobodys` are symbols
+        whose fills no bot owns."""
         now = self.client.market_time()
         fills = [fill for window in walk_executions(self.client, self.began, now) for fill in window]
         self._recorder.record(
             [
                 HeardFill(
                     fill=fill,
-                    attribution=Attribution(bot=OWNERS[fill.symbol], reason=Reason.ENTRY, method=AttributionMethod.TAG),
+                    attribution=Attribution(
+                        bot=None if fill.symbol in nobodys else OWNERS[fill.symbol],
+                        reason=Reason.ENTRY,
+                        method=AttributionMethod.NONE if fill.symbol in nobodys else AttributionMethod.TAG,
+                    ),
                     source=FillSource.RECOVERY,
                     received_at=now,
                 )

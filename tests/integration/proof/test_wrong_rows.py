@@ -45,11 +45,12 @@ def test_a_corrupted_fee_is_named_with_both_values(traded: Scene) -> None:
     assert {found.check.value for found in named} == {"executions", "transaction log"}
     assert any(f"exchange {fill.fee}, ledger {fill.fee + Decimal('0.01')}" in found.text for found in named)
     # one cent of fees is one cent of balance
-    (day,) = [each for each in proof.days if not each.proven and each.day == fill.exec_time.date()]
+    (day,) = [each for each in proof.days if not each.proven]
+    assert day.day == fill.exec_time.date()
     (entry,) = day.entries
     assert entry.residual == Decimal("0.01")
     assert entry.differing() == {"fees": Decimal("0.01"), "closing": Decimal("0.01")}
-    assert all(each.proven for each in proof.days[:-1] if each.day != day.day)
+    assert all(each.proven for each in proof.days if each.day != day.day)
 
 
 def test_a_removed_fill_is_named(traded: Scene) -> None:
@@ -95,11 +96,25 @@ def test_a_changed_round_trip_and_a_changed_book_are_named(traded: Scene) -> Non
     traded.as_owner(
         "UPDATE trading.trades SET gross_pnl = gross_pnl + 1 WHERE ctid = (SELECT min(ctid) FROM trading.trades)"
     )
-    (found,) = traded.prove().findings
+    found, *sums = traded.prove().findings
     assert found.check == "round trips"
     assert "1 changed" in found.text
+    # and so are the sums that it is in
+    assert {each.check.value for each in sums} == {"daily sums"}
+    assert found.at is not None
+    assert {found.at.date()} == {each.at.date() for each in sums if each.at}
     traded.as_owner("UPDATE trading.books SET fees = fees + 1 WHERE symbol = 'ETHUSDT'")
     assert ("round trips", "canary_002 ETHUSDT") in findings(traded.prove())
+
+
+def test_a_changed_sum_of_a_day_is_named(traded: Scene) -> None:
+    traded.as_owner(
+        "UPDATE trading.bot_symbol_days SET gross_pnl = gross_pnl + 1000"
+        " WHERE bot = 'canary_001' AND day = '2026-01-06' AND symbol = 'BTCUSDT'"
+    )
+    proof = traded.prove()
+    assert findings(proof) == [("daily sums", "bot_symbol_days 2026-01-06 canary_001 canary BTCUSDT")]
+    assert [day.proven for day in proof.days] == [True, False, True, True]
 
 
 def test_an_entry_that_the_log_does_not_have_breaks_the_balance_at_the_next(traded: Scene) -> None:

@@ -13,12 +13,15 @@ import pytest
 
 from alpha.domain.fill import Attribution, AttributionMethod, ExecType
 from alpha.domain.ids import AccountName, BotId, ExecId
+from alpha.domain.position import Position
 from alpha.domain.reason import Reason
 from alpha.domain.side import Side
+from alpha.domain.trade import BookKey
 from alpha.ledger.assignments import Assignment, apply_assignments, find_fill, request_assignment
 from alpha.ledger.connection import Connection, LedgerRefused, connect, transaction
 from alpha.ledger.fills import FillRecorder
 from alpha.ledger.heads import lock_heads
+from alpha.ledger.opening_positions import OpeningPosition, adopt_positions
 from alpha.ledger.registry import AccountKind, RegisteredAccount, RegisteredBot, sync_registry
 from alpha.ledger.rollup_check import check_days, recorded_days
 from alpha.ledger.rollups import (
@@ -129,6 +132,127 @@ def test_a_fill_that_is_recorded_while_its_day_is_folded_is_not_lost(
         assert fold_closed_days(folding) == 1
         assert seen(reader)[0][1:] == (2, Decimal(210), Decimal(0), Decimal(0), 1, Decimal(10))
         assert check_days(reader, FIRST, LAST) == []
+
+
+def test_folding_does_not_wait_for_who_records_and_leaves_out_the_days_it_works_on(
+    database: Database, recorder: FillRecorder, login: Login
+) -> None:
+    # given three days of which the last is being recorded, and then the first: in another order than they are folded
+    recorder.record([heard(at_hour(hour, Side.BUY, "1", at="100")) for hour in (1, 25, 49)])
+    sync, reader = login("sync_writer"), login("reader")
+    touch = "UPDATE trading.bot_symbol_days SET folded = false WHERE day = %s"
+    with closing(connect(database.owner, "tests")) as recording, transaction(recording) as cursor:
+        cursor.execute(touch, (date(2025, 10, 3),))
+        # when days are folded meanwhile
+        with transaction(sync) as folding:
+            folding.execute("SET LOCAL lock_timeout = '5s'")
+            folding.execute("SELECT trading.fold_closed_days()")
+            assert folding.fetchall() == [(2,)]
+        cursor.execute(touch, (date(2025, 10, 1),))
+    # then nobody waited for the other, and every day is what its fills are, the ones that wait included
+    folded = "SELECT day FROM trading.bot_symbol_days WHERE folded ORDER BY day"
+    assert rows(reader, folded) == [{"day": date(2025, 10, 2)}]
+    assert [row["fills"] for row in rows(reader, DAYS)] == [1, 1, 1]
+    assert check_days(reader, FIRST, LAST) == []
+    # and what waited is folded the next time
+    assert fold_closed_days(sync) == 2
+    assert check_days(reader, FIRST, LAST) == []
+
+
+def test_a_day_that_two_bots_share_is_left_whole_when_one_of_them_is_recorded(
+    database: Database, recorder: FillRecorder, login: Login
+) -> None:
+    recorder.record([heard(at_hour(1, Side.BUY, "1", at="100")), heard(at_hour(2, Side.BUY, "1", at="100"), OTHER)])
+    with closing(connect(database.owner, "tests")) as recording, transaction(recording) as cursor:
+        cursor.execute("UPDATE trading.bot_symbol_days SET folded = false WHERE bot = %s", (OTHER,))
+        assert fold_closed_days(login("sync_writer")) == 0
+    folded = "SELECT count(*) AS n FROM trading.bot_symbol_days WHERE folded"
+    assert rows(login("reader"), folded) == [{"n": 0}]
+
+
+def test_fills_that_the_opening_position_includes_are_in_no_sum(
+    writer: Connection, recorder: FillRecorder, epochs: dict[AccountName, int], login: Login
+) -> None:
+    # given an account that was first seen at noon of the 1st, when one bot was long and the other flat
+    at = at_hour(12, Side.BUY, "1", at="1").exec_time
+    held = {BOT: Position(Decimal(2), Decimal(100)), OTHER: Position(Decimal(0), Decimal(0))}
+    openings = [
+        OpeningPosition(
+            key=BookKey(bot=bot, account=MAIN, symbol=BTCUSDT),
+            position=position,
+            # the exchange's number of the report, where it says one
+            seq=(12 * 3600) if bot == BOT else None,
+            at=at,
+        )
+        for bot, position in held.items()
+    ]
+    assert len(adopt_positions(writer, openings, epochs)) == 2
+    # when the past is read after what came since
+    recorder.record([heard(at_hour(14, Side.SELL, "2", at="110", fee="0.3"))])
+    recorder.record(
+        [
+            heard(at_hour(10, Side.BUY, "2", at="100", fee="0.2")),
+            heard(at_hour(11, Side.BUY, "2", at="100", fee="-0.1", exec_type=ExecType.FUNDING)),
+            heard(at_hour(10.5, Side.BUY, "1", at="100", fee="0.1"), OTHER),
+            heard(at_hour(11.5, Side.SELL, "1", at="100", fee="0.1"), OTHER),
+        ]
+    )
+    # then the day has the fees of the round trip that it has the profit of, and nothing else
+    reader = login("reader")
+    whole = [(date(2025, 10, 1), 1, Decimal(220), Decimal("0.3"), Decimal(0), 1, Decimal("19.7"))]
+    assert seen(reader) == whole
+    assert check_days(reader, FIRST, LAST) == []
+    assert len(rows(reader, "SELECT exec_id FROM trading.fills_before_beginning")) == 4
+    # also made anew
+    rebuild_rollups(login("commander"))
+    assert seen(reader) == whole
+    # and when one of them turns out to be the other's, whose opening includes it as well
+    commander = login("commander")
+    sync_registry(
+        writer,
+        [RegisteredAccount(account=MAIN, kind=AccountKind.PAPER)],
+        [
+            RegisteredBot(bot=bot, code=code, account=MAIN, strategy="x", symbols=[BTCUSDT], redis_db=n)
+            for n, (bot, code) in enumerate([(BOT, "aa"), (OTHER, "bb")])
+        ],
+    )
+    request_assignment(
+        commander,
+        Assignment(
+            fill=find_fill(commander, at_hour(10.5, Side.BUY, "1", at="1").exec_id),
+            bot=BOT,
+            reason=Reason.MANUAL,
+            by="me",
+            why="mine",
+        ),
+    )
+    with transaction(writer) as cursor:
+        lock_heads(cursor, epochs)
+        apply_assignments(cursor, [MAIN])
+    assert seen(reader) == whole
+    assert check_days(reader, FIRST, LAST) == []
+
+
+def test_a_sum_that_counts_what_the_opening_position_includes_is_found(
+    writer: Connection, recorder: FillRecorder, epochs: dict[AccountName, int], login: Login
+) -> None:
+    opening = OpeningPosition(
+        key=BookKey(bot=BOT, account=MAIN, symbol=BTCUSDT),
+        position=Position(Decimal(1), Decimal(100)),
+        seq=None,
+        at=at_hour(12, Side.BUY, "1", at="1").exec_time,
+    )
+    adopt_positions(writer, [opening], epochs)
+    recorder.record([heard(at_hour(10, Side.BUY, "1", at="100", fee="0.2"))])
+    owner = login("owner")
+    with transaction(owner) as cursor:
+        cursor.execute(
+            "INSERT INTO trading.bot_symbol_days (account, bot, symbol, day, zone_day, fills, volume, fees)"
+            " VALUES (%s, %s, %s, %s, %s, 1, 100, 0.2)",
+            (MAIN, BOT, BTCUSDT, FIRST, FIRST),
+        )
+    (found,) = check_days(owner, FIRST, LAST)
+    assert "fees 0.2 instead of 0" in str(found)
 
 
 def test_nothing_of_a_batch_that_is_rolled_back_is_counted(

@@ -10,20 +10,29 @@ from decimal import Decimal
 import pytest
 
 from alpha.domain.clock import to_ms
+from alpha.domain.fill import Attribution, AttributionMethod
+from alpha.domain.order import Order, OrderStatus
+from alpha.domain.reason import Reason
+from alpha.exchange.parse import parse_fill, parse_order
 from alpha.exchange.rest import ExchangeClient
 from alpha.ledger.account_log import log_between
+from alpha.ledger.completed_trades import completed_between
 from alpha.ledger.connection import Connection, LedgerRefused, connect, transaction
 from alpha.ledger.coverage import CoverageKind, add_interval, intervals
 from alpha.ledger.drift import DriftKind, open_drift
-from alpha.ledger.sync_status import SyncTask, statuses
+from alpha.ledger.fill_rows import FillSource, HeardFill
+from alpha.ledger.fills import FillRecorder
+from alpha.ledger.heads import take_account
+from alpha.ledger.orders import upsert_orders
+from alpha.ledger.sync_status import SyncTask, SyncWindow, statuses
 from alpha.service.alerts import AlertWriter
 from tests.integration.client.conftest import ACCOUNT, client, stub
 from tests.integration.client.stub_exchange import StubExchange, refusal
 from tests.integration.sync.scene import QUICK
 from tests.integration.sync.told import CLOSED, LOG, Told, closed_row, entry
 from tests.support import Database
-from tests.unit.exchange.wire import execution
-from trade_sync_service.account_sync import AccountSync, sync_account
+from tests.unit.exchange.wire import execution, order
+from trade_sync_service.account_sync import AccountSync, sync_account, sync_past
 from trade_sync_service.causes import Cause
 from trade_sync_service.comparison import SyncTiming
 
@@ -72,6 +81,42 @@ def sync(
     alerted: Callable[[], list[str]],
 ) -> Callable[[], AccountSync]:
     return lambda: sync_account(client, ledger, alerts=alerted.writer, timing=TIMING)  # type: ignore[attr-defined]
+
+
+def closing_order(status: OrderStatus, created: datetime, updated: datetime) -> Order:
+    """The order of `closed_row`, as the listener has stored it."""
+    wire = order(
+        orderId="closing-order",
+        orderLinkId="",
+        side="Sell",
+        orderType="Limit",
+        qty="0.010",
+        cumExecQty="0.010",
+        orderStatus=status.value,
+        createdTime=str(to_ms(created)),
+        updatedTime=str(to_ms(updated)),
+    )
+    return parse_order(wire, ACCOUNT, "linear")
+
+
+def closing_fill(at: datetime, quantity: str, *, n: int) -> HeardFill:
+    """A fill of that order, which closes all that it fills."""
+    wire = execution(
+        orderId="closing-order",
+        orderLinkId="",
+        side="Sell",
+        execId=f"closing-{n}",
+        execTime=str(to_ms(at)),
+        execQty=quantity,
+        closedSize=quantity,
+        seq=n,
+    )
+    return HeardFill(
+        fill=parse_fill(wire, ACCOUNT),
+        attribution=Attribution(bot=None, reason=Reason.MANUAL, method=AttributionMethod.NONE),
+        source=FillSource.RECOVERY,
+        received_at=at,
+    )
 
 
 def stored(ledger: Connection, now: datetime) -> list[str]:
@@ -212,6 +257,65 @@ def test_closed_pnl_grows_with_its_order_and_never_shrinks(
     told.closed = [closed_row(created, now - timedelta(minutes=30), "0.004", "0.40")]
     assert sync().ok
     assert rows() == grown
+
+
+@pytest.mark.parametrize("status", [OrderStatus.FILLED, OrderStatus.CANCELLED])
+def test_closed_pnl_of_an_order_that_ended_between_two_comparisons_is_read_again(
+    database: Database,
+    told: Told,
+    stub: StubExchange,
+    sync: Callable[[], AccountSync],
+    ledger: Connection,
+    now: datetime,
+    status: OrderStatus,
+) -> None:
+    # given an order that began to close hours ago, and was seen to
+    created, ended = now - timedelta(hours=5), now - timedelta(minutes=5)
+    told.closed = [closed_row(created, created, "0.004", "0.40")]
+    assert sync().ok
+    # when it closes more and is over by the next comparison
+    told.closed = [closed_row(created, ended, "0.010", "1.00")]
+    with closing(connect(database.dsn("ledger_writer"), "tests")) as listener:
+        upsert_orders(listener, [(closing_order(status, created, ended), None)])
+        FillRecorder(listener, {ACCOUNT: take_account(listener, ACCOUNT, "tests")}).record(
+            [closing_fill(created, "0.004", n=1), closing_fill(ended, "0.006", n=2)]
+        )
+    assert sync().ok
+    # then its row is told again, though it was created long before
+    rows = completed_between(ledger, ACCOUNT, now - timedelta(days=1), now)
+    assert [(row.closed_quantity, row.closed_pnl) for row in rows] == [(Decimal("0.010"), Decimal("1.00"))]
+    # and not for ever
+    stub.received.clear()
+    assert sync().ok
+    (request,) = [request for request in stub.received if request.path == CLOSED]
+    assert int(request.query["startTime"]) > to_ms(created)
+
+
+def test_the_past_is_asked_for_as_far_back_as_the_exchange_keeps_it_now(
+    told: Told, stub: StubExchange, client: ExchangeClient, ledger: Connection, now: datetime
+) -> None:
+    # given an exchange that keeps a week, and a first contact of three days ago
+    timing = SyncTiming(settle_s=0.05, overlap=timedelta(hours=1), reach=timedelta(days=7))
+    told.enter(now - timedelta(days=5), "1000", "1000", log_id="kept")
+    seen: list[SyncWindow] = []
+    # when the month before it is asked for
+    report = sync_past(
+        client,
+        ledger,
+        tuple(SyncTask(name) for name in ("account_log", "closed_pnl", "executions")),
+        now - timedelta(days=33),
+        now - timedelta(days=3),
+        timing=timing,
+        on_window=lambda task, window: seen.append(window) if task is SyncTask.ACCOUNT_LOG else None,
+    )
+    # then no question reaches further back than a week from now, and what is kept is there
+    assert report.ok
+    asked = [int(request.query["startTime"]) for request in stub.received if "startTime" in request.query]
+    assert asked
+    assert min(asked) >= to_ms(now - timedelta(days=7))
+    assert stored(ledger, now) == ["kept"]
+    # and every window was passed, as somebody follows them
+    assert len(seen) >= 5
 
 
 def test_a_closing_quantity_of_nothing_is_refused(told: Told, sync: Callable[[], AccountSync], now: datetime) -> None:

@@ -270,6 +270,26 @@ def test_that_the_ledger_is_down_is_told_without_it(
     assert len([text for text in alice.texts if "PostgreSQL does not answer" in text]) == 1
 
 
+def test_one_who_was_not_reached_without_the_ledger_is_told_by_it(
+    centre_of: Centres, api: BotApi, alice: Person, database: Database, redis_address: RedisAddress
+) -> None:
+    bob = api.person(BOB)
+    bob.received.clear()
+    writer = AlertWriter(database.dsn("ledger_writer"), redis_address, "listener")
+    with closing(writer), centre_of():
+        with without_logins(database):
+            refusal = api.fails(Fault("sendMessage", 502, "Bad Gateway", chat=str(BOB)))
+            writer.alert("ledger_away", "PostgreSQL is away", severity="error")
+            alice.hears("PostgreSQL is away", within_s=20)
+            eventually(lambda: refusal.times == 0)
+            assert not [text for text in bob.texts if "is away" in text]
+        bob.hears("PostgreSQL is away", within_s=20)
+        writer.alert("the_end", "the end", severity="info")
+        alice.hears("the end", within_s=20)
+    for person in (alice, bob):
+        assert len([text for text in person.texts if "PostgreSQL is away" in text]) == 1
+
+
 def test_fills_and_closed_trades_are_told_once_and_those_of_before_are_not(
     centre_of: Centres, alice: Person, database: Database
 ) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing
+from datetime import timedelta
 
 import pytest
 import requests
@@ -13,6 +15,7 @@ import requests
 from alpha.config.settings import Settings
 from alpha.config.telegram import Role
 from alpha.ledger.connection import Connection, connect
+from alpha.ledger.controls import PLATFORM, load_controls, set_control
 from alpha.local.postgres import EmbeddedPostgres
 from alpha.local.valkey import EmbeddedValkey
 from alpha.service.logging import configure_logging
@@ -36,6 +39,7 @@ class Deeds:
 
     def __init__(self) -> None:
         self.done: list[str] = []
+        self.go_on = threading.Event()
         self.commands = (
             _command("look", Role.VIEWER, self.run),
             _command("deed", Role.OPERATOR, self.run),
@@ -43,6 +47,9 @@ class Deeds:
             _command("dare2", Role.ADMIN, self.run, Danger.ASK_TWICE),
             _command("long", Role.VIEWER, self.long),
             _command("fails", Role.OPERATOR, self.fails),
+            _command("slow", Role.OPERATOR, self.slow, in_order=True),
+            _command("start2", Role.OPERATOR, self.start2, in_order=True),
+            _command("quick", Role.OPERATOR, self.quick, in_order=True),
         )
 
     def run(self, context: Context, arguments: Arguments) -> Answer:
@@ -55,6 +62,26 @@ class Deeds:
             (Lines(tuple(f"line {number} <b> & {'x' * 40}" for number in range(300))),),
             ((Button("Again", "/long"), Button("Do it", "/deed canary_001")),),
         )
+
+    def slow(self, context: Context, arguments: Arguments) -> Answer:  # noqa: ARG002
+        self._until_told()
+        self.done.append(f"slow {arguments.bot}")
+        return saying("slow at last")
+
+    def start2(self, context: Context, arguments: Arguments) -> Answer:
+        """In effect at once; what follows is only waiting."""
+        self.done.append(f"start2 {arguments.bot}")
+        context.in_effect()
+        self._until_told()
+        return saying("alive at last")
+
+    def quick(self, context: Context, arguments: Arguments) -> Answer:  # noqa: ARG002
+        self.done.append(f"quick {arguments.bot}")
+        return saying("quick")
+
+    def _until_told(self) -> None:
+        assert self.go_on.wait(20)
+        self.go_on.clear()
 
     def fails(self, context: Context, arguments: Arguments) -> Answer:  # noqa: ARG002
         raise RuntimeError("a fault of the code")
@@ -109,9 +136,18 @@ def deeds() -> Deeds:
     return Deeds()
 
 
-def _command(name: str, role: Role, run: Run, danger: Danger = Danger.NONE) -> Command:
+def _command(name: str, role: Role, run: Run, danger: Danger = Danger.NONE, *, in_order: bool = False) -> Command:
     bot = (Argument(Takes.BOT),)
-    return Command(name=name, group=Group.ABOUT, role=role, help=f"{name}.", run=run, arguments=bot, danger=danger)
+    return Command(
+        name=name,
+        group=Group.ABOUT,
+        role=role,
+        help=f"{name}.",
+        run=run,
+        arguments=bot,
+        danger=danger,
+        in_order=in_order,
+    )
 
 
 def trail(ledger: Connection) -> list[tuple[str, str, str]]:
@@ -262,6 +298,77 @@ def test_an_old_date_is_not_executed(talk: Talk) -> None:
     talk.alice.says(talk.bot, "/deed", date=int(time.time()) - 3600)
     assert "/deed was sent before I started" in talk.alice.hears("not executed").text
     assert talk.deeds.done == []
+
+
+def test_what_was_long_under_way_is_not_executed(talk: Talk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("telegram_manager.door.door.OLD_AFTER", timedelta(seconds=-60))
+    talk.alice.says(talk.bot, "/deed canary_001")
+    assert "/deed canary_001 reached me" in talk.alice.hears("was not executed").text
+    # Looking harms nobody, and what is asked first is meant when it is confirmed.
+    talk.alice.says(talk.bot, "/look")
+    talk.alice.hears("done for")
+    talk.alice.says(talk.bot, "/dare")
+    talk.alice.hears("works for 60 seconds")
+    talk.alice.says(talk.bot, "/deed", date=int(time.time()) + 120)  # as old as the limit allows
+    eventually(lambda: len(talk.deeds.done) == 2)
+    assert talk.deeds.done == ["telegram:1001 all", "telegram:1001 all"]
+    eventually(lambda: len(talk.commanded()) == 2)
+    assert [outcome for _, _, outcome in talk.commanded()] == ["refused", "done"]
+
+
+def test_a_button_that_was_pressed_long_ago_only_looks(talk: Talk) -> None:
+    talk.alice.says(talk.bot, "/long")
+    page = talk.alice.hears("line 0 <b> &")
+    talk.api.fails(Fault("answerCallbackQuery", 400, "Bad Request: query is too old and response timeout expired"))
+    talk.alice.presses(talk.bot, page, "Do it")
+    talk.alice.hears("/deed canary_001 reached me")
+    assert talk.deeds.done == []
+    talk.alice.presses(talk.bot, page, "Do it")
+    talk.alice.hears("done for")
+
+
+def test_what_is_passed_on_commands_nothing(talk: Talk) -> None:
+    origin = {"type": "hidden_user", "date": int(time.time()), "sender_user_name": "Mallory"}
+    message = {"from": talk.alice.as_user(), "chat": talk.alice.as_json(), "date": int(time.time()) + 1}
+    talk.api.deliver(
+        talk.bot, {"message": {**message, "message_id": 8, "text": "/deed canary_001", "forward_origin": origin}}
+    )
+    talk.alice.says(talk.bot, "/look")
+    talk.alice.hears("done for")
+    assert talk.deeds.done == ["telegram:1001 all"]
+
+
+def test_commands_of_one_line_take_effect_as_they_came(talk: Talk) -> None:
+    talk.alice.says(talk.bot, "/slow canary_001")
+    talk.alice.says(talk.bot, "/quick canary_002")
+    talk.alice.says(talk.bot, "/deed")  # stands in no line
+    talk.alice.hears("/quick canary_002 waits for /slow canary_001")
+    assert talk.deeds.done == ["telegram:1001 all"]
+    talk.deeds.go_on.set()
+    talk.alice.hears("quick")
+    eventually(lambda: len(talk.deeds.done) == 3)
+    assert talk.deeds.done == ["telegram:1001 all", "slow canary_001", "quick canary_002"]
+
+
+def test_nobody_waits_for_what_is_in_effect(talk: Talk) -> None:
+    talk.alice.says(talk.bot, "/start2 canary_001")
+    talk.alice.says(talk.bot, "/quick canary_002")
+    eventually(lambda: len(talk.deeds.done) == 2)
+    talk.deeds.go_on.set()
+    talk.alice.hears("alive at last")
+    assert talk.deeds.done == ["start2 canary_001", "quick canary_002"]
+
+
+def test_a_pause_that_is_sent_after_a_resume_is_what_holds(talk: Talk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("telegram_manager.commanding.pausing.MIRRORED_WITHIN_S", 0.0)
+    for times in range(1, 7):
+        talk.alice.says(talk.bot, "/resume all")
+        talk.alice.says(talk.bot, "/pause all")
+        eventually(lambda times=times: len(talk.commanded()) == 2 * times)  # type: ignore[misc]
+    assert [command for _, command, _ in talk.commanded()] == ["/resume all", "/pause all"] * 6
+    with closing(connect(talk.database.owner, "tests")) as ledger:
+        assert not load_controls(ledger)[PLATFORM].entries_allowed
+        set_control(ledger, PLATFORM, by="tests", why="as it was", entries_allowed=True)
 
 
 def test_a_long_answer_is_turned_page_by_page(talk: Talk) -> None:

@@ -26,13 +26,14 @@ AT = datetime(2026, 3, 1, 2, tzinfo=UTC)
 FIGURES = Figures(rows={"fills": 3}, sums={"fills.fees": "0.31"}, net_pnl={"canary_001": "-0.31"})
 
 
-def a_backup(folder: Path, at: datetime = AT, content: bytes = b"dump", database: str = "trading_db") -> Backup:
+def a_backup(folder: Path, at: datetime = AT, content: bytes = b"dump", ledger: str = "one") -> Backup:
     """A dump with its manifest."""
-    file = folder / f"{backup_name(database, at)}.dump"
+    file = folder / f"{backup_name('trading_db' if ledger == 'one' else 'other_db', at)}.dump"
     file.write_bytes(content)
     backup = Backup(
         file=file.name,
-        database=database,
+        database="trading_db",
+        ledger=ledger,
         taken_at=at,
         verified_at=at,
         server_major=17,
@@ -102,10 +103,10 @@ def test_each_figure_that_differs_is_named() -> None:
     assert differences(FIGURES, FIGURES) == []
 
 
-def test_thinning_counts_each_database_apart_and_deletes_dump_and_manifest(tmp_path: Path) -> None:
-    kept = [a_backup(tmp_path, AT + timedelta(days=n)) for n in (1, 2)]
+def test_thinning_counts_each_ledger_apart_and_deletes_dump_and_manifest(tmp_path: Path) -> None:
+    kept = [a_backup(tmp_path, AT + timedelta(days=n)) for n in (2, 3)]
     old = a_backup(tmp_path, AT)
-    other = a_backup(tmp_path, AT, database="other")
+    other = a_backup(tmp_path, AT, ledger="another")
 
     assert thin_out(tmp_path, Retention(days=2, weeks=1, months=1)) == [old]
 
@@ -117,8 +118,9 @@ def test_health_is_the_age_of_the_newest_one(tmp_path: Path) -> None:
     assert health_of(tmp_path)["ok"] is False
     a_backup(tmp_path)
 
-    fresh, stale = health_of(tmp_path, AT + timedelta(hours=25)), health_of(tmp_path, AT + timedelta(hours=27))
+    fresh, stale = (health_of(tmp_path, "one", AT + timedelta(hours=hours)) for hours in (25, 27))
 
+    assert health_of(tmp_path, "another", AT)["ok"] is False, "another ledger's backup says nothing of this one"
     assert fresh["ok"] is True
     assert fresh["age_s"] == 25 * 3600
     assert stale["ok"] is False

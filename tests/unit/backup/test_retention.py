@@ -37,10 +37,12 @@ def test_after_years_the_last_days_weeks_and_months_are_there() -> None:
     assert len(kept) == 30 + 7 + 11
 
 
-def test_several_on_one_day_leave_the_last() -> None:
+def test_several_on_one_day_leave_the_last_once_they_are_two_days_old() -> None:
     morning, noon = START, START + timedelta(hours=10)
+    later = START + timedelta(days=3)
 
-    assert Retention().kept({morning, noon}) == {noon}
+    assert Retention().kept({morning, noon}) == {morning, noon}
+    assert Retention().kept({morning, noon, later}) == {noon, later}
 
 
 def test_nothing_old_goes_while_nothing_new_comes() -> None:
@@ -53,7 +55,7 @@ def test_days_are_utc_wherever_the_time_was_written() -> None:
     late = datetime.fromisoformat("2026-01-01T23:30:00-05:00")  # 2 January, 04:30 UTC
     early = datetime(2026, 1, 2, 2, tzinfo=UTC)
 
-    assert Retention().kept({late, early}) == {late}
+    assert Retention().kept({late, early, late + timedelta(days=5)}) == {late, late + timedelta(days=5)}
 
 
 @given(st.sets(st.integers(0, 40_000), min_size=1, max_size=60))
@@ -65,4 +67,4 @@ def test_thinning_twice_is_thinning_once_and_the_newest_stays(hours: set[int]) -
     assert max(taken) in kept
     assert kept <= taken
     assert Retention().kept(kept) == kept
-    assert len(kept) <= 30 + 12 + 12
+    assert len(kept) <= 30 + 12 + 12 + 48

@@ -319,6 +319,24 @@ def test_a_silent_symbol_that_could_not_be_asked_for_has_missing_bars(desk: Desk
     assert desk.progress.bars_missing == {}
 
 
+def test_bars_decided_on_are_a_sign_of_keeping_up(desk: Desk, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(desk.loop, "_decided_at", desk.loop._decided_at - 3600)
+    desk.turn()
+    assert desk.loop.undecided_s >= 3600
+    desk.turn(bars(1))
+    assert desk.loop.undecided_s < 3600
+
+
+def test_a_backlog_of_rounds_is_no_silence(desk: Desk, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(loop_module, "_HEARTBEAT_EVERY_S", 0.0)
+    beaten: list[str] = []
+    monkeypatch.setattr(desk.loop, "beat", beaten.append)
+    desk.turn()
+    in_a_turn = len(beaten)
+    desk.turn(bars(1), bars(2), bars(3))
+    assert len(beaten) == in_a_turn + in_a_turn + 3
+
+
 def test_a_lost_lease_ends_the_loop_before_anything_is_decided(desk: Desk):
     desk.lease_lost = True
     with pytest.raises(LeaseLost):

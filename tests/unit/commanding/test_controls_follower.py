@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -74,9 +74,8 @@ class Clock:
 
 
 def control(scope: str, state: DesiredState, why: str = "test") -> Control:
-    return Control(
-        scope=scope, entries_allowed=True, desired_state=state, by="t", why=why, at=datetime(2026, 1, 1, tzinfo=UTC)
-    )
+    at = datetime(2026, 1, 1, tzinfo=UTC)
+    return Control(scope=scope, entries_allowed=True, desired_state=state, by="t", why=why, at=at, desired_state_at=at)
 
 
 RUNNING = {PLATFORM: control(PLATFORM, DesiredState.RUNNING)}
@@ -121,6 +120,20 @@ def test_a_container_that_cannot_be_brought_is_tried_ever_less_often_and_told_on
             tried_at.append(second)
     assert tried_at == [0, 2, 6, 14, 30]
     assert told.kinds == ["bot_not_obeying"]
+
+
+def test_what_was_stopped_by_hand_stays_so_through_a_pause_and_runs_again_when_it_is_started() -> None:
+    ended = datetime(2026, 1, 2, tzinfo=UTC)
+    containers = Containers(RunState.STOPPED, since=ended, exit_code=0)
+    follower = ControlsFollower(REGISTRY, containers, Told())
+    paused = replace(RUNNING[PLATFORM], entries_allowed=False, at=ended + timedelta(hours=1))
+    for controls in (RUNNING, {PLATFORM: paused}, RUNNING | {bot_scope(BOT): replace(paused, scope=bot_scope(BOT))}):
+        follower.follow(controls)
+    assert containers.asked == []
+
+    started = replace(paused, scope=bot_scope(BOT), desired_state_at=ended + timedelta(hours=2))
+    follower.follow({PLATFORM: paused, bot_scope(BOT): started})
+    assert containers.asked == ["start"]
 
 
 def test_a_bot_that_cannot_run_as_configured_is_left_alone_until_it_is_started_again() -> None:

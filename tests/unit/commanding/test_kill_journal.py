@@ -62,3 +62,20 @@ def test_a_disk_that_takes_nothing_forbids_nothing(tmp_path: Path) -> None:
     claim = journal.claim(KILL.id)
     assert claim is not None
     claim.release()
+
+
+def test_a_kill_whose_file_was_taken_away_is_gone_and_one_that_cannot_be_looked_at_is_not(tmp_path: Path) -> None:
+    journal = KillJournal(tmp_path)
+    assert not journal.is_gone(KILL.id), "there is no folder to look into"
+    journal.write(Entry(kill=KILL))
+    assert not journal.is_gone(KILL.id)
+    journal.remove(KILL.id)
+    assert journal.is_gone(KILL.id)
+
+
+def test_what_is_written_beside_is_carried_out_by_nobody(tmp_path: Path) -> None:
+    journal = KillJournal(tmp_path)
+    rehearsed = journal.beside("rehearsal")
+    assert rehearsed.write(Entry(kill=KILL))
+    assert rehearsed.entry(KILL.id) == Entry(kill=KILL)
+    assert journal.entries() == []

@@ -188,7 +188,8 @@ def test_a_kill_ordered_while_nothing_ran_holds_before_any_bot_runs(home: Path) 
         why="nothing ran",
         asked_at=datetime.now(UTC),
     )
-    KillJournal(home / KILL_FOLDER).write(Entry(kill=kill))
+    # Written here as recorded: the ledger was made anew since.
+    KillJournal(home / KILL_FOLDER).write(Entry(kill=kill).recorded())
     try:
         platform.start()
         assert not any(platform.child(bot).running for bot in BOTS)

@@ -37,7 +37,14 @@ def test_an_order_that_closed_in_two_fills_is_one_row() -> None:
 
 def test_an_order_that_was_still_closing_is_compared_by_what_both_have_seen() -> None:
     assert found(PART, minutes=2) == []
-    assert found(replace(PART, closed_pnl=Decimal("4.86"))) == ["closed P&L: exchange 4.86, ledger 4.875"]
+    wrong = replace(PART, closed_pnl=Decimal("4.86"))
+    assert found(wrong, minutes=2) == ["closed P&L: exchange 4.86, ledger 4.875"]
+
+
+def test_a_row_that_was_not_told_again_after_a_later_fill_is_a_finding() -> None:
+    # the fill of minute 3 is in no row of the exchange
+    assert found(PART, minutes=3) == ["our fills close 2, the exchange 0.5"]
+    assert found(PART) == ["our fills close 2, the exchange 0.5"]
 
 
 def test_a_wrong_side_quantity_or_result_is_told() -> None:

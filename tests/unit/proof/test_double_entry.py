@@ -162,3 +162,18 @@ def test_the_cost_of_what_is_older_than_the_ledger_is_taken_from_the_log() -> No
     assert findings == []
     assert friday.ledger.trades == Decimal(15)
     assert friday.explanation == "1 fills close what is older than the ledger: 15, as the log says"
+
+
+def test_what_an_execution_moved_beside_its_amounts_has_to_be_bonus() -> None:
+    # given a purchase that took 100 more than its fee
+    bookings = fold_account(FILLS[:1])
+    (row,) = log_of(bookings, opening_balance="1000")
+    row = replace(row, change=row.change - 100, balance=row.balance - 100)
+    _, (found,) = entered([row], bookings)
+    assert (found.check, found.subject) == ("double entry", row.log_id)
+    assert "moves -100 USDT beside its P&L, fee and funding" in found.text
+    # what the exchange calls bonus itself is explained by it, and by nothing else
+    (friday, _), findings = entered([replace(row, bonus_change=Decimal(-100))], bookings)
+    assert findings == []
+    assert friday.explanation == "1 beside executions (bonus): -100"
+    assert len(entered([replace(row, bonus_change=Decimal(-99))], bookings)[1]) == 1

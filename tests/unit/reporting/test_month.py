@@ -12,7 +12,7 @@ from alpha.domain.ids import AccountName, BotId, ExecId, Symbol
 from alpha.domain.reason import Reason
 from alpha.domain.side import Direction
 from alpha.domain.trade import BookKey, Trade
-from alpha.ledger.monthly import BotDay, KnownBot
+from alpha.ledger.monthly import BeforeBeginning, BotDay, KnownBot, Unattributed
 from alpha.ledger.proofs import EntryRow, ProofRow
 from alpha.reporting.month import Month, MonthReport, report_of
 from alpha.reporting.page import as_page, signed
@@ -96,7 +96,7 @@ LAST = date(2025, 1, 5)
 
 
 def made(*proofs: ProofRow) -> MonthReport:
-    return report_of(JANUARY, BOTS, DAYS, TRADES, proofs, last=LAST)
+    return report_of(JANUARY, BOTS, DAYS, TRADES, proofs, due=(), last=LAST)
 
 
 def test_what_a_bot_made_is_gross_less_fees_plus_funding() -> None:
@@ -135,6 +135,40 @@ def test_a_day_of_trading_that_nobody_judged_is_not_proven() -> None:
     assert not made().proof.holds
 
 
+def test_a_day_on_which_nobody_traded_needs_a_verdict_as_well() -> None:
+    # given a listener that was dead from the 3rd on: its ledger has no fill of then
+    days = [a_day(ONE, 2, gross="10", fees="1")]
+    due = [(MAIN, date(2025, 1, day)) for day in (2, 3, 4)]
+    proof = report_of(JANUARY, BOTS, days, [], [a_proof(2)], due=due, last=date(2025, 1, 2)).proof
+    assert not proof.holds
+    assert proof.not_judged == [(MAIN, date(2025, 1, 3)), (MAIN, date(2025, 1, 4))]
+    proofs = [a_proof(2), a_proof(3), a_proof(4)]
+    assert report_of(JANUARY, BOTS, days, [], proofs, due=due, last=date(2025, 1, 2)).proof.holds
+
+
+def test_fills_without_an_owner_are_a_line_of_their_own_and_no_proven_month() -> None:
+    left = Unattributed(account=MAIN, fills=7, fees=Decimal("1.25"), funding=Decimal("-0.5"))
+    proofs = [a_proof(2), a_proof(4)]
+    report = report_of(JANUARY, BOTS, DAYS, TRADES, proofs, due=(), unattributed=[left], last=LAST)
+    assert not report.proof.holds
+    assert "7 fills have no owner and are in no bot's result" in report.proof.words
+    assert report.to_json()["proof"]["unattributed"] == [
+        {"account": "main", "fills": 7, "fees": "1.25", "funding": "-0.5"}
+    ]
+    assert "<td>main unattributed</td><td>7</td><td>1.25</td><td>-0.5</td>" in as_page(report)
+
+
+def test_fills_from_before_the_ledgers_beginning_are_told_and_in_no_result() -> None:
+    early = BeforeBeginning(account=MAIN, fills=12, fees=Decimal("3.5"), funding=Decimal("-0.25"))
+    report = report_of(JANUARY, BOTS, DAYS, TRADES, [a_proof(2), a_proof(4)], due=(), before=[early], last=LAST)
+    # what was made is what it is without them, and proven
+    assert report.proof.holds
+    assert report.portfolio.result == made().portfolio.result
+    assert report.to_json()["before_beginning"] == [{"account": "main", "fills": 12, "fees": "3.5", "funding": "-0.25"}]
+    assert "<td>main</td><td>12</td><td>3.5</td><td>-0.25</td>" in as_page(report)
+    assert "Before the ledger" not in as_page(made())
+
+
 def test_a_day_that_failed_is_told_with_its_row() -> None:
     report = made(a_proof(2), a_proof(4, proven=False, moved="5", ours="4.5"))
     assert not report.proof.holds
@@ -168,7 +202,7 @@ def test_the_page_needs_nothing_but_itself_and_is_the_same_every_time() -> None:
 
 def test_a_bot_that_is_no_more_is_shown_only_where_it_traded() -> None:
     assert [bot.name for bot in made().bots] == [ONE, TWO]
-    report = report_of(JANUARY, BOTS, [*DAYS, a_day(GONE, 3, gross="1", fees="0")], TRADES, [], last=LAST)
+    report = report_of(JANUARY, BOTS, [*DAYS, a_day(GONE, 3, gross="1", fees="0")], TRADES, [], due=(), last=LAST)
     assert [bot.name for bot in report.bots] == [ONE, TWO, GONE]
     assert report.portfolio.return_percent is None  # it declared no capital
 

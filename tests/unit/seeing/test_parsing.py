@@ -52,6 +52,9 @@ COMMANDS = (
         ("/flatten canary_001 btcusdt", "flatten", Arguments(bot="canary_001", symbol="BTCUSDT")),
         # An account's own name is the account, although a bot's begins so.
         ("/kill shortseller", "kill", Arguments(account="shortseller")),
+        ("/kill Shortseller", "kill", Arguments(account="shortseller")),
+        ("/kill Canary", "kill", Arguments(account="canary")),
+        ("/kill CANARY_001", "kill", Arguments(bot="canary_001")),
         ("/kill shortseller_001", "kill", Arguments(bot="shortseller_001")),
         ("/kill ALL", "kill", Arguments(everything=True)),
         ("/pause all news at  14:00", "pause", Arguments(everything=True, text="news at 14:00")),
@@ -71,6 +74,8 @@ def test_words_find_their_arguments(registry: Registry, text: str, name: str, gi
         ("/sell everything", "there is no command /sell"),
         ("/status canary", "canary may be several bots: canary_001, canary_002"),
         ("/status nobody", "nobody is not understood here"),
+        ("/kill short", "short may be several things: account shortseller, bot shortseller_001"),
+        ("/kill canary_", "canary_ may be several things: bot canary_001, bot canary_002"),
         ("/fills 0", "0 is not understood here"),
         ("/fills 10001", "from 1 to 10000"),
         ("/fills -5", "-5 is not understood here"),

@@ -9,7 +9,9 @@ import pytest
 
 from alpha.config.registry import load_registry
 from alpha.domain.ids import AccountName, BotId, OrderId, Symbol
+from alpha.domain.order import Order, OrderStatus, OrderType
 from alpha.domain.position import Position
+from alpha.domain.side import Side
 from alpha.ledger.alerts import Severity
 from alpha.ledger.controls import Control, DesiredState, account_scope, bot_scope
 from alpha.ledger.foreign_orders import ForeignOrder
@@ -127,6 +129,63 @@ def test_a_bot_that_somebody_stopped_is_not_dead(scope: str) -> None:
 )
 def test_positions_and_margin(glance: Glance, kinds: list[str]) -> None:
     assert [kind for kind, _ in found(a_view(glance=glance))] == kinds
+
+
+def resting(side: Side, trigger: str, **fields: object) -> Order:
+    order = Order(
+        account=CANARY,
+        category="linear",
+        symbol=BTC,
+        order_id=OrderId("1"),
+        order_link_id="",
+        side=side,
+        order_type=OrderType.MARKET,
+        time_in_force="IOC",
+        status=OrderStatus.UNTRIGGERED,
+        price=None,
+        quantity=Decimal(1),
+        filled_quantity=Decimal(0),
+        average_price=None,
+        reduce_only=True,
+        position_idx=0,
+        create_type="",
+        stop_order_type="",
+        trigger_price=Decimal(trigger),
+        take_profit=None,
+        stop_loss=None,
+        reject_reason="",
+        cancel_type="",
+        created_at=NOW,
+        updated_at=NOW,
+    )
+    return replace(order, **fields)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("quantity", "mark", "order", "guarded"),
+    [
+        ("1", "110", resting(Side.SELL, "95"), True),
+        ("1", "110", resting(Side.SELL, "105"), True),  # moved into the profit
+        ("1", None, resting(Side.SELL, "95"), True),
+        ("-1", "110", resting(Side.BUY, "120"), True),
+        ("1", "110", resting(Side.SELL, "120"), False),  # a take profit
+        ("-1", "90", resting(Side.BUY, "80"), False),
+        ("1", None, resting(Side.SELL, "120"), False),
+        ("1", "110", resting(Side.BUY, "95"), False),
+        ("1", "110", resting(Side.SELL, "95", position_idx=2), False),
+        ("1", "110", resting(Side.SELL, "95", symbol=Symbol("ETHUSDT")), False),
+        ("1", "110", resting(Side.SELL, "95", reduce_only=False), False),
+        # A stop limit that was triggered and did not fill.
+        ("1", "110", resting(Side.SELL, "95", status=OrderStatus.NEW), False),
+    ],
+)
+def test_an_order_guards_a_position_only_where_it_loses(
+    quantity: str, mark: str | None, order: Order, guarded: bool
+) -> None:
+    glance = holding(quantity) if mark is None else holding(quantity, mark_price=Decimal(mark))
+    bots = {**glance.bots, BOT: replace(glance.bots[BOT], orders=(order,))}
+    concerns = [kind for kind, _ in found(a_view(glance=a_glance(bots)))]
+    assert concerns == ([] if guarded else ["position_without_stop"])
 
 
 def test_a_flat_position_needs_no_stop() -> None:
