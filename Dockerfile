@@ -19,30 +19,30 @@ RUN python locked.py requirements.lock \
 
 # The programs are of this stage, what they make is copied: pip is in no image.
 FROM python:3.11-slim AS packages
-ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore PIP_CACHE_DIR=/var/cache/pip
 COPY --from=locked /locked/core.txt /locked/
-RUN --mount=type=cache,target=/root/.cache/pip \
+RUN --mount=type=cache,target=/var/cache/pip \
     python -m venv --without-pip /opt/venv \
  && pip --python /opt/venv/bin/python install --quiet --no-deps --require-hashes -r /locked/core.txt
 
 FROM packages AS packages-paper_exchange
 COPY --from=locked /locked/paper_exchange.txt /locked/
-RUN --mount=type=cache,target=/root/.cache/pip \
+RUN --mount=type=cache,target=/var/cache/pip \
     pip --python /opt/venv/bin/python install --quiet --no-deps --require-hashes -r /locked/paper_exchange.txt
 
 FROM packages AS packages-trade_sync_service
 COPY --from=locked /locked/trade_sync_service.txt /locked/
-RUN --mount=type=cache,target=/root/.cache/pip \
+RUN --mount=type=cache,target=/var/cache/pip \
     pip --python /opt/venv/bin/python install --quiet --no-deps --require-hashes -r /locked/trade_sync_service.txt
 
 FROM packages AS packages-telegram_manager
 COPY --from=locked /locked/telegram_manager.txt /locked/
-RUN --mount=type=cache,target=/root/.cache/pip \
+RUN --mount=type=cache,target=/var/cache/pip \
     pip --python /opt/venv/bin/python install --quiet --no-deps --require-hashes -r /locked/telegram_manager.txt
 
 FROM packages AS packages-docker_proxy
 COPY --from=locked /locked/docker_proxy.txt /locked/
-RUN --mount=type=cache,target=/root/.cache/pip \
+RUN --mount=type=cache,target=/var/cache/pip \
     pip --python /opt/venv/bin/python install --quiet --no-deps --require-hashes -r /locked/docker_proxy.txt
 
 # The core: without the commands and the supervisor, which start anything and need everything.
@@ -131,9 +131,9 @@ RUN apt-get -qq update \
  && apt-get -qq install --yes --no-install-recommends python3 python3-venv > /dev/null \
  && rm -rf /var/lib/apt/lists/*
 COPY --from=locked /locked/core.txt /locked/postgres_backup.txt /locked/
-RUN --mount=type=cache,target=/root/.cache/pip \
+RUN --mount=type=cache,target=/var/cache/pip \
     python3 -m venv /opt/venv \
- && /opt/venv/bin/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r /locked/core.txt \
+ && PIP_CACHE_DIR=/var/cache/pip /opt/venv/bin/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r /locked/core.txt \
         -r /locked/postgres_backup.txt \
  && /opt/venv/bin/pip uninstall --quiet --yes pip
 ENV PATH=/opt/venv/bin:/usr/lib/postgresql/17/bin:/usr/local/bin:/usr/bin:/bin HOME=/tmp \

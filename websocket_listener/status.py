@@ -14,6 +14,9 @@ from websocket_listener.live_state import LiveState
 from websocket_listener.metrics import ListenerMetrics
 from websocket_listener.writer import Writer
 
+_STUCK_AFTER_S = 15.0
+"""A piece of work of the writer takes milliseconds. A PostgreSQL that keeps the connection and answers nothing ends no
+statement, so that nothing fails either."""
 _TOO_MANY_WAITING = 10_000
 """Fills that wait for the ledger. It writes as many in a second or two; when more wait it does not keep up."""
 
@@ -44,10 +47,11 @@ class Status:
         metrics.dropped.set_function(lambda: writer.dropped)
 
     def __call__(self) -> dict[str, Any]:
+        ledger = self._writer.available and self._writer.busy_for_s < _STUCK_AFTER_S
         well = all(session.state in WELL for session in self._sessions.values())
         return {
-            "ok": well and self._writer.available and self._live.available and self._writer.backlog < _TOO_MANY_WAITING,
-            "ledger": self._writer.available,
+            "ok": well and ledger and self._live.available and self._writer.backlog < _TOO_MANY_WAITING,
+            "ledger": ledger,
             "redis": self._live.available,
             "backlog": self._writer.backlog,
             "dropped": self._writer.dropped,
