@@ -50,7 +50,7 @@ def test_nothing_is_lost_or_doubled_whatever_breaks(seed: int) -> None:
     report = run(DrillOptions(seed=seed, fills=900, accounts=2, kinds=SEEDS[seed], pause_s=IN_HASTE))
     assert report.verdict.differences == ()
     assert report.hit_nothing == ()
-    assert report.exit_code == EQUAL
+    assert report.exit_code == EQUAL, report.to_json()["proof"]
     assert report.verdict.recovered > 0
 
 

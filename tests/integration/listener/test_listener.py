@@ -182,6 +182,7 @@ def test_a_killed_listener_goes_on_where_it_was(followed: Followed) -> None:
 
 def test_it_ends_cleanly_when_asked(followed: Followed) -> None:
     followed.trader.round_trips(SS, 1)
+    followed.until_recorded()
     assert followed.listener.stop() == 0
     assert len(followed.fills()) == len(followed.trader.executed())
 
