@@ -197,9 +197,17 @@ def begin_message(
     *,
     is_repetition: bool = False,
     perhaps_repeated: bool = False,
-) -> int:
-    """Notes, before sending, which notifications a message is about to tell. Returns the message's number."""
+) -> int | None:
+    """Notes, before sending, which notifications a message is about to tell. Returns the message's number; None for a
+    repetition that is not to be sent, because somebody has acknowledged what it tells."""
     with transaction(connection) as cursor:
+        if is_repetition:
+            cursor.execute(
+                "SELECT id FROM trading.notifications WHERE id = ANY(%s) AND acknowledged_at IS NULL FOR UPDATE",
+                (list(notifications),),
+            )
+            if cursor.fetchone() is None:
+                return None
         cursor.execute(
             "INSERT INTO trading.telegram_messages (sender, chat, is_repetition, perhaps_repeated)"
             " VALUES (%s, %s, %s, %s) RETURNING id",

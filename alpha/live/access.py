@@ -15,9 +15,13 @@ import redis
 from alpha.domain.ids import AccountName, BotId
 from alpha.live.databases import execute
 
-_COMMANDS = ("+@all", "-@admin", "-@dangerous", "+info")
-_EVERYBODY = ("~rate:*", "~bus:alerts")
-"""The exchange's limits are shared by all, and everybody may alert."""
+# Scripts are sent whole: whoever could load, flush or kill them or functions would reach into those of others.
+_COMMANDS = ("+@all", "-@admin", "-@dangerous", "-@scripting", "+eval", "+info")
+_EVERYBODY = (
+    "(~rate:* +eval +pexpire +pttl +set +zadd +zcard +zrange +zremrangebyscore)",
+    "(~bus:alerts +eval +xadd)",
+)
+"""The exchange's limits are shared by all, and everybody may alert: selectors, so that nobody deletes these keys."""
 _MARKET = ("ticker:*", "bar:*", "feed")
 _SHARED = ("listener:*", "controls", "freezes")
 

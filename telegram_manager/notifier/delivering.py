@@ -185,6 +185,8 @@ class Delivery:
                 perhaps_repeated=perhaps_repeated,
             )
         )
+        if number is None:
+            return
         try:
             message_id = await self._speak(parcel, perhaps_repeated=perhaps_repeated)
         except TelegramError as error:

@@ -9,8 +9,10 @@ import pytest
 import redis
 
 from alpha.domain.ids import AccountName, BotId
-from alpha.live import access
-from alpha.live.connection import STATE_DB, RedisAddress, open_redis
+from alpha.exchange.budget import Call, Purpose
+from alpha.live import access, bus
+from alpha.live.connection import BUS_DB, FLAGS_DB, STATE_DB, RedisAddress, open_redis
+from alpha.live.rate_budget import SharedBudget
 
 MAIN = AccountName("main")
 FIRST, SECOND = BotId("first_001"), BotId("second_001")
@@ -40,6 +42,10 @@ def is_refused(client: redis.Redis, *command: str) -> bool:
     try:
         client.execute_command(*command)
     except redis.exceptions.NoPermissionError:
+        return True
+    except redis.exceptions.ResponseError as error:
+        if "ACL failure in script" not in str(error):
+            raise
         return True
     return False
 
@@ -72,7 +78,40 @@ def test_a_bot_reaches_nothing_of_another_one(users: RedisAddress) -> None:
 @pytest.mark.parametrize("name", [FIRST, "listener", "feed", "watcher"])
 def test_nobody_but_the_operator_administers(users: RedisAddress, name: str) -> None:
     with as_user(users, name) as client:
-        for command in (("FLUSHALL",), ("CONFIG", "GET", "*"), ("ACL", "LIST"), ("SHUTDOWN", "NOSAVE")):
+        for command in (
+            ("FLUSHALL",),
+            ("CONFIG", "GET", "*"),
+            ("ACL", "LIST"),
+            ("SHUTDOWN", "NOSAVE"),
+            ("FUNCTION", "FLUSH"),
+            ("SCRIPT", "FLUSH"),
+            ("SCRIPT", "LOAD", "return 1"),
+        ):
+            assert is_refused(client, *command), command
+
+
+@pytest.mark.parametrize("name", [FIRST, "feed", "watcher"])
+def test_what_all_share_is_added_to_and_not_taken_away(users: RedisAddress, name: str) -> None:
+    address = replace(users, user=name, password=name)
+    budget = SharedBudget(address)
+    call = Call(host=f"{name}.test", path="/v5/market/time", account=None, purpose=Purpose.EXIT)
+    assert budget.take(call) == 0.0
+    budget.pause(call, 60.0, whole_address=True)
+    budget.pause(call, 90.0, whole_address=True)
+    budget.close()
+    with open_redis(users, FLAGS_DB) as operator:
+        counted, paused = f"rate:{call.host}:address:1", f"rate:{call.host}:address:paused"
+        assert operator.zcard(counted) == 1
+        assert int(str(operator.ttl(paused))) > 60
+    with open_redis(address, BUS_DB) as client:
+        bus.publish(client, bus.ALERTS, [{"kind": "test"}])
+        for command in (
+            ("DEL", bus.ALERTS),
+            ("XTRIM", bus.ALERTS, "MAXLEN", "0"),
+            ("UNLINK", counted),
+            ("RENAME", counted, "rate:gone"),
+            ("EVAL", "return redis.call('DEL', KEYS[1])", "1", bus.ALERTS),
+        ):
             assert is_refused(client, *command), command
 
 

@@ -13,7 +13,15 @@ from telegram.error import BadRequest, TelegramError, TimedOut
 
 from alpha.ledger.alerts import Severity
 from alpha.ledger.connection import Connection, connect
-from alpha.ledger.notifications import News, Recipient, begin_message, queue_news, waiting_for
+from alpha.ledger.notifications import (
+    News,
+    Recipient,
+    acknowledge,
+    begin_message,
+    doubtful_messages,
+    queue_news,
+    waiting_for,
+)
 from telegram_manager.door.speaking import Speaker
 from telegram_manager.ledger_thread import LedgerThread
 from telegram_manager.notifier.delivering import Delivery, Summarising
@@ -147,3 +155,11 @@ def test_what_is_critical_comes_before_what_was_perhaps_told(database: Database,
     voice = Voice()
     deliver(database, voice, lambda: len(voice.said) == 3)
     assert voice.order_of("grave", "ordinary", "Perhaps told before") == ["grave", "ordinary", "Perhaps told before"]
+
+
+def test_a_repetition_of_what_somebody_has_acknowledged_is_not_begun(ledger: Connection) -> None:
+    queue(ledger, "grave", Severity.CRITICAL)
+    (grave,) = waiting_for(ledger, TO)
+    acknowledge(ledger, grave.number, by="telegram:7")
+    assert begin_message(ledger, TO, [grave.number], is_repetition=True) is None
+    assert doubtful_messages(ledger, TO) == []
