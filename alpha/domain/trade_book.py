@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 
+from alpha.domain.arithmetic import accounting
 from alpha.domain.errors import InvalidValue, InvariantViolated
 from alpha.domain.fill import ExecType, ExecutionOrder, Fill
 from alpha.domain.ids import ExecId
@@ -99,13 +100,14 @@ class TradeBook:
         Raises InvalidValue for a fill of another book or one out of execution order.
         """
         fold = BookFold(self)
-        closed = fold.take(fill, reason)
+        with accounting():
+            closed = fold.take(fill, reason)
         return fold.book(), () if closed is None else (closed,)
 
 
 class BookFold:
     """A book while fills are folded into it: changed in place, since a new TradeBook for each fill is a good part of
-    what recording one costs. `book` makes the one after the fills so far."""
+    what recording one costs. `book` makes the one after the fills so far. Fold within `accounting()`."""
 
     __slots__ = (
         "_entry_price",
@@ -349,8 +351,9 @@ def fold(book: TradeBook, fills: Iterable[tuple[Fill, Reason]]) -> tuple[TradeBo
     """The book after all the fills, which may come in any arrival order, and the round trips they closed."""
     folding = BookFold(book)
     closed = []
-    for fill, reason in sorted(fills, key=lambda pair: pair[0].execution_order):
-        trade = folding.take(fill, reason)
-        if trade is not None:
-            closed.append(trade)
+    with accounting():
+        for fill, reason in sorted(fills, key=lambda pair: pair[0].execution_order):
+            trade = folding.take(fill, reason)
+            if trade is not None:
+                closed.append(trade)
     return folding.book(), closed

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
+from alpha.domain.arithmetic import accounting
 from alpha.domain.clock import require_aware
 from alpha.domain.fill import Fill
 from alpha.domain.ids import ExecId
@@ -36,9 +37,13 @@ class OpeningPosition:
 
     def includes(self, fill: Fill) -> bool:
         """Whether the fill is in this position already. It is recorded, but not folded."""
+        return self.has_counted(fill.exec_time, fill.seq)
+
+    def has_counted(self, exec_time: datetime, seq: int) -> bool:
+        """As `includes`, of a fill with this place."""
         if self.seq is not None and self.seq >= 0:
-            return fill.seq <= self.seq
-        return fill.exec_time < self.at
+            return seq <= self.seq
+        return exec_time < self.at
 
     def book(self) -> TradeBook:
         """The book to fold on."""
@@ -66,8 +71,9 @@ def fold_on(book: TradeBook, fills: Iterable[tuple[Fill, Reason]]) -> tuple[Trad
     """
     folding = BookFold(book)
     closed: list[ClosedTrade] = []
-    for fill, reason in sorted(fills, key=lambda pair: pair[0].execution_order):
-        trade = folding.take(fill, reason)
-        if trade is not None:
-            closed.append(ClosedTrade(trade, folding.book()))
+    with accounting():
+        for fill, reason in sorted(fills, key=lambda pair: pair[0].execution_order):
+            trade = folding.take(fill, reason)
+            if trade is not None:
+                closed.append(ClosedTrade(trade, folding.book()))
     return folding.book(), closed
