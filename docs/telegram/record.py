@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -27,6 +28,8 @@ SPEED = 600
 """Market seconds per second."""
 ALICE = 123456789
 _TRADED_FOR_S = 45.0
+_SUMMARY_AFTER = timedelta(minutes=6)
+"""Longer than all the rest takes."""
 _BEGINNING = """# A conversation
 
 What a person sees who commands the platform from a phone. `record.py` beside this page made it: everything below was
@@ -70,6 +73,14 @@ class Recorder:
         self._write(message)
         return message
 
+    def hears_with_picture(self, text: str, *, within_s: float) -> None:
+        """Writes down a message that nobody asked for and the picture that was sent right before it."""
+        after = self._newest()
+        message = self.person.hears(text, after=after, within_s=within_s)
+        pictures = [each for each in self.person.received if after < each.message_id < message.message_id]
+        self._write(next(each for each in reversed(pictures) if each.photo is not None))
+        self._write(message)
+
     def page(self) -> str:
         return "\n".join([_BEGINNING.format(speed=SPEED), *self.parts]).rstrip() + "\n"
 
@@ -109,6 +120,7 @@ def main() -> None:
             "C2_TELEGRAM_BOT_TOKEN": bot.token,
             "C2_TELEGRAM_ADMIN_IDS": str(ALICE),
             "C2_TELEGRAM_API_URL": api.url,
+            "C2_TELEGRAM_DAILY_AT": f"{datetime.now(UTC) + _SUMMARY_AFTER:%H:%M}",
             "LOG_FORMAT": "json",
         }
         command = [sys.executable, "-m", "alpha.cli", "up", "--speed", str(SPEED)]
@@ -160,6 +172,9 @@ def _talk(talk: Recorder, home: Path) -> str:
     first = talk.asks("/unkill canary_001", "works for 60 seconds")
     second = talk.presses(first, "Yes, unkill", "Once more")
     talk.presses(second, "Yes, unkill", "canary_001")
+
+    talk.title("Once a day")
+    talk.hears_with_picture("Summary of", within_s=_SUMMARY_AFTER.total_seconds() + 60)
     return talk.page()
 
 
