@@ -64,6 +64,10 @@ class Timetable:
     def stop(self) -> None:
         """Begins nothing more and waits for what is under way."""
         if self._scheduler.running:
+            # A shutdown in the middle of its loop's turn would have the loop fail over the single run it just began:
+            # held back first, and a look at the jobs waits for that turn.
+            self._scheduler.pause()
+            self._scheduler.get_jobs()
             self._scheduler.shutdown(wait=True)
 
     def look(self) -> timedelta | None:

@@ -70,7 +70,7 @@ class Degrading:
     def until_healed(self, cause: Cause) -> None:
         """Waits until nothing is degraded, every fill is there, and a person was told of both."""
         eventually(lambda: self.listener.health().get("degraded") == [], 30, "nothing degraded")
-        self.listener.until_ok(30)
+        self.listener.until_ok()
         self.followed.until_recorded()
         self.followed.until_published(SS)
         assert cause.value in {event["cause"] for event in self.logged("healed")}

@@ -126,7 +126,7 @@ class ServiceProcess:
         except OSError:
             return {}
 
-    def until_ok(self, within_s: float = 20.0) -> dict[str, Any]:
+    def until_ok(self, within_s: float = 60.0) -> dict[str, Any]:
         def ok() -> dict[str, Any] | None:
             assert self._process is not None
             assert self._process.poll() is None, self.log.read_text()[-4000:]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -88,3 +89,20 @@ def test_a_later_single_run_takes_the_place_of_an_earlier_one(timetable: Timetab
     timetable.start()
     eventually(lambda: done, what="the single run")
     assert done == ["late"]
+
+
+def test_it_may_be_stopped_the_moment_a_single_run_begins(monkeypatch: pytest.MonkeyPatch) -> None:
+    failed: list[object] = []
+    monkeypatch.setattr(threading, "excepthook", failed.append)
+    switched_every_s = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)  # so that a stop meets every step of the scheduler's thread
+    try:
+        for _ in range(60):
+            timetable, begun = Timetable(threads=1), threading.Event()
+            timetable.once("retry", begun.set, after=timedelta(0))
+            timetable.start()
+            assert begun.wait(10)
+            timetable.stop()
+    finally:
+        sys.setswitchinterval(switched_every_s)
+    assert failed == []
