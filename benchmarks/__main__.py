@@ -56,7 +56,11 @@ MEASURES: dict[str, Measure] = {
     "--fills", type=click.IntRange(min=100_000), help="Size of the ledger of `growth`.  [default: 10 million]"
 )
 @click.option("--json", "as_json_to", metavar="FILE", help="Write the figures as JSON; - for standard output.")
-@click.option("--write", type=click.Path(path_type=Path, dir_okay=False), help="Write the figures as a page.")
+@click.option(
+    "--write",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write the figures into a page; what it has of others stays.",
+)
 def main(only: tuple[str, ...], quick: bool, fills: int | None, as_json_to: str | None, write: Path | None) -> None:
     """Measures the listener against its targets.
 
@@ -88,7 +92,7 @@ def main(only: tuple[str, ...], quick: bool, fills: int | None, as_json_to: str 
         text = json.dumps(as_json(report), indent=2)
         sys.stdout.write(text + "\n") if as_json_to == "-" else Path(as_json_to).write_text(text + "\n")
     if write is not None:
-        write.write_text(as_page(report))
+        write.write_text(as_page(report, write.read_text() if write.exists() else ""))
         console.print(f"wrote {write}")
     console.print("every target met" if not report.missed else f"{report.missed} targets missed")
     sys.exit(1 if failed else 0)

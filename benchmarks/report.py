@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -31,22 +32,40 @@ class Report:
         return sum(len(section.missed) for section in self.sections)
 
 
-def as_page(report: Report) -> str:
-    """Markdown, for docs/performance.md."""
-    lines = [
-        "# Performance",
-        "",
+def as_page(report: Report, before: str = "") -> str:
+    """Markdown, for docs/performance.md. Sections of the page as it was `before` that were not measured now are kept as
+    they are: each says when and in what state of the machine it was measured."""
+    kept = _sections_of(before)
+    kept |= {section.title: _section(report, section) for section in report.sections}
+    head = (
+        "# Performance\n\n"
         'Written by `make bench ARGS="--write docs/performance.md"`; do not edit. Where the speed of the machine would '
-        "decide, the target is a ratio to something measured in the same run.",
+        "decide, the target is a ratio to something measured in the same run. With `--only NAME` a section is measured "
+        "anew and the others stay.\n"
+    )
+    return "\n".join([head, *kept.values()])
+
+
+def _section(report: Report, section: Section) -> str:
+    lines = [
+        f"## {section.title}",
         "",
-        *(f"- {line}" for line in report.machine.lines()),
-        f"- measured on {report.at:%Y-%m-%d}{', with --quick: fewer fills than usual' if report.quick else ''}",
+        section.how,
+        "",
+        _row(_HEADINGS),
+        "|---|--:|--:|---|",
+        *(_row(figure.cells()) for figure in section.figures),
+        "",
+        f"{report.at:%Y-%m-%d}{', with --quick: fewer than usual' if report.quick else ''}; "
+        f"{'; '.join(report.machine.lines())}.",
     ]
-    for section in report.sections:
-        lines += ["", f"## {section.title}", "", section.how, ""]
-        lines += [_row(_HEADINGS), "|---|--:|--:|---|"]
-        lines += [_row(figure.cells()) for figure in section.figures]
     return "\n".join(lines) + "\n"
+
+
+def _sections_of(page: str) -> dict[str, str]:
+    """The sections of a page by their titles, in order."""
+    _, *sections = re.split(r"^## ", page, flags=re.MULTILINE)
+    return {text.partition("\n")[0]: f"## {text.strip()}\n" for text in sections}
 
 
 def as_json(report: Report) -> dict[str, Any]:

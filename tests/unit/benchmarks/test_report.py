@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from benchmarks.figures import Figure, Section, Unit, at_least
@@ -28,19 +29,36 @@ def a_report(*, quick: bool = False) -> Report:
     return Report(at=datetime(2026, 1, 5, tzinfo=UTC), machine=MACHINE, quick=quick, sections=[SECTION])
 
 
-def test_the_page_names_the_machine_and_puts_each_figure_beside_its_target():
+STATE = (
+    "Some Processor, 2 cores, 24 GB, Linux x86_64; Python 3.11.7, PostgreSQL 18.4 (fsync and synchronous_commit on); "
+    "a single-row commit takes 0.50 ms; load before the run 0.1."
+)
+
+
+def test_a_section_puts_each_figure_beside_its_target_and_names_the_machine():
     lines = as_page(a_report()).splitlines()
-    assert "- Some Processor, 2 cores, 24 GB, Linux x86_64" in lines
-    assert "- measured on 2026-01-05" in lines
     assert "## Socket to durable commit" in lines
     assert "| simple listener | 1,000 fills/s |  |  |" in lines
     assert "| to the simple listener | 7.50 x | at least 7.00 x | met |" in lines
+    assert lines[-1] == f"2026-01-05; {STATE}"
 
 
 def test_the_page_says_when_less_was_measured_than_usual():
-    assert (
-        "- measured on 2026-01-05, with --quick: fewer fills than usual" in as_page(a_report(quick=True)).splitlines()
-    )
+    assert f"2026-01-05, with --quick: fewer than usual; {STATE}" in as_page(a_report(quick=True)).splitlines()
+
+
+def test_what_is_not_measured_anew_stays_as_it_is():
+    other = Section("engine", "The engine alone", "Otherwise.", (Figure("floor", 5, Unit.ORDERS_PER_S),))
+    both = as_page(replace(a_report(), sections=[SECTION, other]))
+    later = replace(a_report(quick=True), at=datetime(2026, 2, 1, tzinfo=UTC), sections=[SECTION])
+    mixed = as_page(later, both)
+    assert [line for line in mixed.splitlines() if line.startswith("## ")] == [
+        "## Socket to durable commit",
+        "## The engine alone",
+    ]
+    assert mixed.count("2026-02-01, with --quick") == 1
+    assert mixed.endswith(both[both.index("## The engine alone") :])
+    assert as_page(replace(later, sections=[]), mixed) == mixed
 
 
 def test_json_has_the_figures_as_numbers():
