@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
+from functools import partial
 from typing import Any
 
+from alpha.config.modes import Mode
 from alpha.config.telegram import Role, TelegramSettings
 from alpha.domain.errors import AlphaError
 from alpha.ledger.alerts import Severity
@@ -19,15 +21,17 @@ from telegram_manager.notifier.news import recipients_of
 from telegram_manager.notifier.wording import DAILY
 from telegram_manager.parsing import NotUnderstood, parse
 from telegram_manager.rendering.answer import Answer, Block, Text, Tone, answer_of
+from telegram_manager.seeing.market_clock import market_now
+from telegram_manager.seeing.results import day_result
 
 _SOURCE = "daily"
 _ACTOR = Actor("notifier", Role.VIEWER)
 # The chart of a month tells more than that of a day.
-_PARTS = ("daily 1", "analytics all 30")
+_ANALYTICS = "analytics all 30"
 
 
 class DailySummary:
-    """What happened yesterday, with the chart of the last thirty days: the answers to /daily and /analytics."""
+    """What each bot made on the day that has ended, and the answer to /analytics over thirty days."""
 
     def __init__(self, settings: TelegramSettings, context: Context) -> None:
         self._settings, self._context = settings, replace(context, actor=_ACTOR)
@@ -46,26 +50,39 @@ class DailySummary:
             move_cursor(connection, _SOURCE, due.isoformat())
             if told is None:
                 return False
+            day = self._market_day(due)
             news = News(
                 kind=DAILY,
                 severity=Severity.INFO,
-                text=f"summary of {due}",
+                text=f"summary of {day}",
                 at=self.clock(),
-                detail={"day": due.isoformat()},
+                detail={"day": day.isoformat()},
             )
             queue_news(connection, [news], recipients_of(news, self._settings))
         return True
 
     def answer(self, detail: Mapping[str, Any]) -> Answer:
         """What is sent. A part that cannot be had is named and left out."""
-        blocks: list[Block] = [Text(f"Summary of {detail.get('day', 'the last day')} (UTC)", Tone.HEADING)]
-        for part in _PARTS:
+        day = date.fromisoformat(detail["day"])
+        blocks: list[Block] = []
+        for what, part in (
+            (f"the result of {day}", partial(day_result, self._context, day)),
+            (f"/{_ANALYTICS}", self._month),
+        ):
             try:
-                call = parse(part, self._context.registry, self._context.commands)
-                blocks += ask(self._context, call).blocks
+                blocks += part().blocks
             except (AlphaError, NotUnderstood) as error:
-                blocks.append(Text(f"/{part}: {error}", Tone.NOTE))
+                blocks.append(Text(f"{what}: {error}", Tone.NOTE))
         return answer_of(blocks)
+
+    def _month(self) -> Answer:
+        return ask(self._context, parse(_ANALYTICS, self._context.registry, self._context.commands))
+
+    def _market_day(self, due: date) -> date:
+        """The market's last whole day. On a paper exchange it may be years away from the world's."""
+        if self._context.settings.alpha_mode is not Mode.PAPER:
+            return due
+        return market_now(self._context).date() - timedelta(days=1)
 
 
 def last_due(now: datetime, daily_at: time) -> date:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import date, timedelta
 
 from alpha.ledger import analytics as figures
 from alpha.ledger.analytics import Window
@@ -10,7 +10,7 @@ from telegram_manager.charts.result_chart import result_chart
 from telegram_manager.command import Arguments
 from telegram_manager.context import Context
 from telegram_manager.rendering.answer import Answer
-from telegram_manager.rendering.pages.results_pages import analytics_page, daily_page
+from telegram_manager.rendering.pages.results_pages import analytics_page, daily_page, day_page
 from telegram_manager.seeing.market_clock import market_now
 
 DAYS_LISTED, DAYS_ANALYSED = 14, 30
@@ -22,6 +22,14 @@ def daily(context: Context, arguments: Arguments) -> Answer:
     with context.reading() as ledger:
         days = figures.figures_by_day(ledger, arguments.bot, today, arguments.count or DAYS_LISTED)
     return daily_page(days, arguments.bot)
+
+
+def day_result(context: Context, day: date) -> Answer:
+    """What each bot made on one day of the market."""
+    with context.reading() as ledger:
+        made = figures.figures(ledger, Window(day, day), None)
+        bots = figures.figures_by_bot(ledger, Window(day, day))
+    return day_page(day, made, bots)
 
 
 def analytics(context: Context, arguments: Arguments) -> Answer:

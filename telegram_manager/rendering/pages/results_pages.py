@@ -75,6 +75,13 @@ def daily_page(days: Sequence[tuple[date, Figures]], bot: BotId | None) -> Answe
     )
 
 
+def day_page(day: date, made: Figures, bots: Mapping[BotId, Figures]) -> Answer:
+    """One day and what each bot made on it; bots without a fill or a closed trade are not there."""
+    summed = f"{amounts.usdt(made.result)} net, {amounts.count(made.trades, 'trade')}"
+    heading = f"Summary of {day:%Y-%m-%d} (UTC): {summed if bots else 'no fill and no closed trade'}"
+    return answer_of([Text(heading, Tone.HEADING), *([_parts("bot", bots)] if bots else [])])
+
+
 def analytics_page(
     window: Window,
     bot: BotId | None,

@@ -19,7 +19,7 @@ from alpha.ledger.servers import PoolStanding
 from alpha.ledger.standing import AccountStanding
 from alpha.live.wallet import LiveWallet
 from telegram_manager.rendering.answer import Answer, Facts, Picture, Table, Text, Tone
-from telegram_manager.rendering.pages.results_pages import analytics_page, daily_page
+from telegram_manager.rendering.pages.results_pages import analytics_page, daily_page, day_page
 from telegram_manager.rendering.pages.status_page import bot_status_page, headline, health_page, status_page
 from telegram_manager.rendering.pages.trading_pages import fills_page, orders_page, positions_page, trades_page
 from telegram_manager.rendering.pages.trust_pages import alerts_page, balance_page, drift_page, proof_page
@@ -266,6 +266,15 @@ def test_daily_results_fit_a_phone_on_one_line_each() -> None:
     table = page.split("<pre>")[1].split("</pre>")[0].splitlines()
     assert len(table) == 3
     assert max(map(len, table)) <= PHONE_WIDTH
+
+
+def test_a_day_is_told_by_bot() -> None:
+    answer = day_page(date(2026, 11, 20), figures(), {FIRST: figures()})
+    assert answer.blocks[0] == Text("Summary of 2026-11-20 (UTC): +25.75 USDT net, 17 trades", Tone.HEADING)
+    (row,) = rows(answer)
+    assert (row["bot"], row["net"]) == ("canary_001", "+25.75")
+    nothing = day_page(date(2026, 11, 20), figures(), {})
+    assert nothing.blocks == (Text("Summary of 2026-11-20 (UTC): no fill and no closed trade", Tone.HEADING),)
 
 
 def test_analytics() -> None:
