@@ -213,19 +213,19 @@ class ProofOfMonth:
     def words(self) -> str:
         """One sentence."""
         if self.holds:
-            return f"Proven: {self.proven} days of the accounts equal the exchange's books."
+            return f"Proven: the books of {_days(self.proven)} equal the exchange's."
         parts = []
         if self.failed:
             days = ", ".join(f"{row.account} {row.day}" for row in self.failed[:5])
-            parts.append(f"{len(self.failed)} days failed ({days}{' and more' if len(self.failed) > 5 else ''})")
+            parts.append(f"{_days(len(self.failed))} failed ({days}{' and more' if len(self.failed) > 5 else ''})")
         if self.not_judged:
             days = ", ".join(f"{account} {day}" for account, day in self.not_judged[:5])
             more = " and more" if len(self.not_judged) > 5 else ""
-            parts.append(f"{len(self.not_judged)} days of trading are not judged yet ({days}{more}; run alpha proof)")
+            parts.append(f"{_days(len(self.not_judged))} of trading not judged yet ({days}{more}; run alpha proof)")
         if self.unattributed:
             count = sum(each.fills for each in self.unattributed)
             parts.append(f"{count} fills have no owner and are in no bot's result (see alpha assign)")
-        return f"NOT proven: {'; '.join(parts) or 'no day was judged; run alpha proof'}. {self.proven} days are proven."
+        return f"NOT proven: {'; '.join(parts) or 'no day was judged; run alpha proof'}. {_days(self.proven)} proven."
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -414,3 +414,7 @@ def _group_json(group: Group) -> dict[str, Any]:
 
 def _text(number: Decimal | None) -> str | None:
     return None if number is None else format(number, "f")
+
+
+def _days(count: int) -> str:
+    return f"{count} {'day' if count == 1 else 'days'}"

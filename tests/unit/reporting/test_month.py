@@ -124,14 +124,14 @@ def test_the_portfolio_is_all_bots_and_its_capital_the_sum() -> None:
 def test_a_month_is_proven_when_every_day_of_trading_is() -> None:
     report = made(a_proof(2), a_proof(3), a_proof(4))
     assert report.proof.holds
-    assert report.proof.words == "Proven: 3 days of the accounts equal the exchange's books."
+    assert report.proof.words == "Proven: the books of 3 days equal the exchange's."
 
 
 def test_a_day_of_trading_that_nobody_judged_is_not_proven() -> None:
     proof = made(a_proof(2)).proof
     assert not proof.holds
     assert proof.not_judged == [(MAIN, date(2025, 1, 4))]
-    assert "1 days of trading are not judged yet (main 2025-01-04; run alpha proof)" in proof.words
+    assert "1 day of trading not judged yet (main 2025-01-04; run alpha proof)" in proof.words
     assert not made().proof.holds
 
 
