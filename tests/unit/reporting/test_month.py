@@ -172,7 +172,7 @@ def test_fills_from_before_the_ledgers_beginning_are_told_and_in_no_result() -> 
 def test_a_day_that_failed_is_told_with_its_row() -> None:
     report = made(a_proof(2), a_proof(4, proven=False, moved="5", ours="4.5"))
     assert not report.proof.holds
-    assert "1 days failed (main 2025-01-04)" in report.proof.words
+    assert "1 day failed (main 2025-01-04)" in report.proof.words
     page = as_page(report)
     assert "e&lt;7&gt;" in page
     assert 'class="card verdict no"' in page
