@@ -12,9 +12,9 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from hashlib import blake2b
 
+from alpha.bot.testing import an_instrument
 from alpha.domain.bar import Bar
 from alpha.domain.ids import Symbol
-from alpha.domain.instrument import Instrument
 from alpha.domain.order import OrderType
 from alpha.domain.side import Side
 from benchmarks.figures import Figure, Section, Unit, at_least, at_most
@@ -117,7 +117,7 @@ def _rate(count: int, run: Callable[[], None]) -> float:
 def _engine() -> Engine:
     fees = FeeRates(taker=Decimal("0.00055"), maker=Decimal("0.0002"))
     engine = Engine(
-        instruments={symbol: _instrument(symbol) for symbol in _SYMBOLS},
+        instruments={symbol: an_instrument(symbol) for symbol in _SYMBOLS},
         fees=dict.fromkeys(_SYMBOLS, fees),
         seed=1,
         start=_START,
@@ -125,23 +125,6 @@ def _engine() -> Engine:
     )
     engine.open_account(EngineAccount(uid=_UID, balance=Decimal(10_000_000)))
     return engine
-
-
-def _instrument(symbol: Symbol) -> Instrument:
-    return Instrument(
-        symbol=symbol,
-        base=symbol.removesuffix("USDT"),
-        quote="USDT",
-        tick_size=Decimal("0.1"),
-        min_price=Decimal("0.1"),
-        max_price=Decimal(2_000_000),
-        quantity_step=Decimal("0.001"),
-        min_quantity=Decimal("0.001"),
-        max_limit_quantity=Decimal(1000),
-        max_market_quantity=Decimal(500),
-        min_notional=Decimal(5),
-        max_leverage=Decimal(100),
-    )
 
 
 def _requests(count: int) -> list[OrderRequest]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from datetime import timedelta
 from statistics import median
 
@@ -27,11 +27,14 @@ _BATCH = 100
 _ASKED = 15
 _ROUNDS = 12
 _BATCHES_OF_ROUND = 10
+_ENOUGH = 10_000
+"""Fills of a month, that what its first pages take does not count."""
 _HOW = (
-    "{fills:,} fills of 50 bots with five symbols each over three years, generated; closed days are folded, the last "
-    "is open. Questions: median of {asked}, with planning, the round trip and all rows fetched; naive: GROUP BY over "
-    "fills, median of three. Appending: a day's fills of all bots through the recorder at batches of 100, here and on "
-    "the first 100,000 fills of the same ledger. Cost of the rollups: such batches with their triggers off, in turn."
+    "{fills:,} fills of 50 bots with five symbols each over three years, generated in bulk; closed days are folded, "
+    "the last is open. Questions: median of {asked}, with planning, the round trip and all rows fetched; naive: GROUP "
+    "BY over fills, median of three. Appending: a day's fills of all bots through the recorder at batches of 100, here "
+    "and on the first 100,000 fills of the same ledger. Cost of the rollups: such batches with their triggers off, in "
+    "turn."
 )
 
 
@@ -50,6 +53,7 @@ def measure(servers: Servers, *, quick: bool, fills: int | None = None) -> Secti
         figures += _rebuilding(connection, ledger)
         figures += _appending(connection, ledger, small_us, small.fills)
         figures += _cost(connection, ledger)
+        figures += _written_sizes(connection, ledger)
     return Section("growth", "A ledger of three years", _HOW.format(fills=fills, asked=_ASKED), tuple(figures))
 
 
@@ -58,12 +62,13 @@ def _ledger(servers: Servers, ledger: GrowthLedger) -> Iterator[Dsn]:
     """A database with it, dropped afterwards."""
     owner, _ = servers.fresh()
     try:
-        with closing(connect(owner, "bench", statement_timeout_s=3600)) as connection, _loading(connection):
-            ledger.load(connection)
-            connection.autocommit = True
-            with connection.cursor() as cursor:
-                # As autovacuum leaves it.
-                cursor.execute("VACUUM (ANALYZE)")
+        with ExitStack() as open_ones:
+            connection, other = (
+                open_ones.enter_context(closing(connect(owner, "bench", statement_timeout_s=3600))) for _ in range(2)
+            )
+            open_ones.enter_context(_loading(connection))
+            ledger.load(connection, other)
+            _vacuum(connection)
         yield owner
     finally:
         servers.postgres.drop_database(owner.dbname)
@@ -74,8 +79,18 @@ def _loading(connection: Connection) -> Iterator[None]:
     """Without a checkpoint every few hundred megabytes; what is measured later runs as always."""
     settings = {"max_wal_size": "4GB", "full_page_writes": "off"}
     _alter_system(connection, [f"SET {name} = '{value}'" for name, value in settings.items()])
-    yield
-    _alter_system(connection, [f"RESET {name}" for name in settings])
+    try:
+        yield
+    finally:
+        _alter_system(connection, [f"RESET {name}" for name in settings])
+
+
+def _vacuum(connection: Connection, *tables: str) -> None:
+    """All tables or these as autovacuum leaves them."""
+    connection.autocommit = True
+    with connection.cursor() as cursor:
+        cursor.execute(f"VACUUM (ANALYZE) {', '.join(tables)}")
+    connection.autocommit = False
 
 
 def _alter_system(connection: Connection, changes: list[str]) -> None:
@@ -92,8 +107,8 @@ def _folding(connection: Connection) -> list[Figure]:
     began = time.perf_counter()
     days = fold_closed_days(connection)
     took_s = time.perf_counter() - began
-    with transaction(connection) as cursor:
-        cursor.execute("ANALYZE trading.bot_symbol_days, trading.bot_days, trading.portfolio_days")
+    # Years of days were folded at once: otherwise a day's rows are, and autovacuum keeps up with them.
+    _vacuum(connection, "trading.bot_symbol_days", "trading.bot_days", "trading.portfolio_days")
     return [Figure("folding a closed day", took_s * 1000 / days, Unit.MS)]
 
 
@@ -152,7 +167,6 @@ def _asked(connection: Connection, question: str, times: int) -> tuple[list[tupl
 
 
 def _sizes(connection: Connection, ledger: GrowthLedger) -> list[Figure]:
-    written = _fill_bytes(connection, "pg_total_relation_size")
     packed = pack_closed_months(connection)
     with transaction(connection) as cursor:
         cursor.execute("SELECT extract(epoch FROM max(packed_at) - min(packed_at)) FROM trading.packed_indexes")
@@ -163,7 +177,6 @@ def _sizes(connection: Connection, ledger: GrowthLedger) -> list[Figure]:
         )
         ((trades, rollups),) = cursor.fetchall()
     return [
-        Figure("a fill on disk with all indexes, as written", written / ledger.fills, Unit.BYTES),
         Figure(
             "a fill on disk with all indexes, closed months packed",
             _fill_bytes(connection, "pg_total_relation_size") / ledger.fills,
@@ -175,6 +188,22 @@ def _sizes(connection: Connection, ledger: GrowthLedger) -> list[Figure]:
         Figure("rollups, per fill", rollups / ledger.fills, Unit.BYTES),
         Figure("packing an index of a month", float(packing_s) * 1000 / max(1, packed - 1), Unit.MS),
     ]
+
+
+def _written_sizes(connection: Connection, ledger: GrowthLedger) -> list[Figure]:
+    """Of a month that begins after what was generated, so that nobody but the recorder has written it."""
+    following = (ledger.end.replace(day=1) + timedelta(days=32)).replace(day=1)
+    month = f"trading.fills_{following:%Y_%m}"
+    with transaction(connection) as cursor:
+        cursor.execute("SELECT to_regclass(%s) IS NOT NULL", (month,))
+        ((there,),) = cursor.fetchall()
+        if not there:
+            return []
+        cursor.execute(f"SELECT pg_total_relation_size(%s), count(*) FROM {month}", (month,))
+        ((size, fills),) = cursor.fetchall()
+    if fills < _ENOUGH:
+        return []
+    return [Figure("a fill on disk with all indexes, as the recorder writes it", size / fills, Unit.BYTES)]
 
 
 def _fill_bytes(connection: Connection, of_table: str) -> float:

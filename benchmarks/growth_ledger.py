@@ -175,6 +175,7 @@ CREATE OR REPLACE FUNCTION pg_temp.exec_id(i bigint) RETURNS text LANGUAGE sql I
     AS $$ SELECT md5('fill ' || i)::uuid::text $$;
 """
 
+# Behind OFFSET a value is computed once, and not again wherever it is named.
 _FILLS = f"""
 INSERT INTO {{table}} (
     account, category, symbol, exec_id, exec_time, seq, exec_type, side, price, quantity, notional, fee, fee_rate,
@@ -191,10 +192,12 @@ SELECT
     CASE WHEN leg < 2 THEN 'entry' ELSE 'take_profit' END, 'tag', 0, k + 1, 'stream',
     at + interval '40 milliseconds', at + interval '41 milliseconds', at + interval '43 milliseconds', 1
 FROM generate_series(%(first)s::bigint, %(last)s::bigint) AS i
-CROSS JOIN LATERAL (SELECT i %% {BOTS} AS bot, i / {BOTS} AS k, pg_temp.at(%(start)s, %(step)s, i) AS at) AS whose
-CROSS JOIN LATERAL (SELECT k / {FILLS_OF_TRIP} AS trip, k %% {FILLS_OF_TRIP} AS leg) AS place
-CROSS JOIN LATERAL (SELECT trip %% {SYMBOLS} AS symbol) AS what
-CROSS JOIN LATERAL (SELECT pg_temp.price(symbol, trip, leg) AS price) AS cost
+CROSS JOIN LATERAL (
+    SELECT i %% {BOTS} AS bot, i / {BOTS} AS k, pg_temp.at(%(start)s, %(step)s, i) AS at OFFSET 0
+) AS whose
+CROSS JOIN LATERAL (SELECT k / {FILLS_OF_TRIP} AS trip, k %% {FILLS_OF_TRIP} AS leg OFFSET 0) AS place
+CROSS JOIN LATERAL (SELECT trip %% {SYMBOLS} AS symbol OFFSET 0) AS what
+CROSS JOIN LATERAL (SELECT pg_temp.price(symbol, trip, leg) AS price OFFSET 0) AS cost
 """
 
 # With equal quantities an average is half a sum, and has as few digits.

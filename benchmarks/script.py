@@ -24,6 +24,7 @@ from alpha.domain.reason import Reason
 from alpha.domain.side import Side
 from benchmarks.cast import SYMBOLS, Role
 from paper_exchange.engine import Execution, OrderState, PositionState
+from paper_exchange.engine.risk_tiers import RiskTiers
 from paper_exchange.server.render_executions import execution_update, rest_execution
 from paper_exchange.server.render_orders import order_update
 from paper_exchange.server.render_positions import position_update, rest_position
@@ -31,7 +32,7 @@ from paper_exchange.server.render_positions import position_update, rest_positio
 START = datetime(2026, 1, 5, tzinfo=UTC)
 _QUANTITY = Decimal("0.01")
 _FEE_RATE = Decimal("0.00055")
-_RISK_LIMIT = Decimal(2_000_000)
+_TIERS = RiskTiers.graded(Decimal(100), Decimal(2_000_000))
 _ZERO = Decimal(0)
 _PRICES = {SYMBOLS[0]: Decimal("64210.10"), SYMBOLS[1]: Decimal("3120.55"), SYMBOLS[2]: Decimal("148.32")}
 _TICK = Decimal("0.01")
@@ -169,7 +170,8 @@ class Script:
             equity=_EQUITY,
             other_maintenance=_ZERO,
             initial_rate=Decimal("0.1"),
-            maintenance_rate=Decimal("0.005"),
+            tiers=_TIERS,
+            maintenance_rates=tuple(tier.maintenance_rate for tier in _TIERS.all),
             instrument=_INSTRUMENTS[symbol],
             taker=_FEE_RATE,
             current_realized_pnl=_ZERO,
@@ -189,7 +191,7 @@ class Script:
     def rest_positions(self, fills: int, symbol: Symbol | None = None) -> list[dict[str, Any]]:
         """Rows of position/list: that of a symbol, or all that are open."""
         found = [self.position(each, fills) for each in ([symbol] if symbol else SYMBOLS)]
-        return [rest_position(each, _RISK_LIMIT) for each in found if symbol or each.side]
+        return [rest_position(each) for each in found if symbol or each.side]
 
     def rest_row(self, number: int) -> bytes:
         """A row of execution/list."""
@@ -201,7 +203,7 @@ class Script:
         told: list[tuple[str, dict[str, Any]]] = [("execution", execution_update(execution))]
         if with_states:
             told.append(("order", order_update(self.order(execution))))
-            told.append(("position", position_update(self.position(execution.symbol, number + 1), _RISK_LIMIT)))
+            told.append(("position", position_update(self.position(execution.symbol, number + 1))))
         return TimedFrames(self.role.uid, number, told)
 
     def _what(self, number: int) -> tuple[Symbol, Side, Decimal]:

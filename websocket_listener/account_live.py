@@ -49,6 +49,8 @@ class BotLive:
     fills: deque[FillToTell] = field(default_factory=lambda: deque(maxlen=FILLS_KEPT_WHILE_AWAY))
     reports: deque[Report] = field(default_factory=lambda: deque(maxlen=ORDERS_KEPT))
     reports_lost: int = 0
+    reports_told: int = 0
+    """How many reports have been in `reports` under this epoch and are not any more."""
 
     @property
     def waits(self) -> bool:
@@ -57,8 +59,15 @@ class BotLive:
 
     def report(self, reports: Iterable[Report]) -> None:
         for report in reports:
-            self.reports_lost += len(self.reports) == ORDERS_KEPT
+            if len(self.reports) == ORDERS_KEPT:
+                self.reports_lost += 1
+                self.reports_told += 1
             self.reports.append(report)
+
+    def forget_reports(self) -> None:
+        """Those that wait are told."""
+        self.reports_told += len(self.reports)
+        self.reports.clear()
 
 
 class AccountLive:
@@ -128,6 +137,6 @@ class AccountLive:
         bot.open_orders = True
         if lost:
             waiting = list(bot.reports)
-            bot.reports.clear()
+            bot.forget_reports()
             bot.report(report_of(order) for order in self.board.latest_of(bot.bot, REPORTS_REPEATED))
             bot.report(waiting)

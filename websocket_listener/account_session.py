@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum, unique
@@ -14,17 +14,13 @@ from typing import Any
 import structlog
 
 from alpha.config.registry import AccountConfig
-from alpha.domain.fill import Fill
 from alpha.domain.ids import AccountName
-from alpha.domain.order import Order
-from alpha.exchange.account_state import ExchangePosition, WalletBalance
 from alpha.exchange.endpoints import Endpoints
 from alpha.exchange.errors import UnknownMessage
 from alpha.exchange.parse import parse_private
 from alpha.exchange.signing import KeyPair
 from alpha.exchange.stream import Frame, StreamClient, StreamState
-from alpha.exchange.wire_execution import read_execution_frame
-from alpha.ledger.fill_rows import FillSource
+from alpha.exchange.wire_message import read_message
 from alpha.live.health import ListenerHealth
 from alpha.live.wire import now
 from alpha.service.alerts import AlertWriter
@@ -34,6 +30,7 @@ from websocket_listener.heard_executions import HeardExecutions
 from websocket_listener.held_fills import HeldFills
 from websocket_listener.known_fills import KnownFills
 from websocket_listener.live_state import LiveState
+from websocket_listener.one_read import OneRead
 from websocket_listener.standby_memory import StandbyMemory
 from websocket_listener.timing import RecoveryTiming
 from websocket_listener.write_queue import Heard
@@ -137,6 +134,7 @@ class AccountSession:
         self._stop = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stream: StreamClient | None = None
+        self._read = OneRead()
         self._memory = StandbyMemory()
         self.held = HeldFills()
         self.known_fills = KnownFills()
@@ -172,6 +170,7 @@ class AccountSession:
                 on_state=self.on_state,
                 on_garbage=lambda error: self._unreadable("", error),
                 take_message=self.take_message,
+                on_read_end=self.end_read,
             )
             await client.run(self._stop)
         stopping.cancel()
@@ -260,54 +259,54 @@ class AccountSession:
         return was_ours
 
     def on_frame(self, frame: Frame) -> None:
-        received_at = now()
-        self.last_frame_at = received_at
+        received_at = self._begin_read()
         topic = str(frame.get("topic", ""))
         try:
             message = parse_private(frame, self.name)
         except UnknownMessage as error:
             self._unreadable(topic, error)
+            self.end_read()
             return
         for unreadable in message.unreadable:
             self._unreadable(topic, unreadable)
-        self._heard(
-            message.fills,
-            received_at,
-            message.created_at,
-            orders=message.orders,
-            positions=message.positions,
-            wallet=message.wallets[-1] if message.wallets else None,
-        )
+        self._read.take(received_at, message.created_at, message.fills, message.orders, message.positions)
+        if message.wallets:
+            self._read.wallet = message.wallets[-1]
+        self.end_read()
 
     def take_message(self, message: bytes) -> str | None:
-        """Executions, of which most is heard, are read from the bytes of their message; its topic, or None when it is
-        left to `on_frame`."""
-        frame = read_execution_frame(message, self.name)
+        """Executions, orders and positions, of which nearly all that is heard consists, are read from the bytes of
+        their message; its topic, or None when it is left to `on_frame`. They go on with `end_read`."""
+        frame = read_message(message, self.name)
         if frame is None:
             return None
-        self.last_frame_at = received_at = now()
-        self._heard(frame.fills, received_at, frame.created_at)
+        self._read.take(self._begin_read(), frame.created_at, frame.fills, frame.orders, frame.positions)
         return frame.topic
 
-    def _heard(
-        self,
-        fills: Sequence[Fill],
-        received_at: datetime,
-        created_at: datetime,
-        *,
-        orders: tuple[Order, ...] = (),
-        positions: tuple[ExchangePosition, ...] = (),
-        wallet: WalletBalance | None = None,
-    ) -> None:
-        heard = [Heard(fill, FillSource.STREAM, received_at, created_at) for fill in fills]
-        if not self.epoch and self._remember(heard, orders, positions, wallet):
+    def _begin_read(self) -> datetime:
+        """When the present read of the socket began."""
+        if self._read.at is None:
+            self.last_frame_at = self._read.at = now()
+        return self._read.at
+
+    def end_read(self) -> None:
+        """What was read goes on together: locks and threads that wait are bothered once for all of it."""
+        read, self._read = self._read, OneRead()
+        if not read.holds_anything or (not self.epoch and self._remember(read)):
             return
-        if heard:
-            self.heard_executions.note(fills)
-            if not self.held.offer(heard) and not self.adopting:
-                self._writer.record(heard, droppable=True)
-        if orders or positions or wallet is not None:
-            self._live.put(live_state.Heard(account=self.name, orders=orders, positions=positions, wallet=wallet))
+        if read.fills:
+            self.heard_executions.note([heard.fill for heard in read.fills])
+            if not self.held.offer(read.fills) and not self.adopting:
+                self._writer.record(read.fills, droppable=True)
+        if read.orders or read.positions or read.wallet is not None:
+            self._live.put(
+                live_state.Heard(
+                    account=self.name,
+                    orders=tuple(read.orders),
+                    positions=tuple(read.positions),
+                    wallet=read.wallet,
+                )
+            )
 
     def on_state(self, state: StreamState, reason: str) -> None:
         if state is not StreamState.SUBSCRIBED:
@@ -378,6 +377,7 @@ class AccountSession:
             "epoch": self.epoch,
             "connections": self.connections,
             "last_frame_at": self.last_frame_at,
+            "executions_heard": self.heard_executions.count,
             "proven_until": self.proven_until,
             "trouble": self.trouble,
         }
@@ -387,17 +387,11 @@ class AccountSession:
         if self.role is not Role.STANDBY:
             self._keep_raw(self.name, topic, error)
 
-    def _remember(
-        self,
-        fills: list[Heard],
-        orders: tuple[Order, ...],
-        positions: tuple[ExchangePosition, ...],
-        wallet: WalletBalance | None,
-    ) -> bool:
+    def _remember(self, read: OneRead) -> bool:
         """False when the account has become ours meanwhile."""
         with self._lock:
             if not self.epoch:
-                self._memory.heard(fills=fills, orders=orders, positions=positions, wallet=wallet)
+                self._memory.heard(fills=read.fills, orders=read.orders, positions=read.positions, wallet=read.wallet)
                 return True
         return False
 

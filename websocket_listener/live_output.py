@@ -192,6 +192,7 @@ class LiveOutput:
                 anew=live.positions.anew,
                 fills=[(recorded.bot_seq or 0, text) for recorded, text in fills],
                 reports=list(bot.reports),
+                first_report=bot.reports_told + 1,
                 open_orders=[report_of(order) for order in live.board.open_of(bot.bot)] if bot.open_orders else None,
                 confirmed=marks.get(bot.bot, ()),
                 confirmed_at=confirmation.at if confirmation and bot.bot in marks else None,
@@ -203,7 +204,7 @@ class LiveOutput:
         """Forget what was written; answers whether the database has to be claimed again."""
         bot, live = part.bot, part.live
         bot.emptied = bot.open_orders = False
-        bot.reports.clear()
+        bot.forget_reports()
         if bot.reports_lost:
             log.warning("order_reports_lost", bot=bot.bot, count=bot.reports_lost, hint="the open orders are complete")
             bot.reports_lost = 0

@@ -45,6 +45,10 @@ class LivePositions:
     are the exchange's still, since no two bots trade the same side of a symbol. A row of which nothing is known is
     absent; once the exchange was asked, what it does not mention is flat, and that is said explicitly.
 
+    Until it has answered, as after a takeover while it answers nothing, a row is what the stream has told of it since,
+    or the fold where an earlier holder has left nothing newer. Such a row is shown as never confirmed: exits know what
+    is held, and nothing opens risk on it.
+
     A row never goes back to a state before one that was shown: neither in itself nor to before what an earlier holder
     of the account has left in Redis (`inherited`). `changed` are the rows to be shown, until `shown` says that they
     were.
@@ -69,6 +73,7 @@ class LivePositions:
         self._changed: set[Row] = set()
         self._inherited: dict[Row, float] = {}
         self._anew: set[Row] = set()
+        self._left: dict[tuple[BotId, Symbol, int], int] = {}
         self._shown_until: dict[tuple[BotId, Symbol, int], tuple[int, datetime]] = {}
 
     def inherited(self, rows: Iterable[LivePosition], at_s: float) -> None:
@@ -82,6 +87,7 @@ class LivePositions:
             mark = (shown.seq, shown.changed_at)
             if self._owners.is_shared:
                 key = (shown.bot, *row)
+                self._left[key] = max(shown.seq, self._left.get(key, NEVER_TRADED))
                 self._shown_until[key] = max(mark, self._shown_until.get(key, mark))
                 continue
             held = self._exchange.get(row)
@@ -128,7 +134,7 @@ class LivePositions:
             self._books[book.key] = book
             row = (book.key.symbol, book.key.position_idx)
             self._agree(row)
-            if self._owners.is_shared and row in self._bots_of:
+            if (self._owners.is_shared or not self._asked) and row in self._bots_of:
                 self._changed.add(row)
 
     def seqs(self) -> dict[Row, int]:
@@ -145,7 +151,7 @@ class LivePositions:
 
     @property
     def has_changed(self) -> bool:
-        return bool(self._changed) and self._asked
+        return bool(self._changed) and (self._asked or any(self._is_provisional(row) for row in self._changed))
 
     @property
     def anew(self) -> frozenset[Row]:
@@ -303,9 +309,23 @@ class LivePositions:
             self._forget_difference(row)
             self._unagreed.discard(row)
 
+    def _is_provisional(self, row: Row) -> bool:
+        """Whether something newer is known of the row than what was left of it, before the exchange was asked."""
+        if not self._owners.is_shared:
+            said = self._exchange.get(row)
+            if said is not None and row not in self._inherited:
+                return True
+            book = self._sole_book(*row)
+            return book is not None and _last_seq(book) > (NEVER_TRADED if said is None else _seq(said))
+        return any(
+            _last_seq(book) > self._left.get((key.bot, *row), NEVER_TRADED)
+            for key, book in self._books.items()
+            if (key.symbol, key.position_idx) == row
+        )
+
     def _rows_of(self, rows: Iterable[Row]) -> list[LivePosition]:
         if not self._asked:
-            return []
+            rows = [row for row in rows if self._is_provisional(row)]
         blocked = self._blocked | self._drifting_bots()
         return [self._row(bot, row, bot in blocked) for row in rows for bot in self._bots_of.get(row, ())]
 
@@ -329,7 +349,7 @@ class LivePositions:
             seq=seq,
             epoch=self._epoch,
             changed_at=changed_at,
-            updated_at=now(),
+            updated_at=now() if self._asked else EPOCH,
         )
 
     def _held(
@@ -347,9 +367,18 @@ class LivePositions:
             key = (bot, symbol, position_idx)
             mark = self._shown_until[key] = max(mark, self._shown_until.get(key, mark))
             return position, *mark
+        book = None if self._asked else self._sole_book(symbol, position_idx)
+        if book is not None and _last_seq(book) > (NEVER_TRADED if said is None else _seq(said)):
+            # At the same `seq` the exchange's own word is the newer one.
+            return book.position, _last_seq(book), EPOCH
         if said is None:
             return FLAT, NEVER_TRADED, EPOCH
         return said.position, _seq(said), said.updated_at
+
+    def _sole_book(self, symbol: Symbol, position_idx: int) -> TradeBook | None:
+        """The one book of a row; several, as of a bot that was there before, make no position of anybody's."""
+        books = [book for key, book in self._books.items() if key.symbol == symbol and key.position_idx == position_idx]
+        return books[0] if len(books) == 1 else None
 
     def _compared_rows(self) -> set[Row]:
         ours = {(symbol, idx) for _, symbol, idx in self._owners.rows}
@@ -372,3 +401,7 @@ class LivePositions:
 
 def _seq(position: ExchangePosition) -> int:
     return NEVER_TRADED if position.seq is None else position.seq
+
+
+def _last_seq(book: TradeBook) -> int:
+    return NEVER_TRADED if book.last is None else book.last.seq

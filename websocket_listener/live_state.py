@@ -36,6 +36,7 @@ from websocket_listener.writer import Committed
 log = structlog.get_logger()
 _T = TypeVar("_T")
 _TICK_S = 0.25
+_COMMIT_AWAITED_S = 0.003
 _CONFIRM_S = 1.0
 
 
@@ -92,6 +93,8 @@ class LiveState:
         self._hooks, self._metrics, self._settle_s = hooks, metrics, settle_s
         self._output = LiveOutput(by_bot, state, bus_client, may_create=hooks.holds)
         self._accounts: dict[AccountName, AccountLive] = {}
+        self._orders_heard: list[tuple[Order, BotId | None]] = []
+        self._positions_heard: list[ExchangePosition] = []
         self._events: queue.SimpleQueue[Heard | Committed | Callable[[], None] | None] = queue.SimpleQueue()
         self._adopted = False
         self._blocks: EntryBlocks | None = None
@@ -218,6 +221,7 @@ class LiveState:
     def _write_if_possible(self) -> bool:
         self._adopted = False
         try:
+            self._save_heard()
             self._write()
         except LIVE_ERRORS as error:
             if self.available:
@@ -231,14 +235,22 @@ class LiveState:
         return True
 
     def _next_events(self) -> list[Heard | Committed | Callable[[], None]]:
-        """Everything that waits, or nothing after a tick."""
-        events = []
+        """Everything that waits, or nothing after a tick.
+
+        An order and a position are told with the fill that changed them, which the writer is about to commit: all three
+        are written in one step, and the writer is not held up by the writing of two of them.
+        """
+        events: list[Heard | Committed | Callable[[], None]] = []
         try:
             event = self._events.get(timeout=_TICK_S)
+            until_s = time.monotonic() + _COMMIT_AWAITED_S
+            awaited = True
             while True:
                 if event is not None:
                     events.append(event)
-                event = self._events.get_nowait()
+                awaited = awaited and isinstance(event, Heard)
+                left_s = until_s - time.monotonic() if awaited else 0.0
+                event = self._events.get(timeout=left_s) if left_s > 0 else self._events.get_nowait()
         except queue.Empty:
             return events
 
@@ -278,12 +290,21 @@ class LiveState:
             changed = live.board.heard(heard.orders)
             for order, bot in changed:
                 live.reported(order, bot)
-            self._hooks.on_orders(changed)
+            self._orders_heard += changed
         if heard.positions:
             live.positions.heard(heard.positions)
-            self._hooks.on_positions(list(heard.positions))
+            self._positions_heard += heard.positions
         if heard.wallet is not None:
             live.heard_wallet(heard.wallet, now())
+
+    def _save_heard(self) -> None:
+        """Once for all events that waited: of each order and position only the latest is stored."""
+        if self._orders_heard:
+            orders, self._orders_heard = self._orders_heard, []
+            self._hooks.on_orders(orders)
+        if self._positions_heard:
+            positions, self._positions_heard = self._positions_heard, []
+            self._hooks.on_positions(positions)
 
     def _take_committed(self, committed: Committed) -> None:
         for recorded in committed.result.recorded:

@@ -4,28 +4,60 @@ from collections.abc import Callable
 
 from websockets.asyncio.client import ClientConnection
 from websockets.frames import CONT, DATA_OPCODES, TEXT, Frame
-from websockets.protocol import Event
+from websockets.protocol import Event, State
+
+# https://www.rfc-editor.org/rfc/rfc6455#section-5.2: a whole text, not extended; longer lengths.
+_WHOLE_TEXT = 0x81
+_LENGTH_IN_2, _LENGTH_IN_8 = 126, 127
+# Longer ones are for the library, which knows how long they may be.
+_LONGEST_TEXT = 1 << 20
 
 
 class DirectConnection(ClientConnection):
     """A connection that hands over each text message the moment it is there.
 
-    The library's own queue, and waking up a reader for every message in it, take longer than reading the message does.
+    The library's own queue, and waking up a reader for every message in it, take longer than reading the message does;
+    so does taking frames apart with the library's care for every kind of them. Nearly all are whole texts, which are
+    told apart by their first bytes; from the first frame of another kind on, what is there goes to the library.
     Messages come in their order: as long as one waits in the queue, the later ones go there too.
     """
 
     _take: Callable[[bytes], None] | None = None
+    _read_ended: Callable[[], None]
+    _rest = b""
+    """The beginning of a frame of which the end has not come yet."""
     _queued = 0
 
-    def hand_over(self, take: Callable[[bytes], None]) -> None:
-        """From now on text messages go to `take`, which must not raise, but for those that `next_message` answers."""
-        self._take = take
+    def hand_over(self, take: Callable[[bytes], None], read_ended: Callable[[], None]) -> None:
+        """From now on text messages go to `take`, but for those that `next_message` answers. `read_ended` is called
+        when all that one read of the socket has brought was handed over. Neither may raise."""
+        self._take, self._read_ended = take, read_ended
 
     async def next_message(self) -> bytes:
         """The next message that was not handed over: one that came before, or in fragments. Raises ConnectionClosed."""
         message = await self.recv(decode=False)
         self._queued -= 1
         return message
+
+    def post(self, *texts: bytes) -> None:
+        """Sends a protocol ping and the texts, without waiting: a half-open connection takes what is sent until a
+        buffer is full, which these never fill. On a connection that is ending nothing is sent."""
+        if self.protocol.state is not State.OPEN:
+            return
+        self.protocol.send_ping(b"")
+        for text in texts:
+            self.protocol.send_text(text)
+        self.send_data()
+
+    def data_received(self, data: bytes) -> None:
+        if self._take is None:
+            super().data_received(data)
+            return
+        data, self._rest = self._rest + data, b""
+        left = self._taken(data, self._take) if self._is_between_frames else data
+        if left:
+            super().data_received(left)
+        self._read_ended()
 
     def process_event(self, event: Event) -> None:
         if isinstance(event, Frame) and event.opcode in DATA_OPCODES:
@@ -34,3 +66,37 @@ class DirectConnection(ClientConnection):
                 return
             self._queued += event.opcode is not CONT
         super().process_event(event)
+
+    @property
+    def _is_between_frames(self) -> bool:
+        """Whether the library waits for no end of a frame or of a message, and nobody for an earlier message."""
+        protocol = self.protocol
+        return (
+            not self._queued
+            and not protocol.reader.buffer
+            and not protocol.expect_continuation_frame
+            and protocol.state is State.OPEN
+        )
+
+    def _taken(self, data: bytes, take: Callable[[bytes], None]) -> bytes:
+        """Hands over the whole texts that the data begins with, and keeps one that is not all there; answers what is
+        left for the library."""
+        begin, there = 0, len(data)
+        while there - begin >= 2:
+            length, text = data[begin + 1], begin + 2
+            if data[begin] != _WHOLE_TEXT or length > _LENGTH_IN_8:
+                return data[begin:]
+            if length >= _LENGTH_IN_2:
+                text += 2 if length == _LENGTH_IN_2 else 8
+                if text > there:
+                    break
+                length = int.from_bytes(data[begin + 2 : text])
+            if length > _LONGEST_TEXT:
+                return data[begin:]
+            end = text + length
+            if end > there:
+                break
+            take(data[text:end])
+            begin = end
+        self._rest = data[begin:]
+        return b""

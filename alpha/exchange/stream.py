@@ -35,6 +35,8 @@ _TOPICS_PER_REQUEST = 10
 # Bybit allows 500 new connections per domain in 5 minutes, over all streams of this machine.
 _REMOTE_CAP_S, _LOOPBACK_CAP_S = 15.0, 1.0
 
+_JSON_PING = orjson.dumps({"req_id": "ping", "op": "ping"})
+
 Frame = Mapping[str, Any]
 
 
@@ -63,7 +65,8 @@ class StreamClient:
     `on_frame` gets every frame that has a topic, in the order of arrival, and must only enqueue. `on_garbage` gets what
     cannot be read or was not awaited, raw. `on_state` hears every change of state, with the reason of a break or "".
     `credentials` are for private streams only. `take_message` is asked first and gets the bytes of every message once
-    the stream is subscribed: it takes what it can read by itself and answers its topic, or None.
+    the stream is subscribed: it takes what it can read by itself and answers its topic, or None. `on_read_end` is
+    called after the last message that one read of the socket has brought, for who does better with many at once.
 
     The connection is pinged in both forms (JSON and protocol) every `ping_s`. It is replaced when nothing at all was
     heard for `silent_s`, protocol pongs not counted: a server that has forgotten its subscribers may still send those.
@@ -83,6 +86,7 @@ class StreamClient:
         on_state: Callable[[StreamState, str], None],
         on_garbage: Callable[[UnknownMessage], None] = lambda _: None,
         take_message: Callable[[bytes], str | None] = lambda _: None,
+        on_read_end: Callable[[], None] = lambda: None,
         ping_s: float = 5.0,
         silent_s: float = 15.0,
         data_silent_s: float | None = None,
@@ -96,7 +100,7 @@ class StreamClient:
         self._topics = tuple(topics)
         self._credentials = credentials
         self._on_frame, self._on_state, self._on_garbage = on_frame, on_state, on_garbage
-        self._take_message = take_message
+        self._take_message, self._on_read_end = take_message, on_read_end
         self._ping_s, self._silent_s, self._data_silent_s = ping_s, silent_s, data_silent_s
         self._probe_s = probe_s if credentials is not None else None
         self._probe: SubscriptionProbe | None = None
@@ -170,8 +174,7 @@ class StreamClient:
             compression=None,
             open_timeout=2 * self._ack_within_s,
             close_timeout=_CLOSE_WITHIN_S,
-            ping_interval=self._ping_s,
-            ping_timeout=self._silent_s,
+            ping_interval=None,
             user_agent_header=None,
             create_connection=DirectConnection,
         ) as opened:
@@ -229,19 +232,30 @@ class StreamClient:
 
     async def _read_all(self, connection: DirectConnection) -> None:
         """Reads until the connection ends, which raises."""
-        connection.hand_over(self._handle_or_give_up)
+        connection.hand_over(self._handle_or_give_up, self._end_read_or_give_up)
         while True:
             self._handle(await connection.next_message())
+            self._on_read_end()
 
     def _handle_or_give_up(self, message: bytes) -> None:
         """What raises here would reach the event loop only."""
         try:
             self._handle(message)
         except Exception as error:
-            self.failures += 1
-            log.exception("stream_failed", url=self._url, failures=self.failures)
-            if self._connection is not None:
-                self._give_up(self._connection, f"our own failure: {type(error).__name__}: {error}")
+            log.exception("stream_failed", url=self._url, failures=self.failures + 1)
+            self._failed(error)
+
+    def _end_read_or_give_up(self) -> None:
+        try:
+            self._on_read_end()
+        except Exception as error:
+            log.exception("stream_failed", url=self._url, failures=self.failures + 1)
+            self._failed(error)
+
+    def _failed(self, error: Exception) -> None:
+        self.failures += 1
+        if self._connection is not None:
+            self._give_up(self._connection, f"our own failure: {type(error).__name__}: {error}")
 
     def _handle(self, message: bytes) -> None:
         topic = self._take_message(message)
@@ -258,12 +272,9 @@ class StreamClient:
     async def _watch(self, connection: DirectConnection) -> None:
         """Pings and asks; ends once the connection is not heard any more, having cut it off."""
         while not (reason := self._silence()):
-            # A half-open connection takes bytes until its buffer is full: never wait on sending alone.
-            with contextlib.suppress(TimeoutError, WebSocketException):
-                async with asyncio.timeout(self._ping_s):
-                    await connection.send(_text({"req_id": "ping", "op": "ping"}))
-                    for request_id, topic in self._probe.due(time.monotonic()) if self._probe else ():
-                        await connection.send(_text({"req_id": request_id, "op": "subscribe", "args": [topic]}))
+            due = self._probe.due(time.monotonic()) if self._probe else ()
+            asked = [{"req_id": request_id, "op": "subscribe", "args": [topic]} for request_id, topic in due]
+            connection.post(_JSON_PING, *map(orjson.dumps, asked))
             await asyncio.sleep(self._ping_s)
         self._give_up(connection, reason)
 

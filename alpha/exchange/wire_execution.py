@@ -9,27 +9,17 @@ read a thing they read the same.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
-from decimal import Decimal, InvalidOperation
-from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
-from alpha.domain.clock import from_ms
-from alpha.domain.errors import InvalidValue
 from alpha.domain.fill import ExecType, Fill
 from alpha.domain.ids import AccountName, ExecId, OrderId, Symbol
-from alpha.domain.position import ZERO
-from alpha.domain.side import Side
 from alpha.exchange.settle_coin import settle_coin
+from alpha.exchange.wire_fields import CATEGORIES, OTHER_SHAPE, SIDES, ReadFrame, at_ms, number, often, time, unset
 
-_SIDES = {side.value: side for side in Side}
 _EXEC_TYPES = {exec_type.value: exec_type for exec_type in ExecType}
-_TOPICS = {"execution": "", "execution.linear": "linear", "execution.inverse": "inverse"}
-# Where the topic stands, whatever stands before it (https://bybit-exchange.github.io/docs/v5/websocket/private/execution).
-_MARK, _MARKED_WITHIN = b'"topic":"execution', 200
-_OTHER_SHAPE = (msgspec.MsgspecError, KeyError, ValueError, OverflowError, OSError, InvalidOperation, InvalidValue)
+_TOPICS = {f"execution{ending}": category for ending, category in CATEGORIES.items()}
 
 
 class _Row(msgspec.Struct, rename="camel"):
@@ -65,28 +55,17 @@ class _Frame(msgspec.Struct, rename="camel"):
     data: list[_Row]
 
 
-class ExecutionFrame(NamedTuple):
-    """A frame of the topic `execution`, of one category or all. `created_at` is the exchange's wall clock."""
-
-    topic: str
-    created_at: datetime
-    fills: list[Fill]
-
-
 _decode = msgspec.json.Decoder(_Frame).decode
 
 
-def read_execution_frame(message: bytes, account: AccountName) -> ExecutionFrame | None:
+def read_execution_frame(message: bytes, account: AccountName) -> ReadFrame | None:
     """The executions of a message; None when it is something else, or not all of it has the usual shape."""
-    if message.find(_MARK, 0, _MARKED_WITHIN) < 0:
-        return None
     try:
         frame = _decode(message)
         category = _TOPICS[frame.topic]
-        return ExecutionFrame(
-            frame.topic, from_ms(frame.creation_time), [_fill(row, account, category) for row in frame.data]
-        )
-    except _OTHER_SHAPE:
+        fills = [_fill(row, account, category) for row in frame.data]
+        return ReadFrame(frame.topic, at_ms(frame.creation_time), fills, [], [])
+    except OTHER_SHAPE:
         return None
 
 
@@ -94,7 +73,7 @@ def read_execution(item: Mapping[str, Any], account: AccountName, category: str 
     """The execution of a row that is decoded already; None when it has not the usual shape."""
     try:
         return _fill(msgspec.convert(item, _Row), account, category)
-    except _OTHER_SHAPE:
+    except OTHER_SHAPE:
         return None
 
 
@@ -103,43 +82,29 @@ def _fill(row: _Row, account: AccountName, of_page: str | None) -> Fill:
     exec_id, order_id, symbol = row.exec_id, row.order_id, row.symbol
     if not (category and exec_id and order_id and symbol):
         raise ValueError("an empty text")
-    stop_order_type = row.stop_order_type
     # By position, in the order of Fill: with so many fields names take longer than all the rest.
     return Fill(
         account,
         category,
         Symbol(symbol),
         ExecId(exec_id),
-        from_ms(int(row.exec_time)),
+        time(row.exec_time),
         row.seq,
         _EXEC_TYPES[row.exec_type],
-        _SIDES[row.side],
-        _number(row.exec_price),
-        _often(row.exec_qty),
-        _number(row.exec_value),
-        _number(row.exec_fee),
-        _often(row.fee_rate or "0"),
+        SIDES[row.side],
+        number(row.exec_price),
+        often(row.exec_qty),
+        number(row.exec_value),
+        number(row.exec_fee),
+        often(row.fee_rate or "0"),
         row.fee_currency or settle_coin(category, Symbol(symbol)),
         row.is_maker,
-        _often(row.closed_size or "0"),
-        _often(row.leaves_qty or "0"),
+        often(row.closed_size or "0"),
+        often(row.leaves_qty or "0"),
         OrderId(order_id),
         row.order_link_id,
         row.order_type,
         row.create_type,
-        "" if stop_order_type == "UNKNOWN" or stop_order_type == "EC_NoError" else stop_order_type,
-        (_often(row.mark_price) or None) if row.mark_price else None,
+        unset(row.stop_order_type),
+        (often(row.mark_price) or None) if row.mark_price else None,
     )
-
-
-def _number(text: str) -> Decimal:
-    number = Decimal(text)
-    if not number.is_finite():
-        raise ValueError(f"{text!r} is no finite number")
-    return number
-
-
-@lru_cache(maxsize=4096)
-def _often(text: str) -> Decimal:
-    """Rates, quantities and marks, of which a few are told again and again."""
-    return ZERO if text == "0" else _number(text)

@@ -6,22 +6,44 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from decimal import Decimal
-from io import BytesIO
-from typing import Any
+from itertools import islice
+from typing import Any, cast
 
 import orjson
 
 from alpha.ledger.connection import Cursor
 
 NULL = r"\N"
-_CHUNK = 1 << 16
+_LINES_AT_ONCE = 16
 _ESCAPE = re.compile(r"\\(.)")
 _ESCAPED = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
 
 
+class _Lines:
+    """Lines as a file that COPY reads: PostgreSQL inserts the first of them while the next are made."""
+
+    def __init__(self, lines: Iterable[str]) -> None:
+        self._lines = iter(lines)
+        self.error: Exception | None = None
+
+    def read(self, _: int) -> bytes:
+        try:
+            return "".join(islice(self._lines, _LINES_AT_ONCE)).encode()
+        except Exception as error:
+            # The driver would make a refusal of PostgreSQL's of it.
+            self.error = error
+            raise
+
+
 def copy_lines(cursor: Cursor, table: str, columns: Sequence[str], lines: Iterable[str]) -> None:
-    """Inserts rows that are lines of COPY already, each with its end."""
-    cursor.copy_expert(f"COPY {table} ({', '.join(columns)}) FROM STDIN", BytesIO("".join(lines).encode()), size=_CHUNK)
+    """Inserts rows that are lines of COPY already, each with its end. Raises what making them raises."""
+    made = _Lines(lines)
+    try:
+        cursor.copy_expert(f"COPY {table} ({', '.join(columns)}) FROM STDIN", cast(Any, made))
+    except Exception:
+        if made.error is not None:
+            raise made.error from None
+        raise
 
 
 def copy_rows(cursor: Cursor, table: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:

@@ -1,9 +1,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from alpha.domain.ids import AccountName, BotId, ExecId, OrderId, Symbol
@@ -50,6 +50,34 @@ def fills_between(connection: Connection, account: AccountName, since: datetime,
         )
         found = [recorded_of_row(row) for row in cursor.fetchall()]
     return sorted(found, key=lambda recorded: recorded.fill.execution_order)
+
+
+def fills_until(connection: Connection, account: AccountName, until: datetime) -> Iterator[RecordedFill]:
+    """All fills of the account with exec_time < until (market clock), as `fills_between` answers them, and never more
+    of them at once than those of a day. In one transaction, which lasts until the last is taken."""
+    with transaction(connection) as cursor:
+        cursor.execute("SELECT min(exec_time) FROM trading.fills WHERE account = %s", (account,))
+        ((since,),) = cursor.fetchall()
+        while since is not None and since < until:
+            # What a day is read beyond its last fill costs nothing; a year without any should not be read day by day.
+            end = min(since + timedelta(days=1), until)
+            yield from fills_between(connection, account, since, end)
+            cursor.execute(
+                "SELECT min(exec_time) FROM trading.fills WHERE account = %s AND exec_time >= %s", (account, end)
+            )
+            ((since,),) = cursor.fetchall()
+
+
+def orders_filled_between(
+    connection: Connection, account: AccountName, since: datetime, until: datetime
+) -> set[OrderId]:
+    """The orders of the account that have a fill with since <= exec_time < until (market clock)."""
+    with transaction(connection) as cursor:
+        cursor.execute(
+            "SELECT DISTINCT order_id FROM trading.fills WHERE account = %s AND exec_time >= %s AND exec_time < %s",
+            (account, since, until),
+        )
+        return {OrderId(order_id) for (order_id,) in cursor.fetchall()}
 
 
 def exec_ids_between(

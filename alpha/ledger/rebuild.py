@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 
+from alpha.domain.arithmetic import accounting
 from alpha.domain.closing import ClosingDisagreement, closed_of
 from alpha.domain.fill import ExecType, ExecutionOrder
-from alpha.domain.ids import AccountName, ExecId
+from alpha.domain.ids import AccountName, BotId, ExecId, Symbol
 from alpha.domain.reason import Reason
 from alpha.domain.side import Side
 from alpha.domain.trade import BookKey, Trade
@@ -25,7 +26,9 @@ from alpha.ledger.heads import bump_books_versions
 
 _KEY = ", ".join(KEY)
 _OF_BOOK = f"({_KEY}) = (%s, %s, %s, %s)"
-_FIRST_ID, _LAST_ID = TRADE_ROW.index("first_exec_id"), TRADE_ROW.index("last_exec_id")
+_CLOSED_AT = TRADE_ROW.index("closed_at")
+_AT_ONCE = 10_000
+"""About so many fills are read by a statement: few enough to be put in order in memory."""
 _AMOUNTS = frozenset(
     TRADE_ROW.index(name)
     for name in (
@@ -47,8 +50,9 @@ _DISAGREEMENTS_TOLD = 20
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BookDifference:
     """A stored book that is not what its fills make: which of its columns differ is in the two books; `missing` round
-    trips had no row, `extra` rows no round trip, and `changed` said something else. `closed_by` are the last fills of
-    those that were missing or changed."""
+    trips had no row, `extra` rows no round trip, and `changed` said something else. `wrong_since` is the market time of
+    the first fill that closes another quantity than the exchange says, or closed a round trip that was missing or
+    changed; None without any."""
 
     key: BookKey
     stored: TradeBook
@@ -56,7 +60,7 @@ class BookDifference:
     missing: int
     extra: int
     changed: int
-    closed_by: tuple[ExecId, ...] = ()
+    wrong_since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,34 +88,31 @@ def rebuild_account(
     that the recorder remembers in them, with what is stored.
 
     With `mend` what differs is replaced, and fills whose closed quantity disagrees become rows of drift (which forbid
-    nothing: a position that is wrong does). A listener goes on meanwhile: a book is compared in one snapshot, and its
-    account is locked only while one that differs is mended. `on_book` is told of each book and how many fills it has.
-    Needs the ledger writer's login to mend, any reader's to compare. A book of n fills takes no more memory than its
-    round trips.
+    nothing: a position that is wrong does). A listener goes on meanwhile: the books are compared in one snapshot, and
+    the account is locked only while one that differs is folded once more and mended. `on_book` is told of each book and
+    how many fills it has. Needs the ledger writer's login to mend, any reader's to compare. However long the history,
+    no more of it is in memory than the round trips of a stretch, and the names of those that differ.
     """
     began_s = time.monotonic()
-    keys, alone = _keys(connection, account)
-    fills = trades = 0
     differing = []
     closings: dict[BookKey, tuple[ClosingDisagreement, ...]] = {}
-    for key in keys:
-        # Where nobody records, nobody is held up: one pass under the lock.
-        compared, difference = _compare(connection, key, mend=mend, locked=mend and alone)
-        if difference is not None and mend and not alone:
-            compared, difference = _compare(connection, key, mend=True, locked=True)
-        fills += compared.fills
-        trades += len(compared.trades)
+    compared = _compare(connection, account)
+    fills, trades = sum(each.fills for each in compared), sum(each.trades for each in compared)
+    for each in compared:
+        difference = each.difference()
+        if difference is not None and mend:
+            each, difference = _mended(connection, each.key)
         if difference is not None:
             differing.append(difference)
-        if compared.disagreements:
-            closings[key] = tuple(compared.disagreements)
-        on_book(key, compared.fills)
+        if each.disagreements:
+            closings[each.key] = tuple(each.disagreements)
+        on_book(each.key, each.fills)
     if mend:
         _tell(connection, account, [_finding(key, each) for key, found in closings.items() for each in found])
     return AccountRebuild(
         account=account,
         fills=fills,
-        books=len(keys),
+        books=len(compared),
         trades=trades,
         seconds=time.monotonic() - began_s,
         differing=tuple(differing),
@@ -119,85 +120,122 @@ def rebuild_account(
     )
 
 
-def _keys(connection: Connection, account: AccountName) -> tuple[list[BookKey], bool]:
-    """The account's books, those included that have fills or round trips and no row; and whether nobody records the
-    account now."""
+def _compare(connection: Connection, account: AccountName) -> list[_Compared]:
+    """All books beside what their fills make, in one snapshot."""
+    is_own = connection.transaction_depth == 0
     with transaction(connection) as cursor:
+        if is_own:
+            cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        # A book that has neither a row nor a round trip nor an opening position is met when its fills are read.
         cursor.execute(
             f"SELECT {_KEY} FROM trading.books WHERE account = %(account)s"
-            f" UNION SELECT DISTINCT {_KEY} FROM trading.owned_fills WHERE account = %(account)s AND bot IS NOT NULL"
             f" UNION SELECT DISTINCT {_KEY} FROM trading.trades WHERE account = %(account)s"
-            f" UNION SELECT {_KEY} FROM trading.opening_positions WHERE account = %(account)s"
-            f" ORDER BY {_KEY}",
+            f" UNION SELECT {_KEY} FROM trading.opening_positions WHERE account = %(account)s",
             {"account": account},
         )
         keys = [key_of_row(row) for row in cursor.fetchall()]
-        cursor.execute(
-            "SELECT FROM trading.account_leases WHERE account = %s AND lease_until > clock_timestamp()", (account,)
-        )
-        return keys, cursor.rowcount == 0
+        fills = _Choice("account = %s AND bot IS NOT NULL", (account,))
+        trades = _Choice("account = %s AND bot = ANY (%s)", (account, sorted({key.bot for key in keys})))
+        compared = _fold_all(cursor, account, keys, fills, trades, keep=False)
+    return sorted(compared, key=lambda each: key_row(each.key))
 
 
-def _compare(
-    connection: Connection, key: BookKey, *, mend: bool, locked: bool
-) -> tuple[_Folding, BookDifference | None]:
-    is_own = connection.transaction_depth == 0
+def _mended(connection: Connection, key: BookKey) -> tuple[_Compared, BookDifference | None]:
+    """Folds one book again while nobody else can change it, and replaces of it what differs then."""
     with transaction(connection) as cursor:
-        if locked:
-            cursor.execute("SELECT FROM trading.account_head WHERE account = %s FOR UPDATE", (key.account,))
-        elif is_own:
-            cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-        held = load_books(cursor, [key])[key]
-        folding = _fold_all(cursor, held)
-        stored = _Stored(folding.trades)
-        query = cursor.mogrify(f"SELECT {', '.join(TRADE_ROW)} FROM trading.trades WHERE {_OF_BOOK}", key_row(key))
-        cursor.copy_expert(f"COPY ({query.decode()}) TO STDOUT", stored)
-        book = folding.book()
-        if row_of_book(held.book) == row_of_book(book) and stored.is_same:
-            return folding, None
-        missing = folding.trades.keys() - stored.found
-        difference = BookDifference(
-            key=key,
-            stored=held.book,
-            rebuilt=book,
-            missing=len(missing),
-            extra=len(stored.extra),
-            changed=len(stored.changed),
-            closed_by=tuple(_closed_by(folding.trades[name]) for name in missing | stored.changed),
-        )
-        if mend and locked:
-            _mend(cursor, book, folding.trades, gone=stored.changed | stored.extra, fresh=stored.changed | missing)
-    return folding, difference
+        cursor.execute("SELECT FROM trading.account_head WHERE account = %s FOR UPDATE", (key.account,))
+        of_book = _Choice(_OF_BOOK, key_row(key))
+        (compared,) = _fold_all(cursor, key.account, [key], of_book, of_book, keep=True)
+        difference = compared.difference()
+        if difference is None:
+            return compared, None
+        gone = compared.extra | compared.changed.keys()
+        if gone:
+            cursor.execute(
+                f"DELETE FROM trading.trades WHERE {_OF_BOOK} AND first_exec_id = ANY(%s)", (*key_row(key), list(gone))
+            )
+        fresh = [*compared.changed.values(), *compared.missing.values()]
+        copy_lines(cursor, "trading.trades", TRADE_ROW, [f"{line}\n" for line in fresh])
+        write_batch(cursor, books=[difference.rebuilt])
+        bump_books_versions(cursor, [key.account])
+    return compared, difference
 
 
-def _mend(cursor: Cursor, book: TradeBook, trades: Mapping[str, str], *, gone: set[str], fresh: set[str]) -> None:
-    if gone:
-        cursor.execute(
-            f"DELETE FROM trading.trades WHERE {_OF_BOOK} AND first_exec_id = ANY(%s)",
-            (*key_row(book.key), list(gone)),
-        )
-    copy_lines(cursor, "trading.trades", TRADE_ROW, [line for name, line in trades.items() if name in fresh])
-    write_batch(cursor, books=[book])
-    bump_books_versions(cursor, [book.key.account])
+@dataclass(frozen=True, slots=True)
+class _Choice:
+    """Which rows of a table: a condition and its parameters."""
+
+    condition: str
+    parameters: tuple[object, ...]
 
 
-def _fold_all(cursor: Cursor, held: HeldBook) -> _Folding:
-    key, opening = held.book.key, held.opening
-    folding = _Folding(held.beginning())
-    included, parameters = "", list[object](key_row(key))
-    if opening is not None and opening.seq is not None and opening.seq >= 0:
-        included, parameters = " AND seq > %s", [*parameters, opening.seq]
-    elif opening is not None:
-        included, parameters = " AND exec_time >= %s", [*parameters, opening.at]
-    # The order of execution, as fills compare in Python: ids by code point, whatever the database's collation.
-    query = cursor.mogrify(
-        "SELECT exec_time, seq, leaves_quantity, exec_id, exec_type, side,"
-        f" price, quantity, fee, closed_quantity, reason FROM trading.owned_fills WHERE {_OF_BOOK}{included}"
-        ' ORDER BY exec_time, seq, leaves_quantity DESC, exec_id COLLATE "C"',
-        parameters,
+def _fold_all(
+    cursor: Cursor,
+    account: AccountName,
+    keys: Sequence[BookKey],
+    which_fills: _Choice,
+    which_trades: _Choice,
+    *,
+    keep: bool,
+) -> list[_Compared]:
+    """Folds books of the account from their first fills, a stretch of time after the other, and compares its round
+    trips with the stored ones. Read book by book, a page of fills would be read for each book that has one in it.
+    `keep`: the rows of round trips that differ, and not their names alone, are kept."""
+    books = _Books(account, load_books(cursor, keys).values(), keep)
+    cursor.execute(
+        "SELECT min(exec_time), max(exec_time),"
+        " coalesce((SELECT fills FROM trading.account_head WHERE account = %s), 0)"
+        " FROM trading.fills WHERE account = %s",
+        (account, account),
     )
-    cursor.copy_expert(f"COPY ({query.decode()}) TO STDOUT", folding)
-    return folding
+    ((first, last, fills),) = cursor.fetchall()
+    edges = [] if first is None else _edges(first, last, fills // _AT_ONCE)
+    with accounting():
+        for start, end in zip([None, *edges], [*edges, None], strict=True):
+            # The order of execution, as fills compare in Python: ids by code point, whatever the database's collation.
+            _copy(
+                cursor,
+                "SELECT bot, symbol, position_idx, exec_time, seq, leaves_quantity, exec_id, exec_type, side, price,"
+                " quantity, fee, closed_quantity, reason FROM trading.owned_fills"
+                f" WHERE {which_fills.condition}{_between('exec_time', start, end)}"
+                ' ORDER BY exec_time, seq, leaves_quantity DESC, exec_id COLLATE "C"',
+                which_fills.parameters,
+                books.take_fill,
+            )
+            _copy(
+                cursor,
+                f"SELECT {', '.join(TRADE_ROW)} FROM trading.trades"
+                f" WHERE {which_trades.condition}{_between('closed_at', start, end)}",
+                which_trades.parameters,
+                books.take_stored,
+            )
+            books.end_stretch()
+    return books.compared
+
+
+def _edges(first: datetime, last: datetime, count: int) -> list[datetime]:
+    """Where to cut an interval into so many equal stretches, and into one at least."""
+    return [first + (last - first) * n / count for n in range(1, count)]
+
+
+def _between(column: str, start: datetime | None, end: datetime | None) -> str:
+    """Written into the statement: parameters would be seen too late for whole partitions to be left out."""
+    return ("" if start is None else f" AND {column} >= '{start.isoformat()}'") + (
+        "" if end is None else f" AND {column} < '{end.isoformat()}'"
+    )
+
+
+def _copy(cursor: Cursor, query: str, parameters: Sequence[object], take: Callable[[str], None]) -> None:
+    """Each row as a line of COPY, without its end."""
+    cursor.copy_expert(f"COPY ({cursor.mogrify(query, parameters).decode()}) TO STDOUT", _Lines(take))
+
+
+class _Lines:
+    def __init__(self, take: Callable[[str], None]) -> None:
+        self._take = take
+
+    def write(self, line: bytes) -> None:
+        self._take(line[:-1].decode())
 
 
 _FUNDING = ExecType.FUNDING.value
@@ -205,26 +243,90 @@ _BUY = Side.BUY.value
 _REASONS = {each.value: each for each in Reason}
 
 
-class _Folding:
-    """Takes the lines of a COPY as they come, each a fill in execution order, and folds them. Round trips are kept as
-    the lines of COPY that their rows are, by the id of their first fill.
+class _Books:
+    """Takes the lines of an account, fills in execution order and stored round trips, and gives them to their books."""
+
+    def __init__(self, account: AccountName, held: Iterable[HeldBook], keep: bool) -> None:
+        self._account, self._keep = account, keep
+        self._books: dict[tuple[str, str, str], _Compared] = {}
+        for each in held:
+            self._add(each)
+
+    @property
+    def compared(self) -> list[_Compared]:
+        return list(self._books.values())
+
+    def take_fill(self, line: str) -> None:
+        bot, symbol, position_idx, *fields = line.split("\t")
+        book = self._books.get((bot, symbol, position_idx))
+        if book is None:
+            # What began with a position or has a row is known; this one has fills only.
+            key = BookKey(
+                account=self._account,
+                bot=BotId(unescaped(bot)),
+                symbol=Symbol(unescaped(symbol)),
+                position_idx=int(position_idx),
+            )
+            book = self._add(HeldBook(book=TradeBook(key=key), opening=None))
+        book.take(*fields)
+
+    def take_stored(self, line: str) -> None:
+        _, bot, symbol, position_idx, name, _ = line.split("\t", len(KEY) + 1)
+        self._books[bot, symbol, position_idx].stored(unescaped(name), line)
+
+    def end_stretch(self) -> None:
+        """All fills and all stored round trips of a stretch of time have been told."""
+        for book in self._books.values():
+            book.end_stretch()
+
+    def _add(self, held: HeldBook) -> _Compared:
+        key = held.book.key
+        book = _Compared(held, self._keep)
+        self._books[escaped(key.bot), escaped(key.symbol), str(key.position_idx)] = book
+        return book
+
+
+class _Compared:
+    """A book while its fills are folded, in execution order, beside what is stored of it. Round trips are the lines of
+    COPY that their rows are, by the id of their first fill, and are kept until they were compared.
 
     There are millions of fills, so nothing is made of one that the fold does not need.
     """
 
-    def __init__(self, beginning: TradeBook) -> None:
+    def __init__(self, held: HeldBook, keep: bool) -> None:
+        beginning = held.beginning()
+        self.key = beginning.key
+        self.fills = self.trades = 0
+        self.missing: dict[str, str] = {}
+        self.changed: dict[str, str] = {}
+        self.extra: set[str] = set()
+        self.wrong_since: datetime | None = None
+        self.disagreements: list[ClosingDisagreement] = []
+        self._stored, self._opening, self._keep = held.book, held.opening, keep
         self._fold = BookFold(beginning)
-        self._key = "\t".join([escaped(str(part)) for part in key_row(beginning.key)])
+        self._name = "\t".join([escaped(str(part)) for part in key_row(beginning.key)])
         self._opened_at = "" if beginning.open_trade is None else _time(beginning.open_trade.opened_at)
         self._last: tuple[str, ...] = ()
-        self.trades: dict[str, str] = {}
-        self.disagreements: list[ClosingDisagreement] = []
-        self.fills = 0
+        self._closed: dict[str, str] = {}
 
-    def write(self, line: bytes) -> None:
-        """One line of COPY's text format."""
-        fields = line.decode()[:-1].split("\t")
-        at, seq, leaves, exec_id, exec_type, side, price, quantity, fee, closed, reason = fields
+    def take(
+        self,
+        at: str,
+        seq: str,
+        leaves: str,
+        exec_id: str,
+        exec_type: str,
+        side: str,
+        price: str,
+        quantity: str,
+        fee: str,
+        closed: str,
+        reason: str,
+    ) -> None:
+        """Folds a fill, told in COPY's text format."""
+        exec_time = _from_text(at)
+        if self._opening is not None and self._opening.has_counted(exec_time, int(seq)):
+            return
         if "\\" in exec_id:
             exec_id = unescaped(exec_id)
         self.fills += 1
@@ -234,15 +336,15 @@ class _Folding:
         if held and (held > 0) != buys:
             # As a rule an exit closes all of its own quantity.
             if (closed != quantity or abs(held) < size) and not is_funding:
-                self._check_closing(ExecId(exec_id), buys, size, Decimal(closed))
+                self._check_closing(ExecId(exec_id), exec_time, buys, size, Decimal(closed))
         else:
             if closed != "0" and not is_funding:
-                self._check_closing(ExecId(exec_id), buys, size, Decimal(closed))
+                self._check_closing(ExecId(exec_id), exec_time, buys, size, Decimal(closed))
             if not held and not is_funding:
                 self._opened_at = at
         trade = fold.add(
             ExecId(exec_id),
-            _from_text(at),
+            exec_time,
             is_funding,
             buys,
             Decimal(price),
@@ -251,20 +353,64 @@ class _Folding:
             _REASONS[reason],
         )
         if trade is not None:
-            self.trades[trade.first_exec_id] = self._line(trade, at, seq, leaves)
+            self.trades += 1
+            self._closed[trade.first_exec_id] = self._line(trade, at, seq, leaves)
             self._opened_at = at  # of the next trip, where this fill flips
 
-    def book(self) -> TradeBook:
+    def stored(self, name: str, line: str) -> None:
+        """A stored round trip that closed in the stretch whose fills were taken last."""
+        rebuilt = self._closed.pop(name, None)
+        if rebuilt is None:
+            self.extra.add(name)
+        elif rebuilt != line and not _same_values(rebuilt, line):
+            self._differs(self.changed, name, rebuilt)
+
+    def end_stretch(self) -> None:
+        """All that is stored of the stretch has been told."""
+        for name, rebuilt in self._closed.items():
+            self._differs(self.missing, name, rebuilt)
+        self._closed.clear()
+
+    def difference(self) -> BookDifference | None:
+        """None when the stored book is what the fills make."""
+        # Stored in another stretch than it closed in.
+        for name in self.extra & self.missing.keys():
+            self.extra.discard(name)
+            self.changed[name] = self.missing.pop(name)
+        book = self._book()
+        found = self.missing or self.changed or self.extra
+        if not found and row_of_book(self._stored) == row_of_book(book):
+            return None
+        return BookDifference(
+            key=self.key,
+            stored=self._stored,
+            rebuilt=book,
+            missing=len(self.missing),
+            extra=len(self.extra),
+            changed=len(self.changed),
+            wrong_since=self.wrong_since,
+        )
+
+    def _differs(self, among: dict[str, str], name: str, line: str) -> None:
+        among[name] = line if self._keep else ""
+        self._is_wrong_since(_from_text(line.split("\t", _CLOSED_AT + 1)[_CLOSED_AT]))
+
+    def _is_wrong_since(self, time: datetime) -> None:
+        if self.wrong_since is None or time < self.wrong_since:
+            self.wrong_since = time
+
+    def _book(self) -> TradeBook:
         if self._last:
             at, seq, leaves, exec_id = self._last
             self._fold.ended_with(ExecutionOrder(_from_text(at), int(seq), -Decimal(leaves), exec_id))
         return self._fold.book()
 
-    def _check_closing(self, exec_id: ExecId, buys: bool, quantity: Decimal, said: Decimal) -> None:
+    def _check_closing(self, exec_id: ExecId, at: datetime, buys: bool, quantity: Decimal, said: Decimal) -> None:
         held = self._fold.quantity
         folded = closed_of(held, buys, quantity)
         if folded != said and len(self.disagreements) < _DISAGREEMENTS_TOLD:
             self.disagreements.append(ClosingDisagreement(exec_id=exec_id, held=held, said=said, folded=folded))
+            self._is_wrong_since(at)
 
     def _line(self, trade: Trade, closed_at: str, seq: str, leaves: str) -> str:
         """The row of TRADE_ROW as COPY writes it, so that text can be compared with text."""
@@ -277,44 +423,16 @@ class _Folding:
             amounts = "\t".join([f"{Decimal(amount):f}" for amount in amounts.split("\t")])
             sums = "\t".join([f"{Decimal(amount):f}" for amount in sums.split("\t")])
         return (
-            f"{self._key}\t{escaped(trade.first_exec_id)}\t{escaped(trade.last_exec_id)}\t{trade.direction._value_}"
+            f"{self._name}\t{escaped(trade.first_exec_id)}\t{escaped(trade.last_exec_id)}\t{trade.direction._value_}"
             f"\t{self._opened_at}\t{closed_at}\t{amounts}\t{trade.fill_count}"
             f"\t{trade.entry_reason._value_}\t{trade.exit_reason._value_}"
-            f"\t{seq}\t{leaves}\t{'f' if fold.quantity else 't'}\t{sums}\t{fill_count}\n"
+            f"\t{seq}\t{leaves}\t{'f' if fold.quantity else 't'}\t{sums}\t{fill_count}"
         )
-
-
-class _Stored:
-    """Takes the lines of a COPY of stored round trips, and tells what of them is not as the rebuilt ones."""
-
-    def __init__(self, rebuilt: Mapping[str, str]) -> None:
-        self._rebuilt = rebuilt
-        self.found: set[str] = set()
-        self.changed: set[str] = set()
-        self.extra: set[str] = set()
-
-    def write(self, line: bytes) -> None:
-        text = line.decode()
-        name = unescaped(text.split("\t", _FIRST_ID + 1)[_FIRST_ID])
-        rebuilt = self._rebuilt.get(name)
-        self.found.add(name)
-        if rebuilt is None:
-            self.extra.add(name)
-        elif rebuilt != text and not _same_values(rebuilt, text):
-            self.changed.add(name)
-
-    @property
-    def is_same(self) -> bool:
-        return not self.extra and not self.changed and len(self.found) == len(self._rebuilt)
-
-
-def _closed_by(line: str) -> ExecId:
-    return ExecId(unescaped(line.split("\t", _LAST_ID + 1)[_LAST_ID]))
 
 
 def _same_values(rebuilt: str, stored: str) -> bool:
     """Whether two rows differ in nothing but zeros at the end of an amount, which says nothing about who wrote them."""
-    ours, theirs = rebuilt[:-1].split("\t"), stored[:-1].split("\t")
+    ours, theirs = rebuilt.split("\t"), stored.split("\t")
     differing = [n for n, (one, other) in enumerate(zip(ours, theirs, strict=True)) if one != other]
     return all(n in _AMOUNTS and Decimal(ours[n]) == Decimal(theirs[n]) for n in differing)
 

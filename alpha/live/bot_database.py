@@ -18,7 +18,15 @@ import redis
 
 from alpha.domain.errors import AlphaError
 from alpha.domain.ids import BotId, OrderId, Symbol
-from alpha.live.bot_keys import epoch_key, fills_key, open_orders_key, orders_key, position_key, rebuild_key
+from alpha.live.bot_keys import (
+    epoch_key,
+    fills_key,
+    open_orders_key,
+    orders_key,
+    position_key,
+    rebuild_key,
+    reports_key,
+)
 from alpha.live.connection import LiveStateError
 from alpha.live.databases import Command, execute
 from alpha.live.positions import LivePosition, fields_of, position_of
@@ -53,8 +61,10 @@ class BotStep:
 
     `positions` replace rows that are not newer by (seq, changed_at); those in `anew` replace whatever is there. `fills`
     are (bot_seq, JSON) in commit order: appended are those that come next, and `base` lets a stream that ends before it
-    begin at `base + 1`. `reports` are appended and keep the open orders current; `open_orders`, when given, is all of
-    them. `confirmed` are the rows, and whether each has drifted, that are still so at `confirmed_at` (wall time).
+    begin at `base + 1`. `reports` are appended and keep the open orders current; the first of them is the
+    `first_report`-th that is told under this epoch (0: they are not counted), and what was told already is left alone.
+    `open_orders`, when given, is all of them. `confirmed` are the rows, and whether each has drifted, that are still so
+    at `confirmed_at` (wall time).
     `emptied` drops everything a listener writes there first.
     """
 
@@ -66,6 +76,7 @@ class BotStep:
     fills: Sequence[tuple[int, str]] = ()
     base: int = 0
     reports: Sequence[Report] = ()
+    first_report: int = 0
     open_orders: Sequence[Report] | None = None
     confirmed: Sequence[tuple[Row, bool]] = ()
     confirmed_at: datetime | None = None
@@ -105,7 +116,7 @@ local function next_argument() at = at + 1; return ARGV[at] end
 
 local emptied, positions = next_argument(), next_argument()
 if emptied == '1' then
-  redis.call('DEL', KEYS[2], KEYS[4], KEYS[5])
+  redis.call('DEL', KEYS[2], KEYS[4], KEYS[5], KEYS[6])
   for _, key in ipairs(redis.call('KEYS', positions .. '*')) do redis.call('DEL', key) end
   local trimmed = redis.pcall('XTRIM', KEYS[3], 'MAXLEN', 0)
   if type(trimmed) == 'table' and trimmed.err then redis.call('DEL', KEYS[3]) end
@@ -113,7 +124,7 @@ end
 
 local older, rows = {}, tonumber(next_argument())
 for i = 1, rows do
-  local key = KEYS[5 + i]
+  local key = KEYS[6 + i]
   local v = {unpack(ARGV, at + 1, at + 15)}
   at = at + 15
   local newer_is_there = false
@@ -154,13 +165,21 @@ if base > 0 or fills > 0 then
   at = at + 2 * fills
 end
 
-for _ = 1, tonumber(next_argument()) do
+local first_report, reports, told = tonumber(next_argument()), tonumber(next_argument()), 0
+if first_report > 0 and reports > 0 then
+  local of, number = string.match(redis.call('GET', KEYS[6]) or '', '^(%d+):(%d+)$')
+  if of == ARGV[1] then told = tonumber(number) end
+  redis.call('SET', KEYS[6], ARGV[1] .. ':' .. math.max(told, first_report + reports - 1))
+end
+for i = 1, reports do
   local order_id, is_terminal, text = next_argument(), next_argument(), next_argument()
-  redis.call('XADD', KEYS[3], 'MAXLEN', '~', ORDERS_KEPT, '*', 'order', text)
-  if is_terminal == '1' then
-    redis.call('HDEL', KEYS[4], order_id)
-  else
-    redis.call('HSET', KEYS[4], order_id, text)
+  if first_report == 0 or first_report + i - 1 > told then
+    redis.call('XADD', KEYS[3], 'MAXLEN', '~', ORDERS_KEPT, '*', 'order', text)
+    if is_terminal == '1' then
+      redis.call('HDEL', KEYS[4], order_id)
+    else
+      redis.call('HSET', KEYS[4], order_id, text)
+    end
   end
 end
 
@@ -174,7 +193,7 @@ end
 local missing, confirmed_at, wish = {}, next_argument(), 0
 if confirmed_at ~= '' then
   for i = 1, tonumber(next_argument()) do
-    local key, drifted = KEYS[5 + rows + i], next_argument()
+    local key, drifted = KEYS[6 + rows + i], next_argument()
     if redis.call('HGET', key, 'epoch') == ARGV[1] then
       redis.call('HSET', key, 'updated_at', confirmed_at, 'drifted', drifted)
     else
@@ -209,7 +228,14 @@ return answer
 def step_command(step: BotStep) -> Command:
     """The step as a command of the bot's database."""
     bot = step.bot
-    keys = [epoch_key(bot), fills_key(bot), orders_key(bot), open_orders_key(bot), rebuild_key(bot)]
+    keys = [
+        epoch_key(bot),
+        fills_key(bot),
+        orders_key(bot),
+        open_orders_key(bot),
+        rebuild_key(bot),
+        reports_key(bot),
+    ]
     arguments: list[str | int] = [step.epoch, "1" if step.emptied else "0", f"{bot}:position:"]
     arguments.append(len(step.positions))
     for position in step.positions:
@@ -219,7 +245,7 @@ def step_command(step: BotStep) -> Command:
     arguments += (step.base, len(step.fills))
     for bot_seq, text in step.fills:
         arguments += (bot_seq, text)
-    arguments.append(len(step.reports))
+    arguments += (step.first_report, len(step.reports))
     for order_id, is_terminal, text in step.reports:
         arguments += (order_id, "1" if is_terminal else "0", text)
     arguments.append(-1 if step.open_orders is None else len(step.open_orders))

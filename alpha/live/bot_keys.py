@@ -23,6 +23,11 @@ def orders_key(bot: BotId) -> str:
     return f"{bot}:orders"
 
 
+def reports_key(bot: BotId) -> str:
+    """Which epoch told the last order report, and the how manieth it was of that epoch: `epoch:number`."""
+    return f"{bot}:reports"
+
+
 def open_orders_key(bot: BotId) -> str:
     return f"{bot}:open_orders"
 

@@ -9,6 +9,7 @@ from decimal import Decimal
 
 import redis
 
+from alpha.domain.clock import EPOCH
 from alpha.domain.errors import InvalidValue
 from alpha.domain.ids import BotId, Symbol
 from alpha.domain.position import Position
@@ -26,8 +27,9 @@ class LivePosition:
 
     `seq` is the exchange's cross sequence of the last fill in it (-1 when the symbol never traded), `epoch` that of the
     listener which wrote it; `changed_at` is the exchange's (market) time of the state, `updated_at` the wall time at
-    which the listener last said that this is still so. `drifted`: the fold of the ledger's fills and the exchange
-    disagree for longer than fills are in flight, so nothing may open risk on it.
+    which the listener last said that this is still so, 1970 where the exchange has not confirmed it yet. `drifted`: the
+    fold of the ledger's fills and the exchange disagree for longer than fills are in flight, so nothing may open risk
+    on it.
     """
 
     bot: BotId
@@ -49,6 +51,11 @@ class LivePosition:
     def is_fresh(self, at: datetime | None = None) -> bool:
         """Whether the listener confirmed it within the last 5 s of wall time."""
         return (at or now()) - self.updated_at < FRESH_FOR
+
+    @property
+    def is_confirmed(self) -> bool:
+        """Whether the exchange has ever said that it is so."""
+        return self.updated_at > EPOCH
 
 
 def read(client: redis.Redis, bot: BotId, symbol: Symbol, position_idx: int = 0) -> LivePosition | None:

@@ -7,22 +7,24 @@ comes out has to be what the exchange booked.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_HALF_EVEN, Decimal
 
+from alpha.domain.arithmetic import accounting
 from alpha.domain.fill import ExecType, Fill
 from alpha.domain.ids import Symbol
 from alpha.domain.position import ZERO
 from alpha.domain.side import Side
+from alpha.exchange.parse import LINEAR
 from alpha.exchange.settle_coin import settle_coin
 from alpha.ledger.fill_rows import RecordedFill
 from alpha.ledger.folding import OpeningPosition
 
 _UNIT = Decimal("0.00000001")
 """Bybit books eight decimals of a settle coin."""
-_LINEAR = "linear"
-_Row = tuple[str, Symbol, int]
+Row = tuple[str, Symbol, int]
+"""A position row of the account: category, symbol and position index."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,41 +109,83 @@ class _Holding:
         )
 
 
-def fold_account(fills: Iterable[RecordedFill], openings: Sequence[OpeningPosition] = ()) -> list[Booking]:
-    """Every fill of the account with what it moved, in execution order.
+class AccountFold:
+    """The fills of an account one after the other, however many: what is in memory is its positions. Fold within
+    `accounting()`.
 
-    The fills are all that the ledger has of the account, in any order and each once. What an opening position held is
-    followed back through the fills that it includes, to the first that the ledger has.
+    `included` is what the fills that the opening positions include had changed, as `changes_included` tells.
     """
-    rows: defaultdict[_Row, list[Fill]] = defaultdict(list)
-    booked = []
-    for recorded in fills:
+
+    def __init__(self, openings: Iterable[OpeningPosition] = (), included: Mapping[Row, Decimal] | None = None) -> None:
+        self._begun: defaultdict[Row, list[OpeningPosition]] = defaultdict(list)
+        for opening in openings:
+            self._begun[LINEAR, opening.key.symbol, opening.key.position_idx].append(opening)
+        self._included = included or {}
+        self._rows: dict[Row, _AccountRow] = {}
+
+    def take(self, recorded: RecordedFill) -> Booking:
+        """What the next fill in execution order moved. The fills are all that the ledger has of the account, each
+        once."""
         fill = recorded.fill
         if fill.exec_type is ExecType.FUNDING:
-            coin = settle_coin(fill.category, fill.symbol)
-            booked.append(Booking(fill, coin, ZERO, ZERO, ZERO, ZERO, ZERO, False))
-        else:
-            rows[fill.category, fill.symbol, recorded.position_idx].append(fill)
-    begun: defaultdict[_Row, list[OpeningPosition]] = defaultdict(list)
+            return Booking(fill, settle_coin(fill.category, fill.symbol), ZERO, ZERO, ZERO, ZERO, ZERO, False)
+        name = row_of(recorded)
+        row = self._rows.get(name)
+        if row is None:
+            row = self._rows[name] = _AccountRow(self._begun.get(name, ()), self._included.get(name, ZERO))
+        return row.take(fill)
+
+
+class _AccountRow:
+    """One position row of the account from its beginning. What an opening position held is followed back through the
+    fills that it includes, to the first that the ledger has."""
+
+    __slots__ = ("_entry_price", "_holding", "_openings", "_told")
+
+    def __init__(self, openings: Sequence[OpeningPosition], included: Decimal) -> None:
+        quantity = sum((opening.position.quantity for opening in openings), ZERO)
+        value = sum((opening.position.quantity * opening.position.entry_price for opening in openings), ZERO)
+        self._entry_price = value / quantity if quantity else ZERO
+        self._openings = openings
+        self._told = not openings
+        self._holding = _Holding(quantity - included, self._entry_price)
+
+    def take(self, fill: Fill) -> Booking:
+        if not self._told and not _is_included(fill, self._openings):
+            self._told = True
+            if self._holding.from_before:
+                self._holding.entry_price = self._entry_price  # from here on the exchange has told it
+        return self._holding.take(fill)
+
+
+def changes_included(fills: Iterable[RecordedFill], openings: Iterable[OpeningPosition]) -> dict[Row, Decimal]:
+    """By how much the fills that opening positions include had changed each position row, in base units and signed."""
+    begun: defaultdict[Row, list[OpeningPosition]] = defaultdict(list)
     for opening in openings:
-        begun[_LINEAR, opening.key.symbol, opening.key.position_idx].append(opening)
-    for row, of_row in rows.items():
-        of_row.sort(key=lambda fill: fill.execution_order)
-        booked += _fold_row(of_row, begun[row])
-    return sorted(booked, key=lambda booking: booking.fill.execution_order)
+        begun[LINEAR, opening.key.symbol, opening.key.position_idx].append(opening)
+    changes: defaultdict[Row, Decimal] = defaultdict(Decimal)
+    for recorded in fills:
+        row = row_of(recorded)
+        if row in begun and _is_included(recorded.fill, begun[row]):
+            changes[row] += recorded.fill.position_change
+    return dict(changes)
 
 
-def _fold_row(fills: Sequence[Fill], openings: Sequence[OpeningPosition]) -> Iterator[Booking]:
-    quantity = sum((opening.position.quantity for opening in openings), ZERO)
-    value = sum((opening.position.quantity * opening.position.entry_price for opening in openings), ZERO)
-    entry_price = value / quantity if quantity else ZERO
-    included = sum(1 for fill in fills if any(opening.includes(fill) for opening in openings))
-    before = quantity - sum((fill.position_change for fill in fills[:included]), ZERO)
-    holding = _Holding(before, entry_price)
-    for number, fill in enumerate(fills):
-        if number == included and holding.from_before:
-            holding.entry_price = entry_price  # from here on the exchange has told it
-        yield holding.take(fill)
+def fold_account(fills: Iterable[RecordedFill], openings: Sequence[OpeningPosition] = ()) -> list[Booking]:
+    """Every fill of the account with what it moved, in execution order. The fills are all that the ledger has of the
+    account, in any order and each once."""
+    in_order = sorted(fills, key=lambda recorded: recorded.fill.execution_order)
+    with accounting():
+        fold = AccountFold(openings, changes_included(in_order, openings))
+        return [fold.take(recorded) for recorded in in_order]
+
+
+def row_of(recorded: RecordedFill) -> Row:
+    return recorded.fill.category, recorded.fill.symbol, recorded.position_idx
+
+
+def _is_included(fill: Fill, openings: Iterable[OpeningPosition]) -> bool:
+    return any(opening.includes(fill) for opening in openings)
 
 
 def _rounded(amount: Decimal) -> Decimal:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
@@ -42,14 +41,19 @@ class Closing:
         return self.pnl - self.open_fee - self.close_fee
 
 
-def closings(bookings: Iterable[Booking]) -> dict[OrderKey, list[Closing]]:
-    """Of each order that closed something, what it had closed after each of its closing fills."""
-    found: defaultdict[OrderKey, list[Closing]] = defaultdict(list)
-    for booking in bookings:
-        if not booking.closed:
-            continue
+class Closings:
+    """What orders had closed after each of their closing fills, of `orders` only: an account has had many."""
+
+    def __init__(self, orders: Collection[OrderId]) -> None:
+        self.orders = orders
+        self.steps: dict[OrderKey, list[Closing]] = {}
+
+    def take(self, booking: Booking) -> None:
+        """The next fill of the account, in execution order."""
         fill = booking.fill
-        steps = found[fill.symbol, fill.order_id]
+        if not booking.closed or fill.order_id not in self.orders:
+            return
+        steps = self.steps.setdefault((fill.symbol, fill.order_id), [])
         before = (
             steps[-1]
             if steps
@@ -69,7 +73,14 @@ def closings(bookings: Iterable[Booking]) -> dict[OrderKey, list[Closing]]:
                 from_before=before.from_before or booking.from_before,
             )
         )
-    return dict(found)
+
+
+def closings(bookings: Sequence[Booking]) -> dict[OrderKey, list[Closing]]:
+    """Of each order that closed something, what it had closed after each of its closing fills."""
+    found = Closings({booking.fill.order_id for booking in bookings})
+    for booking in bookings:
+        found.take(booking)
+    return found.steps
 
 
 def compare_closings(

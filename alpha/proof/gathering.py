@@ -8,22 +8,19 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from alpha.domain.clock import EPOCH
 from alpha.domain.ids import AccountName, Symbol
 from alpha.exchange.executions import MILLISECOND
-from alpha.exchange.parse import LINEAR
 from alpha.exchange.rest import ExchangeClient
 from alpha.ledger.account_log import balances_before, log_between
 from alpha.ledger.completed_trades import completed_between
 from alpha.ledger.connection import Connection
 from alpha.ledger.coverage import intervals, proven_intervals
-from alpha.ledger.opening_positions import openings_of
 from alpha.ledger.proofs import ledger_clock
-from alpha.ledger.reading import fills_between
 from alpha.ledger.rebuild import rebuild_account
 from alpha.ledger.rollup_check import check_days
 from alpha.proof.days import day_of
 from alpha.proof.judge import Evidence, judge
+from alpha.proof.ledger_fold import Folded, fold_ledger
 from alpha.proof.pairing import SAME_EVENT
 from alpha.proof.verdict import AccountProof
 from alpha.verify import SETTLE_S, verify_account
@@ -60,11 +57,10 @@ def prove_account(
     since, until = verified.since, verified.until
     after = until + SAME_EVENT + MILLISECOND
     ledger_read_at = ledger_clock(ledger)
-    fills = fills_between(ledger, account, EPOCH, after)
-    openings = openings_of(ledger, account)
     unproven = _unproven(ledger, account, since, until)
     rebuilt = rebuild_account(ledger, account, mend=False)
     wrong_sums = check_days(ledger, day_of(since), day_of(until))
+    folded: Folded | None = None
     give_up = time.monotonic() + settle_s
     while True:
         asked_from = client.market_time()
@@ -72,15 +68,20 @@ def prove_account(
         asked_until = client.market_time()
         refresh(asked_until)
         log_read_at = ledger_clock(ledger)
+        completed = completed_between(ledger, account, since - SAME_EVENT, asked_until + MILLISECOND)
+        closed = {row.order_id for row in completed}
+        if folded is None or not closed <= folded.orders:
+            folded = fold_ledger(ledger, account, since - SAME_EVENT, after, closed)
         proof = judge(
             Evidence(
                 verified=verified,
                 unproven=unproven,
-                fills=[recorded for recorded in fills if recorded.fill.category == LINEAR],
-                openings=openings,
+                bookings=folded.bookings,
+                closings=folded.closings,
+                unowned=folded.unowned,
                 log=log_between(ledger, account, since - SAME_EVENT, after),
                 balances_before=balances_before(ledger, account, since),
-                completed=completed_between(ledger, account, since - SAME_EVENT, asked_until + MILLISECOND),
+                completed=completed,
                 wallet=wallet,
                 log_balances=_balances_while_asked(ledger, account, asked_from, asked_until),
                 rebuilt=rebuilt,

@@ -7,20 +7,16 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 
-from alpha.domain.closing import ClosingDisagreement
 from alpha.domain.fill import Fill
-from alpha.domain.ids import ExecId
 from alpha.exchange.account_books import ClosedPnl, LogEntry
-from alpha.ledger.fill_rows import RecordedFill
-from alpha.ledger.folding import OpeningPosition
-from alpha.ledger.rebuild import AccountRebuild, BookDifference
+from alpha.ledger.rebuild import AccountRebuild
 from alpha.ledger.rollup_check import DayMismatch
-from alpha.proof.account_fold import fold_account
-from alpha.proof.closings import closings, compare_closings
+from alpha.proof.account_fold import Booking
+from alpha.proof.closings import Closing, OrderKey, compare_closings
 from alpha.proof.days import day_of, days_between, end_of_day, start_of_day
 from alpha.proof.double_entry import DoubleEntry, enter
 from alpha.proof.finding import Check, CheckName, Finding, plain
-from alpha.proof.pairing import SAME_EVENT, differences, is_execution, pair_up
+from alpha.proof.pairing import differences, is_execution, pair_up
 from alpha.proof.verdict import AccountProof, DayProof
 from alpha.verify import VerifyReport
 
@@ -29,13 +25,15 @@ from alpha.verify import VerifyReport
 class Evidence:
     """What both sides say of an account from `verified.since` to `verified.until` (market time, both included).
 
-    `fills` are all of the account since its first contact: what a fill closes depends on those before it. `unproven`
-    are the stretches of the interval that nobody has read to their end. `log` is the exchange's transaction log of the
-    interval in its order; fills and log are a SAME_EVENT wider than the interval, because an event at its edge may be
-    on either side of it by either clock. `balances_before` is what each coin held before the interval, `completed` the
-    closed P&L of it and of what was updated since. `wallet` is the balance of each coin now and `log_balances` those
-    that the log gives for the time in which it was asked, one of which has to be equal. `rebuilt` are the books folded
-    again from their fills, beside the stored ones, and `wrong_sums` the sums of days that are not those of their fills.
+    `bookings` are the fills of the interval with what they moved, folded with all that were before them, and `closings`
+    what the orders among them and those of `completed` have closed; `unowned` are the times of the interval's fills
+    that no bot owns. `unproven` are the stretches of the interval that nobody has read to their end. `log` is the
+    exchange's transaction log of the interval in its order; bookings and log are a SAME_EVENT wider than the interval,
+    because an event at its edge may be on either side of it by either clock. `balances_before` is what each coin held
+    before the interval, `completed` the closed P&L of it and of what was updated since. `wallet` is the balance of each
+    coin now and `log_balances` those that the log gives for the time in which it was asked, one of which has to be
+    equal. `rebuilt` are the books folded again from their fills, beside the stored ones, and `wrong_sums` the sums of
+    days that are not those of their fills.
 
     `ledger_read_at` and `log_read_at` are the database's clock when our rows and the log's were read: what is recorded
     later is not in the verdict.
@@ -43,8 +41,9 @@ class Evidence:
 
     verified: VerifyReport
     unproven: Sequence[tuple[datetime, datetime]]
-    fills: Sequence[RecordedFill]
-    openings: Sequence[OpeningPosition]
+    bookings: Sequence[Booking]
+    closings: Mapping[OrderKey, Sequence[Closing]]
+    unowned: Sequence[datetime]
     log: Sequence[LogEntry]
     balances_before: Mapping[str, Decimal]
     completed: Sequence[ClosedPnl]
@@ -61,19 +60,18 @@ def judge(evidence: Evidence) -> AccountProof:
     against the last one."""
     verified = evidence.verified
     since, until = verified.since, verified.until
-    bookings = fold_account(evidence.fills, evidence.openings)
-    near = [each for each in bookings if since - SAME_EVENT <= each.fill.exec_time <= until + SAME_EVENT]
     # To which day an event belongs is known when both sides of it are.
-    pairs = [pair for pair in pair_up(filter(is_execution, evidence.log), near) if since <= pair.at <= until]
+    pairs = [
+        pair for pair in pair_up(filter(is_execution, evidence.log), evidence.bookings) if since <= pair.at <= until
+    ]
     days = days_between(since, until)
     log = [row for row in evidence.log if since <= row.at <= until]
     entries, against = enter(days, log, pairs, dict(evidence.balances_before))
-    ours = closings(bookings)
     findings = [
         *_of_verify(verified),
         *_of_coverage(evidence.unproven, days),
         *differences(pairs),
-        *compare_closings(evidence.completed, ours, since=since, until=until),
+        *compare_closings(evidence.completed, evidence.closings, since=since, until=until),
         *against,
         *_of_wallet(evidence),
         *_of_books(evidence),
@@ -136,11 +134,7 @@ def _day(
         checks=_checks(texts, found),
         findings=found,
         entries=tuple(entry for entry in entries if entry.day == day),
-        notes=tuple(
-            _of_owners(
-                sum(each.attribution.bot is None for each in evidence.fills if since <= each.fill.exec_time <= until)
-            )
-        ),
+        notes=tuple(_of_owners(sum(since <= at <= until for at in evidence.unowned))),
         ledger_read_at=evidence.ledger_read_at,
         log_read_at=evidence.log_read_at,
     )
@@ -210,15 +204,13 @@ def _of_wallet(evidence: Evidence) -> Iterator[Finding]:
 def _of_books(evidence: Evidence) -> Iterator[Finding]:
     """A finding is of the day of the fill from which on a book is wrong, where that day is judged."""
     rebuilt, since, until = evidence.rebuilt, evidence.verified.since, evidence.verified.until
-    times = {each.fill.exec_id: each.fill.exec_time for each in evidence.fills}
     for book in rebuilt.differing:
         key = book.key
         row = f" [{key.position_idx}]" if key.position_idx else ""
         # Every fill after a wrong one disagrees as well: the first tells where to look.
         first = next(iter(rebuilt.closings.get(key, ())), None)
         where = "" if first is None else f"; {first.exec_id} is the first that closes another quantity than it says"
-        wrong = [time for name in _wrong_fills(book, first) if (time := times.get(name)) is not None]
-        at = min(wrong, default=None)
+        at = book.wrong_since
         held, folded = book.stored.position.quantity, book.rebuilt.position.quantity
         yield Finding(
             check=CheckName.ROUND_TRIPS,
@@ -229,14 +221,6 @@ def _of_books(evidence: Evidence) -> Iterator[Finding]:
             ),
             at=at if at is not None and since <= at <= until else None,
         )
-
-
-def _wrong_fills(book: BookDifference, first: ClosingDisagreement | None) -> Iterator[ExecId]:
-    """Fills with which something is wrong: the first that closes another quantity than it says, and those that closed
-    the round trips that are missing or changed."""
-    if first is not None:
-        yield first.exec_id
-    yield from book.closed_by
 
 
 def _of_sums(wrong: Sequence[DayMismatch]) -> Iterator[Finding]:

@@ -23,6 +23,7 @@ class Cause(StrEnum):
     DISK_FULL = "disk_full"
     LEDGER_READ_ONLY = "ledger_read_only"
     LEDGER_CONNECTIONS = "ledger_connections"
+    LEDGER_SLOW = "ledger_slow"
     LEDGER_AWAY = "ledger_away"
     REDIS_FULL = "redis_full"
     REDIS_READ_ONLY = "redis_read_only"
@@ -47,6 +48,7 @@ _ADVICE = {
     Cause.DISK_FULL: "PostgreSQL's disk is full: free or add space. Fills wait in the listener and are recovered.",
     Cause.LEDGER_READ_ONLY: "PostgreSQL takes no writes: end the failover, or default_transaction_read_only.",
     Cause.LEDGER_CONNECTIONS: "PostgreSQL has no connection left: raise max_connections, or end what holds them.",
+    Cause.LEDGER_SLOW: "PostgreSQL does not get done in time: look for locks (pg_locks) and a slow disk. Fills wait.",
     Cause.LEDGER_AWAY: "PostgreSQL does not answer: start it, or look at its log. Fills wait and are recovered.",
     Cause.REDIS_FULL: "Redis is out of memory: raise maxmemory, or look for what fills it. The ledger goes on.",
     Cause.REDIS_READ_ONLY: "Redis is a read-only replica: point the platform at the primary, or promote this one.",
@@ -66,6 +68,7 @@ _BY_SQLSTATE = {
     "53100": Cause.DISK_FULL,
     "53300": Cause.LEDGER_CONNECTIONS,
     "25006": Cause.LEDGER_READ_ONLY,
+    "57014": Cause.LEDGER_SLOW,
 }
 # https://bybit-exchange.github.io/docs/v5/error
 _BY_CODE = {10002: Cause.CLOCK_STEPPED, 10016: Cause.EXCHANGE_MAINTENANCE, 503: Cause.EXCHANGE_MAINTENANCE}
@@ -86,6 +89,7 @@ _BY_WORDS = tuple(
         (r"no space left on device|disk full", Cause.DISK_FULL),
         (r"read-only transaction", Cause.LEDGER_READ_ONLY),
         (r"too many clients|remaining connection slots", Cause.LEDGER_CONNECTIONS),
+        (r"canceling statement due to", Cause.LEDGER_SLOW),
         (r"machine's clock|\b10002\b|recv_window|timestamp|params error: expires|request expired", Cause.CLOCK_STEPPED),
         (r"\b10006\b|HTTP 403|too many (requests|visits)", Cause.RATE_LIMITED),
         (r"\b10016\b|HTTP 503|maintenance", Cause.EXCHANGE_MAINTENANCE),

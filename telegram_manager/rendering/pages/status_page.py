@@ -150,7 +150,9 @@ def position_rows(live: LivePosition, at: datetime) -> Iterator[tuple[str, str]]
     yield "liquidation", amounts.price(live.liq_price)
     if live.drifted:
         yield "drift", "ledger and exchange disagree"
-    if not live.is_fresh(at):
+    if not live.is_confirmed:
+        yield "as of", "the ledger; the exchange has not confirmed it yet"
+    elif not live.is_fresh(at):
         yield "as of", f"{_ago(at, live.updated_at)}: not fresh"
 
 

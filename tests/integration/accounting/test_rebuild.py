@@ -16,6 +16,7 @@ from alpha.domain.ids import AccountName, BotId
 from alpha.domain.position import Position
 from alpha.domain.side import Side
 from alpha.domain.trade import BookKey
+from alpha.ledger import rebuild
 from alpha.ledger.assignments import NotAssignable
 from alpha.ledger.connection import Connection, transaction
 from alpha.ledger.drift import DriftKind, open_drift
@@ -35,6 +36,12 @@ from tests.integration.ledger.heard import BOOK, BOT, MAIN, heard
 from tests.unit.domain.fills import BTCUSDT, START, a_fill
 
 _numbers = itertools.count()
+
+
+@pytest.fixture(autouse=True)
+def _few_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that these short histories, too, are read in many stretches."""
+    monkeypatch.setattr(rebuild, "_AT_ONCE", 3)
 
 
 @given(seed=st.integers(min_value=0, max_value=2**32), length=st.integers(min_value=1, max_value=60))

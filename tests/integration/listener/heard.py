@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from alpha.domain.fill import Fill
 from alpha.domain.ids import AccountName, Symbol
@@ -24,12 +25,18 @@ def heard(n: int, *, symbol: Symbol = BTCUSDT, source: FillSource = FillSource.S
 class WritingListener:
     """A writer, and what it reported."""
 
-    def __init__(self, dsn: Dsn) -> None:
+    def __init__(self, dsn: Dsn, **settings: Any) -> None:
         self.batches: list[Committed] = []
         self.refused: list[Refused] = []
         self.fenced: list[AccountName] = []
+        self.slow: list[tuple[AccountName, str]] = []
         self.writer = Writer(
-            dsn, on_committed=self.batches.append, on_refused=self.refused.append, on_fenced=self.fenced.append
+            dsn,
+            on_committed=self.batches.append,
+            on_refused=self.refused.append,
+            on_fenced=self.fenced.append,
+            on_slow=lambda account, why: self.slow.append((account, why)),
+            **settings,
         )
 
     @property

@@ -111,6 +111,10 @@ class ServiceProcess:
         self._process.terminate()
         return self._process.wait(20)
 
+    def heard(self, account: AccountName) -> int:
+        """How many executions of the account its stream has told since it is its."""
+        return int(self.health().get("accounts", {}).get(account, {}).get("executions_heard", 0))
+
     def ended(self) -> int:
         """Waits until it ends by itself; answers the exit code."""
         assert self._process is not None

@@ -180,9 +180,10 @@ def test_a_killed_listener_goes_on_where_it_was(followed: Followed) -> None:
     followed.until_proven(CANARY)
 
 
-def test_it_ends_cleanly_when_asked(followed: Followed) -> None:
-    followed.trader.round_trips(SS, 1)
-    followed.until_recorded()
+def test_it_commits_what_it_has_heard_when_asked_to_end(followed: Followed) -> None:
+    followed.trader.round_trips(SS, 20)
+    told = len(followed.trader.executed())
+    eventually(lambda: followed.listener.heard(SHORTSELLER) == told, what="the listener to have heard of every fill")
     assert followed.listener.stop() == 0
     assert len(followed.fills()) == len(followed.trader.executed())
 

@@ -4,9 +4,11 @@ but the delay."""
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import pytest
+from redis.exceptions import ConnectionError as NotConnected
 
 from alpha.domain.order import OrderStatus
 from alpha.ledger.bot_state import load_state, save_state
@@ -17,6 +19,7 @@ from alpha.live.bot_database import ORDERS_KEPT, epoch_held
 from alpha.live.bot_keys import epoch_key, orders_key, position_key, rebuild_key
 from alpha.live.bot_state import read_state
 from alpha.live.connection import RedisAddress
+from alpha.live.databases import Command, Databases
 from alpha.live.health import read_listener_health
 from alpha.live.wallet import read_wallet
 from alpha.local.postgres import EmbeddedPostgres
@@ -137,6 +140,31 @@ def test_without_the_ledger_positions_and_orders_go_on_and_come_back(
 def _mark(parts: Parts) -> object:
     row = positions.read(parts.by_bot[ONE], ONE, BTCUSDT)
     return None if row is None else row.mark_price
+
+
+def test_a_report_whose_answer_was_lost_is_told_once(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
+    cut: list[str] = []
+    ask = Databases.ask
+
+    def ask_and_lose_the_answer(databases: Databases, commands: Sequence[tuple[int, Command]]) -> list[Any]:
+        answers = ask(databases, commands)
+        if not cut and any("lost" in str(command) for _, command in commands):
+            cut.append("once")
+            databases.close()
+            raise NotConnected("cut off after it was written")
+        return answers
+
+    monkeypatch.setattr(Databases, "ask", ask_and_lose_the_answer)
+    parts.live.put(live_state.Heard(account=MAIN, orders=(an_order("lost"),)))
+    eventually(lambda: cut, what="the answer to be lost")
+    parts.live.put(live_state.Heard(account=MAIN, orders=(an_order("next"),)))
+
+    def told() -> list[str]:
+        reports = order_stream.read(parts.by_bot[ONE], ONE)
+        return [order.order_id for _, order in reports if order.order_id in ("lost", "next")]
+
+    eventually(lambda: "next" in told(), what="the next report")
+    assert told() == ["lost", "next"]
 
 
 def test_who_is_not_sure_to_hold_the_account_does_not_begin_after_a_flush(parts: Parts) -> None:

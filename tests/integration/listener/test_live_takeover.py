@@ -173,3 +173,33 @@ def test_what_was_handed_in_is_written_before_it_ends(pair: tuple[Parts, Parts])
     first.live.put(live_state.Heard(account=MAIN, orders=(an_order("last"),)))
     first.live.stop()
     assert [order.order_id for order in order_stream.open_orders(first.by_bot[ONE], ONE)] == ["last"]
+
+
+def test_while_the_exchange_answers_nothing_a_takeover_shows_what_is_known_as_never_confirmed(
+    database: Database, ledger: Connection, redis_address: RedisAddress
+) -> None:
+    # given a listener that is gone, and a Redis that has lost what it wrote
+    first = Parts(database, redis_address, alone())
+    first.start(take_account(ledger, MAIN, "first"))
+    first.record(1, 2)
+    first.stop()
+    with closing(open_redis(redis_address, 0)) as client:
+        client.flushall()
+    second = Parts(database, redis_address, alone())
+    second.start()
+    try:
+
+        def shown() -> tuple[int, int, bool] | None:
+            row = positions.read(second.by_bot[ONE], ONE, BTCUSDT)
+            return None if row is None else (int(row.position.quantity), row.seq, row.is_fresh())
+
+        # when another takes over and the exchange cannot be asked: the fold, then what the stream tells
+        second.take(take_account(ledger, MAIN, "second"), books_of_account(ledger, MAIN))
+        eventually(lambda: shown() == (2, 2, False), what="the fold")
+        second.live.put(live_state.Heard(account=MAIN, positions=(said("3", seq=3),)))
+        eventually(lambda: shown() == (3, 3, False), what="the stream's word")
+        # and an older answer of the exchange does not replace it, while the same one confirms it
+        second.refresh(said("2", seq=2))
+        eventually(lambda: shown() == (3, 3, True), what="the exchange's answer")
+    finally:
+        second.stop()

@@ -10,6 +10,7 @@ from alpha.domain.reason import Reason
 from alpha.domain.trade import BookKey
 from alpha.domain.trade_book import TradeBook, fold
 from alpha.exchange.executions import walk_executions
+from alpha.ledger.connection import transaction
 from alpha.ledger.coverage import CoverageKind, add_interval
 from alpha.ledger.fill_rows import FillSource, HeardFill
 from alpha.ledger.fills import FillRecorder
@@ -18,7 +19,7 @@ from alpha.ledger.opening_positions import OpeningPosition, adopt_positions
 from alpha.ledger.rollup_check import check_days
 from alpha.reporting.month import Month
 from alpha.reporting.reading import read_month
-from tests.integration.proof.scene import ACCOUNT, OWNERS, Scene, Venue
+from tests.integration.proof.scene import ACCOUNT, OWNERS, Scene, Venue, findings
 from tests.support import Database
 
 
@@ -54,6 +55,8 @@ def test_a_backfilled_past_costs_no_bot_anything_and_the_report_says_what_it_lea
         month = Month(scene.began.year, scene.began.month)
         report = read_month(scene.sync, month)
         assert check_days(scene.sync, month.first, month.last) == []
+        listed = _listed(scene)
+        proof = scene.prove()
     # then the days before have neither profits nor costs
     assert contact.month == scene.began.month
     before = [day for day in month.days if day < contact.date()]
@@ -67,3 +70,14 @@ def test_a_backfilled_past_costs_no_bot_anything_and_the_report_says_what_it_lea
     }
     assert (report.portfolio.fees + told.fees, report.portfolio.funding + told.funding) == (fees[False], -fees[True])
     assert told.fees > 0
+    # the view names each of them, and no other
+    assert listed == {fill.exec_id for fill in early}
+    # while the account, whose log has all of them, is proven from its first fill on: no bot's, and still the exchange's
+    assert findings(proof) == []
+    assert proof.since <= min(fill.exec_time for fill in early)
+
+
+def _listed(scene: Scene) -> set[str]:
+    with transaction(scene.sync) as cursor:
+        cursor.execute("SELECT exec_id FROM trading.fills_before_beginning WHERE account = %s", (ACCOUNT,))
+        return {exec_id for (exec_id,) in cursor.fetchall()}

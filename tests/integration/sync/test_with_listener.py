@@ -95,6 +95,35 @@ def test_the_past_before_the_first_contact_is_backfilled_by_the_listener(scene: 
     assert all(each.complete and each.ok for each in weeks[:-2])
 
 
+def test_a_backfill_that_is_killed_in_the_middle_is_finished_by_the_next_one(scene: Scene) -> None:
+    # given a past from before the platform saw the account
+    scene.trader.round_trips(SS, 3)
+    scene.exchange.admin.run(2)
+    with scene.listener as listener:
+        listener.until_ok()
+        scene.until_proven()
+        contact = start_of_account(scene.ledger, SHORTSELLER)
+        assert contact is not None
+        # when command and listener are killed as soon as the past is asked for
+        killed = scene.alpha("backfill", "--months", "1", "--bot", SS, "--json")
+        eventually(
+            lambda: (start_of_account(scene.ledger, SHORTSELLER) or contact) < contact, 30, "the past to be opened"
+        )
+        listener.kill()
+        killed.kill()
+        killed.communicate(timeout=20)
+    # then who comes back reads it to its end, without anybody asking for it once more
+    with scene.listener as listener:
+        listener.until_ok()
+        again = scene.alpha("backfill", "--months", "1", "--bot", SS, "--json")
+        said, errors = again.communicate(timeout=60)
+        assert again.returncode == 0, errors
+        done = json.loads(said)["accounts"][SHORTSELLER]
+        assert (done["opened"], done["recovered"]) == (False, 1.0)
+    # and each fill is there once
+    assert sorted(scene.fills()) == sorted(scene.trader.executed())
+
+
 def test_a_backfill_starts_a_listener_where_none_runs(scene: Scene) -> None:
     scene.trader.round_trips(SS, 1)
     running = scene.alpha("backfill", "--months", "1", "--json", group="owner")

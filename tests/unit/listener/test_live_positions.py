@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from alpha.domain.clock import EPOCH
 from alpha.domain.ids import BotId, Symbol
 from alpha.domain.position import FLAT, Position
 from alpha.domain.reason import Reason
@@ -36,11 +37,56 @@ def asked(positions: LivePositions, *told: str) -> LivePositions:
     return positions
 
 
-def test_nothing_is_known_before_the_exchange_was_asked() -> None:
+def test_nothing_is_known_of_what_nobody_has_told() -> None:
     positions = LivePositions(alone(), epoch=1)
-    positions.heard([said("1")])
+    positions.show_all()
     assert positions.changed() == []
     assert positions.rows() == []
+
+
+def test_before_the_exchange_was_asked_what_the_stream_tells_is_shown_as_never_confirmed() -> None:
+    positions = LivePositions(alone(), epoch=1)
+    positions.heard([said("1", seq=4)])
+    (row,) = shown(positions)
+    assert (row.position.quantity, row.seq, row.updated_at) == (Decimal(1), 4, EPOCH)
+    assert not row.is_fresh()
+    assert positions.marks() == {}
+    # and once it has answered everything is shown anew
+    positions.asked([said("1", seq=4)], {})
+    (row,) = shown(positions)
+    assert (row.position.quantity, row.seq, row.is_fresh()) == (Decimal(1), 4, True)
+
+
+def test_before_the_exchange_was_asked_the_fold_is_shown_where_nothing_newer_was_left() -> None:
+    positions = LivePositions(alone(), epoch=2)
+    positions.folded([a_book("2", n=5)])
+    (row,) = shown(positions)
+    assert (row.position.quantity, row.seq, row.changed_at, row.updated_at) == (Decimal(2), 5, EPOCH, EPOCH)
+    # the exchange's own word about the same fill takes its place
+    positions.heard([said("2", seq=5, stop_loss=Decimal(90))])
+    (row,) = shown(positions)
+    assert (row.seq, row.stop_loss) == (5, Decimal(90))
+
+
+def test_before_the_exchange_was_asked_what_was_left_in_redis_stays_as_it_is() -> None:
+    positions = LivePositions(alone(), epoch=2)
+    positions.folded([a_book("2", n=5)])
+    positions.inherited([left("3", seq=5)], at_s=0.0)
+    positions.show_all()
+    assert (positions.changed(), positions.has_changed) == ([], False)
+    # but for a fill that came after it
+    positions.folded([a_book("4", n=6)])
+    assert held(shown(positions)) == {(ONE, BTCUSDT): Decimal(4)}
+
+
+def test_before_the_exchange_was_asked_the_fold_of_a_shared_account_is_shown_unless_a_newer_was_left() -> None:
+    positions = LivePositions(shared(), epoch=2)
+    positions.inherited([left("3", seq=6)], at_s=0.0)
+    positions.folded([a_book("2", n=5)])
+    positions.heard([said("7", seq=6)])
+    assert positions.changed() == []
+    positions.folded([a_book("4", n=7)])
+    assert held(shown(positions)) == {(ONE, BTCUSDT): Decimal(4)}
 
 
 def test_what_the_exchange_does_not_mention_is_flat_and_said_so() -> None:

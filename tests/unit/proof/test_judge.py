@@ -7,9 +7,8 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from alpha.domain.closing import ClosingDisagreement
 from alpha.domain.fill import Attribution, AttributionMethod
-from alpha.domain.ids import BotId, ExecId
+from alpha.domain.ids import BotId
 from alpha.domain.reason import Reason
 from alpha.domain.trade import BookKey
 from alpha.domain.trade_book import TradeBook
@@ -18,6 +17,7 @@ from alpha.ledger.fill_rows import RecordedFill
 from alpha.ledger.rebuild import AccountRebuild, BookDifference
 from alpha.ledger.rollup_check import DayKey, DayMismatch, DaySums
 from alpha.proof.account_fold import fold_account
+from alpha.proof.closings import closings
 from alpha.proof.days import end_of_day, start_of_day
 from alpha.proof.judge import Evidence, judge
 from alpha.proof.verdict import AccountProof
@@ -55,8 +55,9 @@ def judged(
                 positions=PositionComparison(checked=0, differing=(), not_ours=()),
             ),
             unproven=(),
-            fills=fills,
-            openings=(),
+            bookings=(bookings := fold_account(fills)),
+            closings=closings(bookings),
+            unowned=[each.fill.exec_time for each in fills if each.attribution.bot is None],
             log=log,
             balances_before={},
             completed=completed,
@@ -103,9 +104,9 @@ def test_an_order_that_went_on_closing_after_midnight_is_the_next_days_to_judge(
     assert judged(FRIDAY, FRIDAY, fills=fills, log=log, completed=[whole]).proven
 
 
-def a_wrong_book(*closed_by: ExecId) -> BookDifference:
+def a_wrong_book(since: datetime | None) -> BookDifference:
     book = TradeBook(key=BOOK)
-    return BookDifference(key=BOOK, stored=book, rebuilt=book, missing=0, extra=0, changed=1, closed_by=closed_by)
+    return BookDifference(key=BOOK, stored=book, rebuilt=book, missing=0, extra=0, changed=1, wrong_since=since)
 
 
 def test_a_wrong_book_speaks_against_the_day_of_the_fill_from_which_on_it_is_wrong() -> None:
@@ -117,15 +118,14 @@ def test_a_wrong_book_speaks_against_the_day_of_the_fill_from_which_on_it_is_wro
     log = log_of(fold_account(fills), opening_balance="1000")
     completed = [closed("o1", SELL, "1", "10", n=1)]
 
-    def days_against(book: BookDifference, closings: Any = None) -> list[date]:
-        rebuilt = replace(NOTHING_WRONG, differing=(book,), closings=closings or {})
+    def days_against(book: BookDifference) -> list[date]:
+        rebuilt = replace(NOTHING_WRONG, differing=(book,))
         return red(judged(FRIDAY, SATURDAY, fills=fills, log=log, completed=completed, rebuilt=rebuilt))
 
-    assert days_against(a_wrong_book(fills[1].fill.exec_id)) == [FRIDAY]
-    wrong = ClosingDisagreement(exec_id=fills[0].fill.exec_id, held=Decimal(0), said=Decimal(1), folded=Decimal(0))
-    assert days_against(a_wrong_book(), {BOOK: (wrong,)}) == [FRIDAY]
-    # where nobody knows since when, it is so now
-    assert days_against(a_wrong_book()) == [SATURDAY]
+    assert days_against(a_wrong_book(fills[1].fill.exec_time)) == [FRIDAY]
+    # where nobody knows since when, or it was before these days, it is so now
+    assert days_against(a_wrong_book(None)) == [SATURDAY]
+    assert days_against(a_wrong_book(start_of_day(FRIDAY) - timedelta(hours=1))) == [SATURDAY]
 
 
 def test_sums_that_are_not_those_of_the_fills_speak_against_their_day() -> None:

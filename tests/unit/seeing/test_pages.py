@@ -7,6 +7,7 @@ from typing import cast
 
 import pytest
 
+from alpha.domain.clock import EPOCH
 from alpha.domain.ids import AccountName
 from alpha.domain.order import Order, OrderStatus, OrderType
 from alpha.domain.side import Side
@@ -153,6 +154,11 @@ def test_one_bot_in_detail() -> None:
 def test_a_position_without_a_stop_says_so() -> None:
     told = facts(bot_status_page(platform(), bot(positions=[short(stop_loss=None, drifted=True)])))
     assert (told["stop"], told["drift"]) == ("none", "ledger and exchange disagree")
+
+
+def test_a_position_that_only_the_ledger_knows_says_so() -> None:
+    told = facts(bot_status_page(platform(), bot(positions=[short(updated_at=EPOCH)])))
+    assert told["as of"] == "the ledger; the exchange has not confirmed it yet"
 
 
 def test_a_market_clock_of_its_own_is_told() -> None:

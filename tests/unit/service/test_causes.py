@@ -39,6 +39,7 @@ def refused(code: int, text: str) -> ExchangeRefused:
             Cause.LEDGER_READ_ONLY,
         ),
         (LedgerUnavailable("PostgreSQL at x: FATAL: sorry, too many clients already"), Cause.LEDGER_CONNECTIONS),
+        (LedgerUnavailable("canceling statement due to statement timeout", sqlstate="57014"), Cause.LEDGER_SLOW),
         (LedgerUnavailable("PostgreSQL at 127.0.0.1:1 does not let x into y: refused"), Cause.LEDGER_AWAY),
         (OutOfMemoryError("command not allowed when used memory > 'maxmemory'."), Cause.REDIS_FULL),
         (ResponseError("OOM allow-oom flag is not set on the script"), Cause.REDIS_FULL),

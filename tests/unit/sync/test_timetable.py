@@ -3,8 +3,9 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 
+import apscheduler.schedulers.base
 import pytest
 
 from tests.support import eventually
@@ -106,3 +107,27 @@ def test_it_may_be_stopped_the_moment_a_single_run_begins(monkeypatch: pytest.Mo
     finally:
         sys.setswitchinterval(switched_every_s)
     assert failed == []
+
+
+def test_a_daily_job_runs_when_its_hour_comes_and_is_due_again_a_day_later(
+    timetable: Timetable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given a scheduler whose clock says that it is a moment before ten past three
+    due = datetime(2026, 3, 29, 3, 10, tzinfo=UTC)
+    ahead = due - timedelta(seconds=0.3) - datetime.now(UTC)
+
+    class AheadOfUs(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]
+            return datetime.now(tz) + ahead
+
+    monkeypatch.setattr(apscheduler.schedulers.base, "datetime", AheadOfUs)
+    ran_at: list[datetime] = []
+    timetable.daily("pack", lambda: ran_at.append(AheadOfUs.now(UTC)), hour=3, minute=10)
+    timetable.start()
+    assert timetable.next_run("pack") == due
+    # then the clock runs it, not before its time, and once
+    eventually(lambda: ran_at, what="the daily job")
+    assert ran_at[0] >= due
+    eventually(lambda: timetable.next_run("pack") == due + timedelta(days=1), what="the job to be due tomorrow")
+    assert len(ran_at) == 1

@@ -1,0 +1,73 @@
+"""Messages are handed over as the library itself reads them, however the socket cuts them into pieces."""
+
+from __future__ import annotations
+
+import asyncio
+from itertools import pairwise
+from unittest.mock import MagicMock
+
+from hypothesis import given
+from hypothesis import strategies as st
+from websockets.client import ClientProtocol
+from websockets.frames import Frame, Opcode
+from websockets.protocol import Protocol, State
+from websockets.uri import parse_uri
+
+from alpha.exchange.direct_connection import DirectConnection
+
+_LENGTHS = st.sampled_from([0, 1, 5, 125, 126, 70_000])
+_KINDS = st.sampled_from(["whole", "whole", "whole", "pong", "in fragments"])
+_TOLD = st.lists(st.tuples(_KINDS, _LENGTHS, _LENGTHS), max_size=12)
+
+
+def _frame(opcode: Opcode, data: bytes, *, fin: bool = True) -> bytes:
+    return Frame(opcode, data, fin=fin).serialize(mask=False)
+
+
+def _wire(kind: str, number: int, one: int, other: int) -> tuple[list[bytes], bytes]:
+    """What a frame, or several, tell, and their bytes."""
+    first, second = bytes([97 + number]) * one, bytes([65 + number]) * other
+    if kind == "whole":
+        return [first], _frame(Opcode.TEXT, first)
+    if kind == "pong":
+        return [], _frame(Opcode.PONG, b"1")
+    begin, end = _frame(Opcode.TEXT, first, fin=False), _frame(Opcode.CONT, second)
+    return [first + second], begin + _frame(Opcode.PONG, b"2") + end
+
+
+async def _heard(pieces: list[bytes]) -> list[bytes]:
+    protocol = ClientProtocol(parse_uri("ws://localhost/"), max_size=None)
+    connection = DirectConnection(protocol, ping_interval=None)
+    connection.connection_made(MagicMock())
+    # As after the handshake.
+    protocol.state, protocol.parser = State.OPEN, Protocol.parse(protocol)
+    next(protocol.parser)
+    connection.response = MagicMock()
+    heard: list[bytes] = []
+    reads: list[int] = []
+    connection.hand_over(heard.append, lambda: reads.append(len(heard)))
+
+    async def read_the_rest() -> None:
+        while True:
+            heard.append(await connection.next_message())
+
+    reader = asyncio.create_task(read_the_rest())
+    for piece in pieces:
+        connection.data_received(piece)
+        await asyncio.sleep(0)
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert len(reads) == len(pieces)
+    reader.cancel()
+    return heard
+
+
+@given(_TOLD, st.lists(st.integers(min_value=0, max_value=300_000), max_size=20))
+def test_however_it_is_cut_every_message_is_heard_once_and_in_order(
+    told: list[tuple[str, int, int]], cuts: list[int]
+) -> None:
+    frames = [_wire(kind, number, one, other) for number, (kind, one, other) in enumerate(told)]
+    wire = b"".join(data for _, data in frames)
+    bounds = sorted({0, len(wire), *(cut % (len(wire) + 1) for cut in cuts)})
+    pieces = [wire[begin:end] for begin, end in pairwise(bounds)]
+    assert asyncio.run(_heard(pieces)) == [text for texts, _ in frames for text in texts]
