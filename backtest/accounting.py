@@ -59,7 +59,7 @@ class AccountHistory:
         gross = np.zeros(len(equity))
         for symbol, rows in self._positions.items():
             lane = timeline.lanes[symbol]
-            latest = as_numpy(lane.latest)[first : last + 1]
+            latest = lane.latest_between(first, last + 1)
             marks = as_numpy(lane.tape.mark)[np.maximum(latest, 0)] * float(lane.tape.tick_size)
             quantity = _stretched([(first, 0.0, 0.0), *rows], last, 1)
             entry = _stretched([(first, 0.0, 0.0), *rows], last, 2)

@@ -43,7 +43,8 @@ class EnginePort:
             stop_loss=order.stop_loss,
             position_idx=order.position_idx,
         )
-        return self._asked("place order", lambda: self._replay.catch_up().place_order(UID, request)).order_id
+        placed = self._asked("place order", lambda: self._replay.catch_up().place_order(UID, request), waits=True)
+        return placed.order_id
 
     def find_order(self, symbol: Symbol, order_link_id: str) -> Order | None:
         found = self._replay.engine.order(UID, order_link_id=order_link_id)
@@ -71,10 +72,10 @@ class EnginePort:
     def set_leverage(self, symbol: Symbol, leverage: Decimal) -> None:
         self._asked("set leverage", lambda: self._replay.catch_up().set_leverage(UID, symbol, leverage))
 
-    def _asked(self, operation: str, ask: Callable[[], T]) -> T:
+    def _asked(self, operation: str, ask: Callable[[], T], *, waits: bool = False) -> T:
         try:
             answer = ask()
         except Refused as error:
             raise ExchangeRefused(str(error), operation=operation, code=error.code, text=error.text) from error
-        self._replay.asked()
+        self._replay.asked(waits=waits)
         return answer

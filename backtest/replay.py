@@ -9,7 +9,7 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
 import numpy as np
 
-from alpha.candles.tape import Tape, as_numpy
+from alpha.candles.tape import Tape, TapeBar, as_numpy, narrowed
 from alpha.domain.bar import Bar
 from alpha.domain.clock import from_ms
 from alpha.domain.ids import Symbol
@@ -41,10 +41,11 @@ class Replay:
         self._reach = {symbol: _Reach(lane.tape) for symbol, lane in self._lanes.items()}
         self._look = _LOOK_AHEAD
         self._walks_next = False
+        self._caught_up = -1
 
     def begin(self, index: int) -> None:
-        """The bar of this index has closed, and trading begins."""
-        self.index = index
+        """The bar of this index has closed, and trading begins: the engine is at its close already."""
+        self._caught_up = self.index = index
         self._plan()
 
     def pass_to(self, index: int) -> bool:
@@ -63,23 +64,29 @@ class Replay:
         self._plan()
         return self.pass_to(index)
 
-    def asked(self) -> None:
-        """Somebody asked the engine for something, so the next bar has to be walked."""
+    def asked(self, *, waits: bool) -> None:
+        """Somebody asked the engine for something: an order that waits for the next open, so that the bar has to be
+        walked, or something else that moves what bars may touch."""
+        walks = self.next_step == self.index + 1 and self._walks_next
         self.next_step = self.index + 1
-        self._walks_next = True
+        self._walks_next = waits or walks
+        self._look = _LOOK_AHEAD
 
     def catch_up(self) -> Engine:
         """The engine as it is at the close of the last bar."""
-        engine = self.engine
-        end = from_ms(int(self._timeline.starts_ms[self.index])) + self._timeline.interval
-        if engine.now < end:
-            closes, marks = {}, {}
-            for symbol, lane in self._lanes.items():
-                row = lane.latest[self.index]
-                if row >= 0:
-                    closes[symbol] = lane.tape.price(lane.tape.close[row])
+        index, engine = self.index, self.engine
+        if index <= self._caught_up:
+            return engine
+        self._caught_up = index
+        closes: dict[Symbol, Decimal] = {}
+        marks = closes if not self._marked else {}
+        for symbol, lane in self._lanes.items():
+            row = lane.latest[index]
+            if row >= 0:
+                closes[symbol] = lane.tape.price(lane.tape.close[row])
+                if self._marked:
                     marks[symbol] = lane.tape.price(lane.tape.mark[row])
-            engine.move_to(end, closes, marks=marks)
+        engine.move_to(from_ms(int(self._timeline.starts_ms[index])) + self._timeline.interval, closes, marks=marks)
         return engine
 
     def mark_price(self, symbol: Symbol) -> Decimal | None:
@@ -88,22 +95,22 @@ class Replay:
         row = lane.latest[self.index]
         return None if row < 0 else lane.tape.price(lane.tape.mark[row])
 
-    def bar(self, symbol: Symbol, index: int) -> Bar | None:
-        lane = self._lanes[symbol]
-        row = lane.rows[index]
-        return None if row < 0 else lane.tape.bar(row)
-
     def _step(self, index: int) -> None:
         # First to the prices of the bar before: gaps and mark prices are measured from there.
         self.index = index - 1
         self.catch_up()
-        self.index = index
-        bars = {symbol: bar for symbol in self._lanes if (bar := self.bar(symbol, index)) is not None}
-        marks = {
-            symbol: lane.tape.price(lane.tape.mark[lane.rows[index]])
-            for symbol, lane in self._lanes.items()
-            if symbol in bars
-        }
+        self._caught_up = self.index = index
+        bars: dict[Symbol, Bar] = {}
+        marks: dict[Symbol, Decimal] = {}
+        start = from_ms(int(self._timeline.starts_ms[index]))
+        end = start + self._timeline.interval
+        for symbol, lane in self._lanes.items():
+            row = lane.rows[index]
+            if row >= 0:
+                tape = lane.tape
+                bars[symbol] = TapeBar(tape, row, start, end)
+                if self._marked:
+                    marks[symbol] = tape.price(tape.mark[row])
         funding = {symbol: due[index] for symbol, due in self._funding.items() if index in due and symbol in bars}
         self.engine.step(bars, marks=marks if self._marked else None, funding=funding or None)
 
@@ -150,11 +157,14 @@ class _Reach:
     and a few comparisons of blocks tell that sooner than an operation on an array."""
 
     def __init__(self, tape: Tape) -> None:
-        low, high, close, mark = (as_numpy(column) for column in (tape.low, tape.high, tape.close, tape.mark))
-        basis = np.concatenate([[0], mark[:-1] - close[:-1]])
-        # A tick fits in 32 bits, and this is kept beside the whole tape.
-        self._lows = np.minimum(np.minimum(low, low + basis), mark).astype(np.int32)
-        self._highs = np.maximum(np.maximum(high, high + basis), mark).astype(np.int32)
+        low, high = as_numpy(tape.low), as_numpy(tape.high)
+        if tape.mark is tape.close:
+            self._lows, self._highs = low, high
+        else:
+            mark = as_numpy(tape.mark).astype(np.int64)
+            basis = np.concatenate([[0], mark[:-1] - as_numpy(tape.close)[:-1]])
+            self._lows = narrowed(np.minimum(np.minimum(low, low + basis), mark))
+            self._highs = narrowed(np.maximum(np.maximum(high, high + basis), mark))
         edges = np.arange(0, len(low), _BLOCK)
         self._block_lows: list[int] = np.minimum.reduceat(self._lows, edges).tolist()
         self._block_highs: list[int] = np.maximum.reduceat(self._highs, edges).tolist()
@@ -167,8 +177,9 @@ class _Reach:
             end = min((block + 1) * _BLOCK, last)
             if lows[block] <= lowest or highs[block] >= highest:
                 outside = (self._lows[row:end] <= lowest) | (self._highs[row:end] >= highest)
-                if outside.any():
-                    return row + int(outside.argmax())
+                found = int(outside.argmax())  # the first that is, or 0 when none is
+                if outside[found]:
+                    return row + found
             row = end
         return last
 

@@ -21,6 +21,7 @@ from alpha.bot.progress import Progress
 from alpha.bot.risk_limits import RiskLimits
 from alpha.candles.store import CandleStore
 from alpha.candles.tape import TapeBar
+from alpha.domain.arithmetic import accounting
 from alpha.domain.bar import Bar
 from alpha.domain.clock import from_ms, to_ms
 from alpha.domain.ids import Symbol
@@ -65,7 +66,8 @@ def backtest_on(
     plan: Plan, recordings: Recordings, *, ticked: Ticked | None = None, every_bar: bool = False
 ) -> Outcome:
     """The same on recordings that were read before, which may reach further than the plan's period."""
-    return _Run(plan, recordings, ticked, every_bar).run()
+    with accounting():
+        return _Run(plan, recordings, ticked, every_bar).run()
 
 
 def wanted(plan: Plan) -> tuple[timedelta, timedelta]:
@@ -234,9 +236,12 @@ class _Run:
                 if index == changes[0]:
                     self._note_tradability(changes.pop(0))
                 wake = min(tick_at, replay.next_step, changes[0])
-            host.round(
-                [TapeBar(tape, row, start, end) for tape, rows in lanes if (row := rows[index]) >= 0], trade=True
-            )
+            bars = []  # a comprehension is a call, at every bar
+            for tape, rows in lanes:
+                row = rows[index]
+                if row >= 0:
+                    bars.append(TapeBar(tape, row, start, end))
+            host.round(bars, trade=True)
             if replay.next_step <= index + 1:
                 self._drain(index)
                 wake = index + 1
@@ -244,19 +249,21 @@ class _Run:
 
     def _handle(self, events: Sequence[Event], index: int) -> None:
         """What one step or request led to, in the order in which a live bot hears of it: orders, fills, positions."""
-        executions, moved = [], {}
+        executions: list[Execution] = []
+        moved: dict[Symbol, PositionState] = {}
+        progress = self._progress
         for event in events:
-            if isinstance(event, Execution):
-                executions.append(event)
-            elif isinstance(event, OrderState):
+            if isinstance(event, OrderState):
                 if event.order_link_id:
-                    self._progress.orders.reported(event)
+                    progress.orders.reported(event)
+            elif isinstance(event, Execution):
+                executions.append(event)
             elif isinstance(event, PositionState):
                 moved[event.symbol] = event
         held = [self._surroundings.told(state) for state in moved.values()]
         for execution in executions:
             fill = fill_of(execution, self._plan.account)
-            numbered = BotFill(seq=self._progress.cursor + 1, fill=fill, reason=reason_of_fill(fill))
+            numbered = BotFill(progress.cursor + 1, fill, reason_of_fill(fill))
             self._books.take(numbered)
             self._host.fill(numbered)
         if executions:

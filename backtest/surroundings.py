@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 
 from alpha.bot.broker import HeldPosition
 from alpha.bot.gate import Deny
 from alpha.bot.progress import Progress
+from alpha.bot.result import ZERO
 from alpha.domain.ids import Symbol
 from alpha.domain.instrument import Instrument
 from alpha.domain.position import FLAT
@@ -37,6 +37,7 @@ class Surroundings:
         self._capital = capital
         self._held = {symbol: HeldPosition(symbol=symbol, position=FLAT) for symbol in instruments}
         self._marked_at = dict.fromkeys(instruments, -1)
+        self._equity, self._equity_at = ZERO, -1
         self.not_tradable: dict[Symbol, str] = {}
         """Symbols whose indicators have not seen enough bars in a row, and why."""
 
@@ -55,15 +56,18 @@ class Surroundings:
         if held is None or held.is_flat:
             return held
         if self._marked_at[symbol] != self._replay.index:
-            held = self._held[symbol] = replace(held, mark_price=self.mark_price(symbol))
+            held = self._held[symbol] = held.marked(self.mark_price(symbol))
             self._marked_at[symbol] = self._replay.index
         return held
 
     def equity(self) -> Decimal | None:
         if self._capital is not None:
             return self._capital
-        # As the exchange shows it: eight decimals.
-        return round(self._replay.catch_up().equity(UID), 8)
+        index = self._replay.index
+        if self._equity_at != index:
+            # As the exchange shows it: eight decimals. No request moves it, only the next bar does.
+            self._equity, self._equity_at = round(self._replay.catch_up().equity(UID), 8), index
+        return self._equity
 
     def mark_price(self, symbol: Symbol) -> Decimal | None:
         return self._replay.mark_price(symbol)

@@ -20,11 +20,17 @@ _MILLISECOND = timedelta(milliseconds=1)
 @dataclass(frozen=True, slots=True)
 class Lane:
     """One symbol on the timeline. `rows[i]` is its row at index i, -1 where it has no bar; `latest[i]` the row of its
-    last bar by then, -1 before the first."""
+    last bar by then, -1 before the first. For a symbol that has every bar both are the index itself."""
 
     tape: Tape
-    rows: array[int]
-    latest: array[int]
+    rows: Sequence[int]
+    latest: Sequence[int]
+
+    def latest_between(self, first: int, last: int) -> NDArray[np.int64]:
+        """`latest` at the indices [first, last)."""
+        if isinstance(self.latest, range):
+            return np.arange(first, last)
+        return np.array(self.latest[first:last], dtype=np.int64)
 
 
 class Timeline:
@@ -32,7 +38,7 @@ class Timeline:
 
     def __init__(self, tapes: Mapping[Symbol, Tape], interval: timedelta) -> None:
         self.interval = interval
-        self.starts_ms: NDArray[np.int64] = np.unique(np.concatenate([tape.starts_ms for tape in tapes.values()]))
+        self.starts_ms: NDArray[np.int64] = _all_of([tape.starts_ms for tape in tapes.values()])
         self.lanes = {symbol: self._lane(tape) for symbol, tape in tapes.items()}
 
     def __len__(self) -> int:
@@ -50,11 +56,18 @@ class Timeline:
 
     def _lane(self, tape: Tape) -> Lane:
         if len(tape) == len(self.starts_ms):
-            every = _column(np.arange(len(tape)))
-            return Lane(tape, every, every)
+            return Lane(tape, range(len(tape)), range(len(tape)))
         rows = np.full(len(self.starts_ms), -1, dtype=np.int64)
         rows[np.searchsorted(self.starts_ms, tape.starts_ms)] = np.arange(len(tape))
         return Lane(tape, _column(rows), _column(np.maximum.accumulate(rows)))
+
+
+def _all_of(columns: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
+    """Every time in any of them, oldest first; mostly they are one and the same."""
+    first, *others = columns
+    if all(np.array_equal(first, other) for other in others):
+        return first
+    return np.unique(np.concatenate(columns))
 
 
 def _column(values: NDArray[np.int64]) -> array[int]:

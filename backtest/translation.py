@@ -10,7 +10,6 @@ from alpha.domain.order import Order
 from alpha.domain.order_link_id import OrderLinkId
 from alpha.domain.position import FLAT, Position
 from alpha.domain.reason import Reason
-from alpha.domain.side import Side
 from paper_exchange.engine import Execution, OrderState, PositionState
 
 CATEGORY = "linear"
@@ -18,29 +17,29 @@ CATEGORY = "linear"
 
 def fill_of(execution: Execution, account: AccountName) -> Fill:
     return Fill(
-        account=account,
-        category=CATEGORY,
-        symbol=execution.symbol,
-        exec_id=execution.exec_id,
-        exec_time=execution.exec_time,
-        seq=execution.seq,
-        exec_type=execution.exec_type,
-        side=execution.side,
-        price=execution.price,
-        quantity=execution.quantity,
-        notional=execution.value,
-        fee=execution.fee,
-        fee_rate=execution.fee_rate,
-        fee_currency=execution.fee_currency,
-        is_maker=execution.is_maker,
-        closed_quantity=execution.closed_size,
-        leaves_quantity=execution.leaves_quantity,
-        order_id=execution.order_id,
-        order_link_id=execution.order_link_id,
-        order_type=execution.order_type,
-        create_type=execution.create_type,
-        stop_order_type=execution.stop_order_type,
-        mark_price=execution.mark_price,
+        account,
+        CATEGORY,
+        execution.symbol,
+        execution.exec_id,
+        execution.exec_time,
+        execution.seq,
+        execution.exec_type,
+        execution.side,
+        execution.price,
+        execution.quantity,
+        execution.value,
+        execution.fee,
+        execution.fee_rate,
+        execution.fee_currency,
+        execution.is_maker,
+        execution.closed_size,
+        execution.leaves_quantity,
+        execution.order_id,
+        execution.order_link_id,
+        execution.order_type,
+        execution.create_type,
+        execution.stop_order_type,
+        execution.mark_price,
     )
 
 
@@ -81,13 +80,13 @@ def order_of(state: OrderState, account: AccountName) -> Order:
 
 def held_of(state: PositionState) -> HeldPosition:
     """With the mark price of the moment it was told."""
-    quantity = state.size if state.side is Side.BUY else -state.size
+    quantity = state.quantity
     return HeldPosition(
-        symbol=state.symbol,
-        position=Position(quantity, state.entry_price) if quantity else FLAT,
-        mark_price=None if not quantity else state.mark_price,
-        stop_loss=state.stop_loss,
-        take_profit=state.take_profit,
-        trailing_stop=state.trailing_stop,
-        seq=state.seq,
+        state.symbol,
+        Position(quantity, state.entry_price) if quantity else FLAT,
+        state.mark_price if quantity else None,
+        state.stop_loss,
+        state.take_profit,
+        state.trailing_stop,
+        state.seq,
     )

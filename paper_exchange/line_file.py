@@ -7,25 +7,36 @@ import structlog
 log = structlog.get_logger()
 
 
+class Unwritable(OSError):
+    """A file takes no more of what has to be in it before anybody is told. Its text tells the operator what to do."""
+
+    def __init__(self, path: Path, error: OSError) -> None:
+        super().__init__(error.errno, error.strerror, str(path))
+
+    def __str__(self) -> str:
+        return f"{self.filename} cannot be written: {self.strerror}; make room, and the exchange goes on where it is"
+
+
 class LineFile:
     """A file that grows by whole lines: what could be written in part only, because the disk is full, is taken back."""
 
     def __init__(self, path: Path) -> None:
         """Opens the file, or makes it. Raises OSError."""
+        self._path = path
         self._file = path.open("ab", buffering=0)
 
     def append(self, lines: bytes) -> None:
-        """Returns when the operating system has them. Raises OSError, and then the file is what it was."""
+        """Returns when the operating system has them. Raises Unwritable, and then the file is what it was."""
         length = self._file.tell()
         left = memoryview(lines)
         try:
             # One write may take less than it is given.
             while left:
                 left = left[self._file.write(left) :]
-        except OSError:
+        except OSError as error:
             self._file.truncate(length)
             self._file.seek(length)
-            raise
+            raise Unwritable(self._path, error) from error
 
     def empty(self) -> None:
         self._file.truncate(0)

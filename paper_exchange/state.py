@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
 from decimal import Decimal
 from pathlib import Path
 from shutil import copyfile
-from typing import Annotated, Any, Literal, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import msgspec
-from pydantic import Field, TypeAdapter, ValidationError
 
 from alpha.domain.errors import AlphaError
 from alpha.domain.ids import Symbol
@@ -34,7 +32,7 @@ from paper_exchange.engine.requests import MarginMode, PositionMode
 from paper_exchange.line_file import LineFile, whole_lines
 
 _FORMAT = 1
-_AMENDABLE = tuple(field.name for field in fields(OrderAmendment))
+_AMENDABLE = OrderAmendment.__struct_fields__
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -50,18 +48,19 @@ class Request(Protocol[T_co]):
         """Raises Refused, and then nothing was changed."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlaceOrder:
+class _Kept(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag_field="op"):
+    """One line of the log. `op` in it says what it is."""
+
+
+class PlaceOrder(_Kept, frozen=True, kw_only=True, tag="place"):
     uid: int
     request: OrderRequest
-    op: Literal["place"] = "place"
 
     def apply(self, engine: Engine) -> OrderState:
         return engine.place_order(self.uid, self.request)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AmendOrder:
+class AmendOrder(_Kept, frozen=True, kw_only=True, tag="amend"):
     """What shall change; None leaves it as it is."""
 
     uid: int
@@ -79,7 +78,6 @@ class AmendOrder:
     sl_trigger_by: TriggerBy | None = None
     tp_limit_price: Decimal | None = None
     sl_limit_price: Decimal | None = None
-    op: Literal["amend"] = "amend"
 
     def apply(self, engine: Engine) -> OrderState:
         changes = {name: getattr(self, name) for name in _AMENDABLE if getattr(self, name) is not None}
@@ -88,27 +86,23 @@ class AmendOrder:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CancelOrder:
+class CancelOrder(_Kept, frozen=True, kw_only=True, tag="cancel"):
     uid: int
     symbol: Symbol
     order_id: str | None
     order_link_id: str | None
-    op: Literal["cancel"] = "cancel"
 
     def apply(self, engine: Engine) -> OrderState:
         return engine.cancel_order(self.uid, self.symbol, self.order_id, self.order_link_id)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CancelAll:
+class CancelAll(_Kept, frozen=True, kw_only=True, tag="cancel_all"):
     """`order_filter` is "" for all, "Order" or "StopOrder"; `stop_order_type` "Stop" spares the stops of positions."""
 
     uid: int
     symbol: Symbol | None
     order_filter: str = ""
     stop_order_type: str = ""
-    op: Literal["cancel_all"] = "cancel_all"
 
     def apply(self, engine: Engine) -> list[OrderState]:
         return engine.cancel_all(
@@ -116,70 +110,58 @@ class CancelAll:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SetTradingStop:
+class SetTradingStop(_Kept, frozen=True, kw_only=True, tag="trading_stop"):
     uid: int
     request: TradingStop
-    op: Literal["trading_stop"] = "trading_stop"
 
     def apply(self, engine: Engine) -> PositionState:
         return engine.set_trading_stop(self.uid, self.request)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SetLeverage:
+class SetLeverage(_Kept, frozen=True, kw_only=True, tag="leverage"):
     uid: int
     symbol: Symbol
     leverage: Decimal
-    op: Literal["leverage"] = "leverage"
 
     def apply(self, engine: Engine) -> PositionState:
         return engine.set_leverage(self.uid, self.symbol, self.leverage)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SetPositionMode:
+class SetPositionMode(_Kept, frozen=True, kw_only=True, tag="position_mode"):
     """`symbol` None: every symbol that has neither positions nor orders."""
 
     uid: int
     mode: PositionMode
     symbol: Symbol | None
-    op: Literal["position_mode"] = "position_mode"
 
     def apply(self, engine: Engine) -> None:
         engine.set_position_mode(self.uid, self.mode, self.symbol)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SetMarginMode:
+class SetMarginMode(_Kept, frozen=True, kw_only=True, tag="margin_mode"):
     uid: int
     mode: MarginMode
-    op: Literal["margin_mode"] = "margin_mode"
 
     def apply(self, engine: Engine) -> None:
         engine.set_margin_mode(self.uid, self.mode)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Deleverage:
+class Deleverage(_Kept, frozen=True, kw_only=True, tag="deleverage"):
     """Close a part of a position as auto-deleveraging does, because an operator wants to see it."""
 
     uid: int
     symbol: Symbol
     quantity: Decimal
     position_idx: int = 0
-    op: Literal["deleverage"] = "deleverage"
 
     def apply(self, engine: Engine) -> None:
         engine.deleverage(self.uid, self.symbol, self.quantity, self.position_idx)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TradeNow:
+class TradeNow(_Kept, frozen=True, kw_only=True, tag="trade_now"):
     """Market orders matched the moment they are sent, one after the other. One of them refused keeps no other back."""
 
     orders: tuple[PlaceOrder, ...]
-    op: Literal["trade_now"] = "trade_now"
 
     def apply(self, engine: Engine) -> list[OrderState | Refused]:
         return [_outcome(engine, order) for order in self.orders]
@@ -192,11 +174,8 @@ def _outcome(engine: Engine, order: PlaceOrder) -> OrderState | Refused:
         return refused
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
+class Step(_Kept, frozen=True, kw_only=True, tag="step"):
     """The market moved on by one base interval."""
-
-    op: Literal["step"] = "step"
 
 
 Input = (
@@ -213,7 +192,7 @@ Input = (
     | Step
 )
 
-_INPUTS: TypeAdapter[Any] = TypeAdapter(Annotated[Input, Field(discriminator="op")])
+_decode = msgspec.json.Decoder(Input).decode
 
 
 class InputLog:
@@ -243,14 +222,14 @@ class InputLog:
             next(file)
             for number, line in enumerate(file, start=2):
                 try:
-                    yield _INPUTS.validate_json(line)
-                except ValidationError as error:
-                    raise StateUnusable(f"{self._path}:{number} is damaged: {error.errors()[0]['msg']}") from error
+                    yield _decode(line)
+                except msgspec.DecodeError as error:
+                    raise StateUnusable(f"{self._path}:{number} is damaged: {error}") from error
 
     def append(self, given: Request[object] | Step) -> None:
         """Returns when the operating system has it, so that the death of this process cannot lose it.
 
-        Raises OSError when it cannot be kept, and then the log is what it was.
+        Raises Unwritable when it cannot be kept, and then the log is what it was.
         """
         self._file.append(msgspec.json.encode(given) + b"\n")
 

@@ -67,7 +67,7 @@ class HeldPosition:
 
     @property
     def is_flat(self) -> bool:
-        return self.position.is_flat
+        return not self.position.quantity
 
     @property
     def quantity(self) -> Decimal:
@@ -77,6 +77,18 @@ class HeldPosition:
     @property
     def entry_price(self) -> Decimal:
         return self.position.entry_price
+
+    def marked(self, mark_price: Decimal | None) -> HeldPosition:
+        """The same at another mark price."""
+        return HeldPosition(
+            self.symbol,
+            self.position,
+            mark_price,
+            self.stop_loss,
+            self.take_profit,
+            self.trailing_stop,
+            self.seq,
+        )
 
 
 class Broker(Protocol):

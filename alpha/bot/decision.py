@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -21,29 +20,40 @@ class Decision:
 
     now: datetime
     instant: datetime
-    scope: str = ""
-    _ordinals: Counter[tuple[Symbol, Reason]] | None = None
+    names: tuple[object, ...] = ()
+    _ordinals: dict[tuple[Symbol, Reason], int] | None = None
+
+    @property
+    def scope(self) -> str:
+        # Made when it is needed, as the ordinals are: of a backtest's millions of decisions few ask for an order.
+        return "/".join(map(str, self.names))
+
+    def renew(self, start: datetime, end: datetime) -> None:
+        """Become the decision on the next fed bar: one object serves them all, for there is one bar after another."""
+        self.now, self.instant, self._ordinals = end, start, None
 
     def next_ordinal(self, symbol: Symbol, reason: Reason) -> int:
-        # Made when it is needed: of a backtest's millions of decisions few ask for an order.
-        ordinals = self._ordinals = Counter() if self._ordinals is None else self._ordinals
-        ordinal = ordinals[symbol, reason]
-        ordinals[symbol, reason] += 1
+        asked = symbol, reason
+        if self._ordinals is None:
+            self._ordinals = {asked: 1}
+            return 0
+        ordinal = self._ordinals.get(asked, 0)
+        self._ordinals[asked] = ordinal + 1
         return ordinal
 
     @classmethod
     def on_bar(cls, *, start: datetime, end: datetime, scope: str = "") -> Decision:
         """`scope` tells longer bars from the fed one that begins with them."""
-        return cls(end, start, scope)
+        return cls(end, start, (scope,) if scope else ())
 
     @classmethod
     def on_fill(cls, *, at: datetime, exec_id: ExecId) -> Decision:
-        return cls(now=at, instant=at, scope=f"fill/{exec_id}")
+        return cls(now=at, instant=at, names=("fill", exec_id))
 
     @classmethod
     def on_position(cls, *, now: datetime, instant: datetime, quantity: Decimal, seq: int) -> Decision:
-        return cls(now=now, instant=instant, scope=f"position/{quantity}/{seq}")
+        return cls(now=now, instant=instant, names=("position", quantity, seq))
 
     @classmethod
     def on_start(cls, *, now: datetime) -> Decision:
-        return cls(now=now, instant=now, scope=f"start/{to_ms(now)}")
+        return cls(now=now, instant=now, names=("start", to_ms(now)))

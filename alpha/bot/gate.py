@@ -29,6 +29,7 @@ class Deny:
 
 
 Verdict = Allow | Deny
+_ALLOW = Allow()
 
 
 class Circumstances(Protocol):
@@ -81,7 +82,7 @@ class Gate:
 
     def check(self, intent: Intent) -> Verdict:
         if not intent.opens_risk:
-            return Allow()
+            return _ALLOW
         seen = self._circumstances
         symbol = intent.symbol
         return (
@@ -93,7 +94,7 @@ class Gate:
             or self._collar(intent)
             or self._notional(intent)
             or self._rate(intent)
-            or Allow()
+            or _ALLOW
         )
 
     def _collar(self, intent: Intent) -> Deny | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -20,14 +21,14 @@ from alpha.bot.gate import Deny, Gate
 from alpha.bot.intent import Intent
 from alpha.bot.orders_in_flight import OrderInFlight, OrdersInFlight
 from alpha.bot.ports import AlertPort, IntentJournal, MarketView, OrderPort
-from alpha.bot.result import LimitStanding, Performance
+from alpha.bot.result import ZERO, LimitStanding, Performance
 from alpha.bot.risk_limits import RiskLimits
 from alpha.domain.bar import Bar
 from alpha.domain.errors import InvalidValue
 from alpha.domain.ids import BotId, Symbol
 from alpha.domain.instrument import Instrument
 from alpha.domain.order import OrderType, TimeInForce
-from alpha.domain.order_link_id import OrderLinkId
+from alpha.domain.order_link_id import OrderLinkId, is_bot_code
 from alpha.domain.reason import Reason
 from alpha.domain.side import Side
 from alpha.exchange.errors import ExchangeError, ExchangeRefused, ExchangeUnknown
@@ -69,7 +70,9 @@ class GatedBroker:
         limits: RiskLimits | None = None,
     ) -> None:
         """`limits` are those the gate keeps, for what was made and how far each is used; without them nothing is
-        valued."""
+        valued. Raises InvalidValue for a code that cannot begin an order's id."""
+        if not is_bot_code(code):
+            raise InvalidValue(f"bot code {code!r} must be 2 to 6 of [a-z0-9]")
         self._bot = bot
         self._code = code
         self._run = run
@@ -82,9 +85,12 @@ class GatedBroker:
         self._limits = limits
         self._entry_sent = entry_sent
         self._delivery = Delivery(port, orders, pause)
+        # Bound once: behind the lazy one lies a look-up for every order.
+        self._log = log.bind()
         self._decision: Decision | None = None
         self._until_decided = _UntilDecided(self)
-        self._bars: dict[Symbol, Bar] = {}
+        self.newest: dict[Symbol, Bar] = {}
+        """The newest bar of each symbol: its close is what a market order is judged by."""
         self._counter = counter or OrderCounter()
         self.denials = Denials(self._counter.denied, alerts)
 
@@ -93,14 +99,11 @@ class GatedBroker:
         self._decision = decision
         return self._until_decided
 
-    def saw_bar(self, bar: Bar) -> None:
-        """The newest bar: its close is what a market order is judged by."""
-        self._bars[bar.symbol] = bar
-
-    def round_begins(self, at: datetime) -> None:
-        """Before anything is decided on bars that end at `at`."""
+    def begin_round(self, decision: Decision) -> None:
+        """Before anything is decided on bars that end at its time; until `decided` it is the one that orders are of."""
         if self._limits is not None:
-            self._limits.look(at)
+            self._limits.look(decision.now)
+        self._decision = decision
 
     def limit_standings(self) -> list[LimitStanding]:
         return [] if self._limits is None else self._limits.standings()
@@ -251,21 +254,21 @@ class GatedBroker:
         instrument = self.instrument(symbol)
         try:
             intent = Intent(
-                symbol=symbol,
-                side=side,
-                quantity=quantity,
-                reason=reason,
-                order_type=order_type,
-                bar=decision.instant,
-                decided_at=decision.now,
-                decision_price=self._newest_price(symbol),
-                price=price,
-                time_in_force=time_in_force,
-                take_profit=None if take_profit is None else instrument.round_price(take_profit),
-                stop_loss=None if stop_loss is None else instrument.round_price(stop_loss),
+                symbol,
+                side,
+                quantity,
+                reason,
+                order_type,
+                decision.instant,
+                decision.now,
+                self._newest_price(symbol),
+                price,
+                time_in_force,
+                None if take_profit is None else instrument.round_price(take_profit),
+                None if stop_loss is None else instrument.round_price(stop_loss),
             )
         except InvalidValue as error:
-            log.warning("order_invalid", symbol=symbol, error=str(error))
+            self._log.warning("order_invalid", symbol=symbol, error=str(error))
             return _denied("invalid", str(error))
         order_link_id = self._link_id(decision, intent, ordinal)
         verdict = self._gate.check(intent)
@@ -280,7 +283,7 @@ class GatedBroker:
                 self.denials.denied(symbol, deny, market_time=decision.now)
                 return _denied(deny.code, deny.text)
             # An exit must not wait for a database; the fill will be recorded and carries the id.
-            log.warning("exit_sent_without_journal", symbol=symbol, order_link_id=order_link_id, error=str(error))
+            self._log.warning("exit_sent_without_journal", symbol=symbol, order_link_id=order_link_id, error=str(error))
         if intent.opens_risk:
             self.denials.allowed(symbol)
             self._entry_sent(decision.now)
@@ -289,37 +292,39 @@ class GatedBroker:
     def _deliver(self, order_link_id: str, intent: Intent) -> Outcome:
         is_new = self._orders.sent(
             OrderInFlight(
-                order_link_id=order_link_id,
-                symbol=intent.symbol,
-                quantity=intent.quantity,
-                price=intent.reference_price or Decimal(0),
-                opens_risk=intent.opens_risk,
-                order_type=intent.order_type,
-                sent_at=intent.decided_at,
+                order_link_id,
+                intent.symbol,
+                intent.quantity,
+                intent.reference_price or ZERO,
+                intent.opens_risk,
+                intent.order_type,
+                intent.decided_at,
             )
         )
         began = time.perf_counter()
         outcome = self._delivery.deliver(
             NewOrder(
-                symbol=intent.symbol,
-                side=intent.side,
-                order_type=intent.order_type,
-                quantity=intent.quantity,
-                order_link_id=order_link_id,
-                price=intent.price,
-                time_in_force=intent.time_in_force,
-                reduce_only=intent.reduce_only,
+                intent.symbol,
+                intent.side,
+                intent.order_type,
+                intent.quantity,
+                order_link_id,
+                intent.price,
+                intent.time_in_force,
+                intent.reduce_only,
                 take_profit=intent.take_profit,
                 stop_loss=intent.stop_loss,
             )
         )
-        self._counter.sent(outcome.status.value, outcome.code, time.perf_counter() - began)
+        self._counter.sent(outcome.status, outcome.code, time.perf_counter() - began)
         if is_new and outcome.code == DUPLICATE:
             self._orders.was_there_before(order_link_id)
         if intent.reduce_only and outcome.code == str(_NOTHING_TO_REDUCE):
             outcome = replace(outcome, code="flat")
         self._journal.settle(order_link_id, outcome)
-        emit = log.info if outcome.accepted else log.warning
+        if outcome.accepted and not self._log.is_enabled_for(logging.INFO):
+            return outcome
+        emit = self._log.info if outcome.accepted else self._log.warning
         emit(
             "order_" + outcome.status.value,
             order_link_id=order_link_id,
@@ -334,16 +339,14 @@ class GatedBroker:
         return outcome
 
     def _link_id(self, decision: Decision, intent: Intent, ordinal: int) -> str:
-        return str(
-            OrderLinkId.for_decision(
-                code=self._code,
-                bot=self._bot,
-                run=f"{self._run}/{decision.scope}" if decision.scope else self._run,
-                symbol=intent.symbol,
-                bar=decision.instant,
-                reason=intent.reason,
-                ordinal=ordinal,
-            )
+        return OrderLinkId.text_for_decision(
+            code=self._code,
+            bot=self._bot,
+            run=f"{self._run}/{decision.scope}" if decision.names else self._run,
+            symbol=intent.symbol,
+            bar=decision.instant,
+            reason=intent.reason,
+            ordinal=ordinal,
         )
 
     def _set_stop(self, stop: TradingStop, is_set: Callable[[HeldPosition], bool]) -> Outcome:
@@ -361,11 +364,11 @@ class GatedBroker:
         if held is not None and is_set(held):
             return Outcome(status=OutcomeStatus.ACCEPTED)
         text = f"{stop.symbol}: the exchange does not show the stop that was set"
-        log.warning("stop_not_verified", symbol=stop.symbol)
+        self._log.warning("stop_not_verified", symbol=stop.symbol)
         return Outcome(status=OutcomeStatus.UNKNOWN, code="not_verified", text=text)
 
     def _newest_price(self, symbol: Symbol) -> Decimal | None:
-        bar = self._bars.get(symbol)
+        bar = self.newest.get(symbol)
         return self.mark_price(symbol) if bar is None else bar.close
 
     def decided(self) -> None:
@@ -376,11 +379,11 @@ class GatedBroker:
         try:
             return self._port.position(symbol)
         except ExchangeError as error:
-            log.warning("position_not_answered", symbol=symbol, error=str(error))
+            self._log.warning("position_not_answered", symbol=symbol, error=str(error))
             return None
 
     def _failed(self, error: ExchangeError, order_link_id: str | None = None) -> Outcome:
-        log.warning("request_failed", operation=error.operation, error=str(error))
+        self._log.warning("request_failed", operation=error.operation, error=str(error))
         if isinstance(error, ExchangeRefused):
             return Outcome(
                 status=OutcomeStatus.REFUSED, code=str(error.code), text=error.text, order_link_id=order_link_id

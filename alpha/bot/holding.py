@@ -40,9 +40,10 @@ class Holding:
 
     def see(self, held: HeldPosition, now: datetime) -> None:
         """Take over what the platform holds. What no fill explains counts as held from now on."""
-        if held.quantity * self.quantity <= 0 and not held.is_flat:
+        quantity = held.position.quantity
+        if quantity and quantity * self.quantity <= 0:
             self.opened_at = now
-        self.quantity = held.quantity
+        self.quantity = quantity
 
     def age(self, now: datetime) -> timedelta:
         """How long it has been held; one that no fill of ours explains counts from when this is first asked."""

@@ -46,6 +46,8 @@ class StrategyHost:
         self._broker = broker
         self._progress = progress
         self._began_with = began_with
+        self._newest = broker.newest
+        self._on_bars = Decision.on_bar(start=progress.latest, end=progress.latest)
         self._told: dict[Symbol, tuple[HeldPosition, datetime]] = {}
         self._larger = sorted(strategy.larger_intervals)
         for larger in self._larger:
@@ -69,20 +71,21 @@ class StrategyHost:
 
     def observe(self, bar: Bar) -> bool:
         """Let the indicators see a bar. False when they have seen it already, or have to see earlier ones first."""
-        symbol, end = bar.symbol, bar.end
-        observed = self._progress.observed
+        symbol, end, progress = bar.symbol, bar.end, self._progress
+        observed = progress.observed
         seen = observed.get(symbol)
         if seen != bar.start and seen is not None:
             if end <= seen:
                 return False
             if bar.start > seen:
-                if symbol in self._progress.bars_missing:
-                    self._broker.saw_bar(bar)
-                    self._progress.see(end)
+                if symbol in progress.bars_missing:
+                    self._newest[symbol] = bar
+                    progress.see(end)
                     return False
                 log.warning("bars_missing", symbol=symbol, since=seen.isoformat(), until=bar.start.isoformat())
-        self._broker.saw_bar(bar)
-        self._progress.see(end)
+        self._newest[symbol] = bar
+        if end > progress.latest:
+            progress.latest = end
         observed[symbol] = end
         self.strategy.observe(bar)
         if self._larger:
@@ -101,22 +104,24 @@ class StrategyHost:
 
         Answers whether they were decided on: a round is at most once, and never an older one after a newer one.
         """
-        self._closed.clear()
+        if self._larger:
+            self._closed.clear()
         for bar in bars:
             self.observe(bar)
-        if not bars:
+        if not bars or not trade:
             return False
-        end = bars[0].end
-        if not trade or (self._progress.decided is not None and end <= self._progress.decided):
+        first, progress, broker = bars[0], self._progress, self._broker
+        end = first.end
+        if progress.decided is not None and end <= progress.decided:
             return False
-        self._progress.decided = end
-        self._broker.round_begins(end)
-        # As `with` does, which costs a tenth of a backtest.
-        self._broker.deciding(Decision.on_bar(start=bars[0].start, end=end))
+        progress.decided = end
+        # As `with broker.deciding(Decision.on_bar(...))` does, which costs a tenth of a backtest; so for a fill.
+        self._on_bars.renew(first.start, end)
+        broker.begin_round(self._on_bars)
         try:
             self.strategy.on_round(bars)
         finally:
-            self._broker.decided()
+            broker.decided()
         for larger in self._larger:
             if closed := [bar for bar in self._closed if bar.interval == larger and bar.end == end]:
                 scope = f"bar/{larger // timedelta(minutes=1)}"
@@ -139,8 +144,11 @@ class StrategyHost:
         self._progress.filled(fill)
         self._progress.orders.filled(fill.fill)
         self._progress.see(fill.at)
-        with self._broker.deciding(Decision.on_fill(at=fill.at, exec_id=fill.fill.exec_id)):
+        self._broker.deciding(Decision.on_fill(at=fill.at, exec_id=fill.fill.exec_id))
+        try:
             self.strategy.on_fill(fill)
+        finally:
+            self._broker.decided()
         return True
 
     def positions(self, held: Iterable[HeldPosition], now: datetime | None = None) -> None:

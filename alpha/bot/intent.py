@@ -39,7 +39,7 @@ class Intent:
         if self.quantity <= 0:
             raise InvalidValue(f"{self.symbol}: an order of {self.quantity} is not above 0")
         reference = self.price or self.decision_price
-        if reference is None:
+        if reference is None or (self.stop_loss is None and self.take_profit is None):
             return
         for name, stop, direction in (
             ("stop loss", self.stop_loss, -self.side.sign),

@@ -99,14 +99,6 @@ class LiveState:
         feed = self._read(lambda: read_feed_health(self._state))
         return feed is not None and feed.is_live()
 
-    def feed_reports_live(self) -> bool:
-        """The same for another thread: what cannot be read is not noted as the bot's own trouble."""
-        try:
-            feed = read_feed_health(self._state)
-        except LIVE_ERRORS:
-            return False
-        return feed is not None and feed.is_live()
-
     # What the gate asks.
 
     def may_open_risk(self) -> Deny | None:

@@ -100,6 +100,7 @@ class DecisionLoop:
         self._look_at_feed_at = time.monotonic() + _FEED_LOOK_EVERY_S
         self._turned_at = time.monotonic()
         self._decided_at = time.monotonic()
+        self._in_time_at = time.monotonic()
         self.queue: Queue[Event] = Queue()
 
     def run(self) -> None:
@@ -130,6 +131,12 @@ class DecisionLoop:
     def undecided_s(self) -> float:
         """Seconds since bars were last decided on, or since the start."""
         return time.monotonic() - self._decided_at
+
+    @property
+    def late_s(self) -> float:
+        """Seconds since bars were last decided on while they were young enough to trade on, or since the start: large
+        when it is always behind, however busily it decides."""
+        return time.monotonic() - self._in_time_at
 
     def decide_missed(self, rounds: Sequence[tuple[Bar, ...]]) -> None:
         """What closed while the bot was down: observed, and the newest traded on if it is still young enough."""
@@ -245,7 +252,10 @@ class DecisionLoop:
         self._decided_at = time.monotonic()
         end = bars[0].end
         self._fill_gaps(bars)
-        trade = not self._progress.catching_up and self._clock.may_trade_on(end, self._max_bar_age)
+        in_time = self._clock.may_trade_on(end, self._max_bar_age)
+        if in_time:
+            self._in_time_at = self._decided_at
+        trade = in_time and not self._progress.catching_up
         traded = self._host.round(bars, trade=trade)
         if self._progress.catching_up:
             return

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Protocol
-
-from pydantic import BaseModel
 
 from alpha.bot.gate import Deny
 from alpha.domain.fill import ExecType, Fill
@@ -28,7 +27,8 @@ class Report(Protocol):
     def filled_quantity(self) -> Decimal: ...
 
 
-class OrderInFlight(BaseModel):
+@dataclass(slots=True)
+class OrderInFlight:
     """`status` is None until the exchange has said anything. `told` is the filled quantity by the order's reports,
     `heard` by the fills that reached the bot. Times are market time."""
 
@@ -45,7 +45,8 @@ class OrderInFlight(BaseModel):
 
     @property
     def is_terminal(self) -> bool:
-        return self.status is not None and self.status.is_terminal
+        status = self.status
+        return status is not None and status.is_terminal
 
     @property
     def is_settled(self) -> bool:
@@ -102,7 +103,9 @@ class OrdersInFlight:
         known = self._orders.get(order.order_link_id)
         if known is None:
             return
-        known.told = max(known.told, order.filled_quantity)
+        filled = order.filled_quantity
+        if filled > known.told:
+            known.told = filled
         if not known.is_terminal:
             known.status = order.status
         self._settle(known)

@@ -10,7 +10,7 @@ from alpha.bot.checkpoint import Checkpoint
 from alpha.bot.fill import BotFill
 from alpha.bot.larger_bars import FormingBar
 from alpha.bot.orders_in_flight import OrdersInFlight
-from alpha.bot.result import LimitStanding, ResultState
+from alpha.bot.result import ZERO, LimitStanding, ResultState
 from alpha.domain.clock import EPOCH
 from alpha.domain.ids import Symbol
 
@@ -35,24 +35,22 @@ class Progress:
             (bar.symbol, bar.interval): bar for bar in checkpoint.forming
         }
         self.result = checkpoint.result or ResultState(uncosted={s: held for s, held in self.held.items() if held})
+        self.changes = 0
+        """Grows whenever the position or the cash moves."""
         self.catching_up = True
         self.bars_missing: dict[Symbol, datetime] = {}
         """Symbols whose indicators wait for bars that could not be had, each with the end of its newest bar. Bars that
         come meanwhile are not observed, so `observed` stays where the reading has to go on, also after a restart."""
-        self._latest = max([*self.observed.values(), *([self.decided] if self.decided else [])], default=EPOCH)
-
-    @property
-    def latest(self) -> datetime:
+        self.latest = max([*self.observed.values(), *([self.decided] if self.decided else [])], default=EPOCH)
         """The latest market time seen."""
-        return self._latest
 
     def see(self, time: datetime) -> None:
-        if time > self._latest:
-            self._latest = time
+        if time > self.latest:
+            self.latest = time
 
     def held_in(self, symbol: Symbol) -> Decimal:
         """Signed position by the fills handled."""
-        return self.held.get(symbol, Decimal(0))
+        return self.held.get(symbol, ZERO)
 
     @property
     def is_open(self) -> bool:
@@ -61,13 +59,16 @@ class Progress:
 
     def filled(self, fill: BotFill) -> None:
         """One more fill: the position moves, and so does the cash."""
-        change = fill.position_change
-        self.held[fill.symbol] = self.held_in(fill.symbol) + change
-        self.result.cash -= change * fill.price + fill.fee
+        told = fill.fill
+        symbol, change = told.symbol, told.position_change
+        self.changes += 1
+        self.held[symbol] = self.held_in(symbol) + change
+        self.result.cash -= change * told.price + told.fee
 
     def hold(self, held: Mapping[Symbol, Decimal]) -> None:
         """The position as the ledger has it. What differs from the fills handled is neither won nor lost: it enters the
         result at the mark price."""
+        self.changes += 1
         uncosted = self.result.uncosted
         for symbol in {*held, *self.held}:
             more = held.get(symbol, Decimal(0)) - self.held_in(symbol)

@@ -12,6 +12,7 @@ from alpha.bot.intent import Intent
 from alpha.bot.limits import Limits
 from alpha.bot.progress import Progress
 from alpha.bot.result import ZERO, Anchor, Halt, LimitEvent, LimitStanding, Performance, ResultState
+from alpha.domain.clock import EPOCH
 from alpha.domain.ids import Symbol
 
 DRAWDOWN_HALT = "drawdown_halt"
@@ -77,16 +78,22 @@ class RiskLimits:
         self._watches = any(limits.loss_percents.values()) or limits.drawdown_halt_percent is not None
         self._performance: Performance | None = None
         self._flat_since: tuple[Decimal, datetime] | None = None
+        self._settled_until, self._settled_at = EPOCH, -1
 
     def look(self, at: datetime) -> None:
         """Once at every round, before anything is decided, `at` being the end of its bars (market time)."""
+        # A look costs as much as many strategies' decision, and mostly there is nothing to be seen.
+        if at < self._settled_until and self._progress.changes == self._settled_at:
+            return
         if self._is_unchanged(at):
+            self._settle()
             return
         state = self._progress.result
         if self._watches or state.day is None or at >= state.day.at + timedelta(days=1) or state.uncosted:
             self._value(at)
         while state.unaudited and self._record.audit(state.unaudited[0]):
             del state.unaudited[0]
+        self._settle()
 
     def performance(self, at: datetime) -> Performance | None:
         """None when the mark price of something held, or the equity, is not known."""
@@ -141,6 +148,16 @@ class RiskLimits:
             found.append(standing)
         return found
 
+    def _settle(self) -> None:
+        """Note until when a look would find nothing to do, as long as no fill comes: nothing is to be lifted, written
+        or costed, and there is no loss to watch, because there are no limits on it or nothing is held."""
+        state = self._progress.result
+        is_done = not (state.halt or state.unaudited or state.uncosted)
+        if is_done and state.day is not None and not (self._watches and self._flat_since is None):
+            self._settled_until, self._settled_at = state.day.at + timedelta(days=1), self._progress.changes
+        else:
+            self._settled_until = EPOCH
+
     def _is_unchanged(self, at: datetime) -> bool:
         """Flat, no fill since, the same day, nothing to wait for: what was known still holds."""
         if self._flat_since is None:
@@ -153,8 +170,10 @@ class RiskLimits:
 
     def _too_many(self, symbol: Symbol) -> Deny | None:
         bound = self._limits.max_positions
+        if bound is None:
+            return None
         others = self._in_play() - {symbol}
-        if bound is None or len(others) < bound:
+        if len(others) < bound:
             return None
         return Deny("max_positions", f"{symbol}: {len(others)} positions are open, limits.max_positions is {bound}")
 

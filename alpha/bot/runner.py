@@ -11,6 +11,7 @@ from contextlib import ExitStack
 from datetime import timedelta
 from typing import TypeVar
 
+import redis
 import structlog
 
 from alpha.bot.alerts import StrategyAlerts
@@ -20,6 +21,7 @@ from alpha.bot.decision import Decision
 from alpha.bot.environment import Environment
 from alpha.bot.errors import BotError, LeaseLost
 from alpha.bot.exchange_port import ExchangePort
+from alpha.bot.freshness import bars_are_fresh
 from alpha.bot.gate import Gate
 from alpha.bot.gated_broker import GatedBroker
 from alpha.bot.host import StrategyHost, restore_state
@@ -54,7 +56,8 @@ from alpha.exchange.errors import ExchangeUnknown, ExchangeUnreachable
 from alpha.exchange.rest import ExchangeClient
 from alpha.ledger.bot_state import BotState, load_state
 from alpha.ledger.connection import LedgerUnavailable
-from alpha.live.connection import STATE_DB, open_redis
+from alpha.live.connection import LIVE_ERRORS, STATE_DB, open_redis
+from alpha.live.health import read_feed_health
 from alpha.live.rate_budget import SharedBudget
 from alpha.service.alerts import AlertWriter, Severity
 from alpha.service.degraded import DegradedModes
@@ -70,10 +73,7 @@ _TRY_AGAIN_S = 1.0
 _TICKER_FRESH_FOR = timedelta(seconds=60)
 # Calls to an exchange that does not answer may take their time-outs several times before the loop comes around.
 _HANGS_AFTER_S = 60.0
-_BARS_WITHIN = 2.5
-"""Bars of so many intervals may be missing: one that forms, one that is late, and some patience."""
-_KEEPS_UP_S = 30.0
-"""Who decided on bars so lately is catching up: a fast paper market closes several in a moment of a busy machine."""
+_HEALTH_ASKS_WITHIN_S = 1.0
 
 
 def run_bot(settings: Settings, registry: Registry, bot_id: str, *, stop: StopSignal | None = None) -> None:
@@ -88,6 +88,15 @@ def run_bot(settings: Settings, registry: Registry, bot_id: str, *, stop: StopSi
             _Bot(settings, registry, bot, stop or StopSignal().install(), ending).run()
         except _StoppedWhileStarting:
             log.info("bot_stopped_while_starting")
+
+
+def _reports_live(state: redis.Redis) -> bool:
+    """Whether the feed says of itself that it is live; False, too, when Redis does not answer."""
+    try:
+        feed = read_feed_health(state)
+    except LIVE_ERRORS:
+        return False
+    return feed is not None and feed.is_live()
 
 
 class _StoppedWhileStarting(BotError):
@@ -337,14 +346,19 @@ class _Bot:
 
     def _serve_health(self, loop: DecisionLoop, clock: MarketClock, interval: timedelta) -> None:
         progress, started = self._progress, time.monotonic()
+        # A client of its own: a Redis that hangs must not hold up the answer that says so.
+        feed = open_redis(self._settings.redis(), STATE_DB, timeout_s=_HEALTH_ASKS_WITHIN_S)
+        self._ending.callback(feed.close)
 
         def status() -> dict[str, object]:
             degraded = self._degraded.now()
             newest = max(progress.observed.values(), default=None)
-            bars_fresh = self._live.feed_reports_live() and (
-                time.monotonic() - started < _BARS_WITHIN * interval.total_seconds()
-                if newest is None
-                else clock.now() - newest < _BARS_WITHIN * interval or loop.undecided_s < _KEEPS_UP_S
+            bars_fresh = _reports_live(feed) and bars_are_fresh(
+                None if newest is None else clock.now() - newest,
+                interval,
+                running_s=time.monotonic() - started,
+                undecided_s=loop.undecided_s,
+                late_s=loop.late_s,
             )
             return {
                 "ok": self._lease.is_held()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -19,6 +18,7 @@ from alpha.domain.instrument import Instrument
 
 _TURNOVER_PLACES = Decimal("0.0001")
 _MILLISECOND = timedelta(milliseconds=1)
+_TWO_TO_THE_31 = 1 << 31
 
 
 class Tape:
@@ -34,6 +34,10 @@ class Tape:
         self.tick_size = instrument.tick_size
         self.quantity_step = instrument.quantity_step
         self.quarter_unit = instrument.tick_size * instrument.quantity_step / 4
+        self.tick_ratio = instrument.tick_size.as_integer_ratio()
+        """The tick as two whole numbers: their quotient by a price in ticks is the float nearest to that price, as that
+        of its Decimal is, at a tenth of the cost."""
+        self.step_ratio = instrument.quantity_step.as_integer_ratio()
         self.starts_ms: NDArray[np.int64] = series.starts_ms
         tick, step = float(instrument.tick_size), float(instrument.quantity_step)
         # A price below half a tick would become 0, which is no price.
@@ -112,6 +116,30 @@ class TapeBar(Bar):
         quarters = tape.open[row] + tape.high[row] + tape.low[row] + tape.close[row]
         return (tape.volume[row] * quarters * tape.quarter_unit).quantize(_TURNOVER_PLACES)
 
+    @property
+    def high_as_float(self) -> float:
+        tape = self._tape
+        over, under = tape.tick_ratio
+        return tape.high[self._row] * over / under
+
+    @property
+    def low_as_float(self) -> float:
+        tape = self._tape
+        over, under = tape.tick_ratio
+        return tape.low[self._row] * over / under
+
+    @property
+    def close_as_float(self) -> float:
+        tape = self._tape
+        over, under = tape.tick_ratio
+        return tape.close[self._row] * over / under
+
+    @property
+    def volume_as_float(self) -> float:
+        tape = self._tape
+        over, under = tape.step_ratio
+        return tape.volume[self._row] * over / under
+
     def __repr__(self) -> str:
         return (
             f"TapeBar({self.symbol}, {self.start.isoformat()}, open={self.open}, high={self.high}, low={self.low}, "
@@ -136,12 +164,19 @@ def _marks(series: CandleSeries, marks: CandleSeries) -> NDArray[np.float64]:
 
 
 def _units(values: NDArray[np.float64], unit: float, *, least: int) -> array[int]:
-    whole: NDArray[Any] = np.maximum(np.rint(values / unit), least).astype(np.int64)
-    column: array[int] = array("q")
+    whole = narrowed(np.maximum(np.rint(values / unit), least))
+    column: array[int] = array("i" if whole.itemsize == 4 else "q")
     column.frombytes(whole.tobytes())
     return column
 
 
-def as_numpy(column: Iterable[int]) -> NDArray[np.int64]:
-    """A column of a tape as numpy sees it, without a copy."""
-    return np.frombuffer(column, dtype=np.int64)  # type: ignore[call-overload, no-any-return]
+def narrowed(values: NDArray[Any]) -> NDArray[np.signedinteger[Any]]:
+    """Whole numbers above -2^31 in 32 bits, where they fit as nearly all prices in ticks do, else in 64: half the
+    memory of a year of minutes."""
+    is_small = not len(values) or values.max() < _TWO_TO_THE_31
+    return values.astype(np.int32 if is_small else np.int64)
+
+
+def as_numpy(column: array[int]) -> NDArray[np.signedinteger[Any]]:
+    """A column of a tape as numpy sees it, without a copy: of 32 or 64 bits."""
+    return np.frombuffer(column, dtype=np.int32 if column.itemsize == 4 else np.int64)

@@ -40,6 +40,23 @@ class Bar:
         """The instant the bar is closed and may be decided on."""
         return self.start + self.interval
 
+    @property
+    def high_as_float(self) -> float:
+        """For indicators, which are floats; so are the other three. Money is reckoned in Decimal."""
+        return float(self.high)
+
+    @property
+    def low_as_float(self) -> float:
+        return float(self.low)
+
+    @property
+    def close_as_float(self) -> float:
+        return float(self.close)
+
+    @property
+    def volume_as_float(self) -> float:
+        return float(self.volume)
+
     def __eq__(self, other: object) -> bool:
         return self._content == other._content if isinstance(other, Bar) else NotImplemented
 

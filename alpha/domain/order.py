@@ -42,9 +42,8 @@ class OrderStatus(StrEnum):
     UNKNOWN = "Unknown"
     """Ours, never the exchange's: the order is open no more, and the exchange does not keep how it ended."""
 
-    @property
-    def is_terminal(self) -> bool:
-        return not TRANSITIONS[self]
+    is_terminal: bool
+    """Set below: a look-up by an enum's member costs ten times an attribute, and every report and fill asks."""
 
     def can_become(self, later: OrderStatus) -> bool:
         """Whether an order in this state may be reported in the later one next."""
@@ -76,6 +75,8 @@ TRANSITIONS: dict[OrderStatus, frozenset[OrderStatus]] = {
 }
 """Every move an order may make as seen from outside. States may be skipped: a frame can be lost, and an order filled at
 once may be reported as Filled only."""
+for _status, _later in TRANSITIONS.items():
+    _status.is_terminal = not _later
 
 
 @quick_init

@@ -6,6 +6,7 @@ import hashlib
 import re
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 
 from alpha.domain.clock import to_ms
 from alpha.domain.errors import InvalidValue
@@ -20,6 +21,7 @@ _PAIRS = [first + second for first in _LETTERS for second in _LETTERS]
 _ALLOWED = re.compile(r"[A-Za-z0-9_-]{1,36}")
 
 
+@lru_cache(maxsize=256)
 def is_bot_code(text: str) -> bool:
     """Whether the text may be a bot's `code` in bots.yaml: 2 to 6 of `[a-z0-9]`."""
     return _CODE.fullmatch(text) is not None
@@ -45,7 +47,7 @@ class OrderLinkId:
             raise InvalidValue(f"nonce {self.nonce!r} must be 20 of [a-z2-7]")
 
     def __str__(self) -> str:
-        return f"{self.code}-{self.reason.tag}-{self.nonce}"
+        return _text(self.code, self.reason, self.nonce)
 
     @classmethod
     def for_decision(
@@ -56,8 +58,14 @@ class OrderLinkId:
         `run` tells lifetimes of a bot's account apart (a replay of the same bars must not collide with an earlier
         one), `bar` is the start of the bar decided on, `ordinal` counts deliberate further tries.
         """
-        decision = "\x1f".join([bot, run, symbol, str(to_ms(bar)), reason.value, str(ordinal)])
-        return cls(code, reason, _nonce(hashlib.sha256(decision.encode()).digest()))
+        return cls(code, reason, _nonce_of(bot, run, symbol, bar, reason, ordinal))
+
+    @staticmethod
+    def text_for_decision(
+        *, code: str, bot: BotId, run: str, symbol: Symbol, bar: datetime, reason: Reason, ordinal: int = 0
+    ) -> str:
+        """`str(for_decision(...))` for a code that is known to be one, without taking it to pieces again."""
+        return _text(code, reason, _nonce_of(bot, run, symbol, bar, reason, ordinal))
 
     @classmethod
     def parse(cls, text: str) -> OrderLinkId | None:
@@ -67,15 +75,30 @@ class OrderLinkId:
             return None
         code, tag, nonce = parts
         reason = Reason.from_tag(tag)
-        if reason is None or not is_bot_code(code) or not _NONCE.fullmatch(nonce):
+        try:
+            return None if reason is None else cls(code, reason, nonce)
+        except InvalidValue:
             return None
-        return cls(code, reason, nonce)
+
+
+def _text(code: str, reason: Reason, nonce: str) -> str:
+    return f"{code}-{reason.tag}-{nonce}"
+
+
+def _nonce_of(bot: BotId, run: str, symbol: Symbol, bar: datetime, reason: Reason, ordinal: int) -> str:
+    decision = "\x1f".join([bot, run, symbol, str(to_ms(bar)), reason, str(ordinal)])
+    return _nonce(hashlib.sha256(decision.encode()).digest())
 
 
 def _nonce(digest: bytes) -> str:
     """The first 100 bits as base32, two letters at a time: the standard library's takes ten times as long."""
     bits = int.from_bytes(digest[:13], "big") >> 4
-    return "".join([_PAIRS[bits >> shift & 0x3FF] for shift in range(90, -1, -10)])
+    high, low = bits >> 50, bits & 0x3FFFFFFFFFFFF
+    return (
+        f"{_PAIRS[high >> 40]}{_PAIRS[high >> 30 & 1023]}{_PAIRS[high >> 20 & 1023]}{_PAIRS[high >> 10 & 1023]}"
+        f"{_PAIRS[high & 1023]}{_PAIRS[low >> 40]}{_PAIRS[low >> 30 & 1023]}{_PAIRS[low >> 20 & 1023]}"
+        f"{_PAIRS[low >> 10 & 1023]}{_PAIRS[low & 1023]}"
+    )
 
 
 def is_nonce(text: str) -> bool:

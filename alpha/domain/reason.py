@@ -22,14 +22,10 @@ class Reason(StrEnum):
     MANUAL = "manual"
     UNKNOWN = "unknown"
 
-    @property
-    def tag(self) -> str:
-        return _TAGS[self]
-
-    @property
-    def opens_risk(self) -> bool:
-        """Only an entry opens risk; whatever else a bot sends reduces it."""
-        return self is Reason.ENTRY
+    # Both are set below, once: what every order and fill asks must not cost a look-up.
+    tag: str
+    opens_risk: bool
+    """Only an entry opens risk; whatever else a bot sends reduces it."""
 
     @classmethod
     def from_tag(cls, tag: str) -> Reason | None:
@@ -53,4 +49,6 @@ _TAGS = {
     Reason.MANUAL: "ma",
     Reason.UNKNOWN: "uk",
 }
+for _reason, _tag in _TAGS.items():
+    _reason.tag, _reason.opens_risk = _tag, _reason is Reason.ENTRY
 _BY_TAG = {tag: reason for reason, tag in _TAGS.items()}

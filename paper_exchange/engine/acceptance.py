@@ -30,6 +30,7 @@ from paper_exchange.engine.price_limits import highest_buy, lowest_sell
 from paper_exchange.engine.refusal import Refused
 from paper_exchange.engine.requests import OrderRequest, TpslMode, TriggerBy
 from paper_exchange.engine.stop_kind import StopKind
+from paper_exchange.engine.working_order import WorkingOrder
 
 BAD_PARAMETER = 10001
 NOT_MODIFIED = 34040
@@ -55,13 +56,13 @@ _RISE, _FALL = 1, 2
 
 
 def accepted_quantity(
-    request: OrderRequest, account: Account, market: Market, holding: Holding, *, closes: bool
+    request: OrderRequest, account: Account, market: Market, holding: Holding, closes: bool
 ) -> Decimal:
     """The quantity that a new order will have. All but its margin is asked here, in the order of `Outcome`.
 
     `closes` is True for an order that may only reduce the position. Raises Refused.
     """
-    quantity = _quantity(request, market, holding, closes=closes)
+    quantity = _quantity(request, market, holding, closes)
     if request.trigger_price is not None:
         check_trigger(request.trigger_price, request.trigger_direction, request.trigger_by, market)
     reference = _reference(request, market)
@@ -204,6 +205,16 @@ def check_stop_prices(
             )
 
 
+def check_means(account: Account, order: WorkingOrder) -> None:
+    """Whether the account can pay for the order, and the position may become so large."""
+    if not account.can_carry(order):
+        raise Outcome.NOT_ENOUGH_MARGIN.refused()
+    holding = order.holding
+    if not holding.has_room(order):
+        limit, coin = holding.largest_value.normalize(), holding.market.instrument.quote
+        raise Outcome.ABOVE_RISK_LIMIT.refused(limit=limit, coin=coin, leverage=holding.leverage)
+
+
 def watched_price(market: Market, by: TriggerBy) -> Decimal:
     """What the price that a trigger watches is now."""
     if by is TriggerBy.LAST:
@@ -211,7 +222,7 @@ def watched_price(market: Market, by: TriggerBy) -> Decimal:
     return market.mark_price if by is TriggerBy.MARK else market.index_price
 
 
-def _quantity(request: OrderRequest, market: Market, holding: Holding, *, closes: bool) -> Decimal:
+def _quantity(request: OrderRequest, market: Market, holding: Holding, closes: bool) -> Decimal:
     """The quantity the order will have: as asked, or cut to the position when it only reduces."""
     instrument = market.instrument
     quantity = request.quantity

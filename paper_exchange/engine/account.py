@@ -11,7 +11,6 @@ from paper_exchange.engine.holding import Holding
 from paper_exchange.engine.market import Market, Tape
 from paper_exchange.engine.money import ZERO
 from paper_exchange.engine.requests import EngineAccount, MarginMode, PositionMode
-from paper_exchange.engine.reservations import Reservations
 from paper_exchange.engine.stop_kind import StopKind
 from paper_exchange.engine.working_order import WorkingOrder
 
@@ -54,7 +53,6 @@ class Account:
         "orders",
         "position_mode",
         "position_modes",
-        "reservations",
         "uid",
     )
 
@@ -68,7 +66,6 @@ class Account:
         self.position_modes: dict[Symbol, PositionMode] = {}
         self.holdings: dict[HoldingKey, Holding] = {}
         self.held: dict[HoldingKey, Holding] = {}
-        self.reservations: dict[HoldingKey, Reservations] = {}
         self.orders: dict[str, WorkingOrder] = {}
         self.by_link_id: dict[str, WorkingOrder] = {}
         self.open_orders: dict[Symbol, dict[str, WorkingOrder]] = {}
@@ -79,7 +76,7 @@ class Account:
         # sums over the orders, and the positions whose share of them is no more what it was. While only pending orders
         # come and go, that of the resting ones stands.
         self._resting_order_margin = self._whole_order_margin = ZERO
-        self._recount: dict[Holding, Reservations] = {}
+        self._recount: dict[Holding, None] = {}
         self._resting_is_stale = False
         # the tape's count at which the sums over positions were made
         self._added_at = _NEVER
@@ -116,34 +113,36 @@ class Account:
                 at=self.opened_at,
                 is_isolated=self.is_isolated,
             )
-            self.reservations[key] = Reservations()
             self.holdings = dict(sorted((self.holdings | {key: found}).items()))
         return found
-
-    def holding_of(self, order: WorkingOrder) -> Holding:
-        """The position that an order of this account acts on."""
-        return self.holdings[order.symbol, order.position_idx]
 
     def holdings_in(self, market: Market) -> list[Holding]:
         """The positions made so far in one market, those of the other mode included, by index."""
         return [holding for holding in self.holdings.values() if holding.market is market]
 
-    def keep(self, order: WorkingOrder, *, reserve: bool = True) -> None:
+    def keep(self, order: WorkingOrder, reserve: bool = True) -> None:
         """Remember a new order for ever and as open until `drop`. One that is matched at once reserves no margin."""
-        self.orders[order.order_id] = order
+        order_id = order.order_id
+        self.orders[order_id] = order
         if order.order_link_id:
             self.by_link_id[order.order_link_id] = order
         open_orders = self.open_orders.get(order.symbol)
         if open_orders is None:
             open_orders = self.open_orders[order.symbol] = {}
-        open_orders[order.order_id] = order
+        open_orders[order_id] = order
+        if order.closes:
+            order.holding.reducing[order_id] = order
         if reserve:
             self.reserve(order)
 
     def drop(self, order: WorkingOrder) -> None:
         """The order is over; it stays among `orders`."""
-        self.open_orders[order.symbol].pop(order.order_id, None)
-        self.reserve(order)
+        order_id, holding = order.order_id, order.holding
+        self.open_orders[order.symbol].pop(order_id, None)
+        if order.closes:
+            holding.reducing.pop(order_id, None)
+        if order in holding.reservations:
+            self.reserve(order)
 
     def changed(self, holding: Holding) -> None:
         """The quantity, entry price, leverage or mode of a position is another one now."""
@@ -154,9 +153,9 @@ class Account:
         elif key not in self.held:
             self.held[key] = holding
             holding.market.holders[self.uid, key[1]] = (self, holding)
-        reservations = self.reservations[key]
+        reservations = holding.reservations
         if not reservations.is_empty:
-            self._recount[holding] = reservations
+            self._recount[holding] = None
             self._resting_is_stale = self._resting_is_stale or reservations.has_resting
         self._added_at = _NEVER
 
@@ -196,12 +195,13 @@ class Account:
             self._add_up()
         return self.balance + self._unrealized_pnl, self._maintenance_margin - holding.maintenance_margin
 
-    def order_margin(self, *, with_pending: bool = True) -> Decimal:
+    def order_margin(self, with_pending: bool = True) -> Decimal:
         """Margin that open orders occupy; stops and reduce-only orders occupy none."""
         if not with_pending and not self._resting_is_stale:
             return self._resting_order_margin
         if self._recount:
-            for holding, reservations in self._recount.items():
+            for holding in self._recount:
+                reservations = holding.reservations
                 resting, whole = reservations.margins(holding)
                 self._resting_order_margin += resting - reservations.resting
                 self._whole_order_margin += whole - reservations.whole
@@ -212,20 +212,21 @@ class Account:
 
     def reserve(self, order: WorkingOrder) -> None:
         """Bring the margin that an order occupies in line with its state. Called after whatever changes the order."""
-        key = (order.symbol, order.position_idx)
-        holding, reservations = self.holdings[key], self.reservations[key]
-        if reservations.update(order, holding):
+        holding = order.holding
+        if holding.reservations.update(order):
             self._resting_is_stale = True
-        self._recount[holding] = reservations
+        self._recount[holding] = None
 
-    def available(self, *, with_pending: bool = True) -> Decimal:
+    def available(self, with_pending: bool = True) -> Decimal:
         """What is left for new orders; below 0 when the market has gone against the account.
 
         Equity less initial margin of positions and orders. Isolated positions neither lend their profits nor need more
         than what was set aside for them, so there it is the balance less those.
         """
-        standing = self.balance if self.is_isolated else self.equity
-        return standing - self.position_margin - self.order_margin(with_pending=with_pending)
+        if self._added_at != self._tape.moves:
+            self._add_up()
+        standing = self.balance if self.is_isolated else self.balance + self._unrealized_pnl
+        return standing - self._initial_margin - self.order_margin(with_pending)
 
     def wallet(self, at: datetime) -> Wallet:
         """A snapshot of the money."""
@@ -274,6 +275,7 @@ class Account:
             equity,
             other_maintenance,
             holding.initial_rates[is_short],
+            market.tiers,
             holding.maintenance_rates[is_short],
             market.instrument,
             market.fees.taker,
@@ -291,20 +293,21 @@ class Account:
             at,
         )
 
-    def can_carry(self, order: WorkingOrder, holding: Holding) -> bool:
+    def can_carry(self, order: WorkingOrder) -> bool:
         """Whether the margin suffices for a pending order on top of what rests. What opens nothing is always carried.
 
         Other pending orders do not count: whether an order is accepted must not depend on which of those that arrived
         between two bars came first. When they are matched, in their fixed order, each is asked again.
         """
-        added = self.reservations[holding.key].added_by(order, holding)
-        return added <= ZERO or added <= self.available(with_pending=False)
+        added = order.holding.reservations.added_by(order)
+        return added <= ZERO or added <= self.available(False)
 
     def _add_up(self) -> None:
         unrealized = initial = maintenance = ZERO
         for holding in self.held.values():
-            unrealized += holding.unrealized_pnl
-            initial += holding.initial_margin
-            maintenance += holding.maintenance_margin
+            profit, set_aside, needed = holding.valuation
+            unrealized += profit
+            initial += set_aside
+            maintenance += needed
         self._unrealized_pnl, self._initial_margin, self._maintenance_margin = unrealized, initial, maintenance
         self._added_at = self._tape.moves

@@ -7,9 +7,10 @@ costs nothing. (Bybit documents neither; this is what its kind of order book doe
 
 from __future__ import annotations
 
-from dataclasses import replace
 from decimal import Decimal
 from typing import NamedTuple
+
+from msgspec.structs import replace
 
 from alpha.domain.ids import Symbol
 from alpha.domain.order import OrderType
@@ -74,7 +75,7 @@ def amend(
         _check(order, old, new, holding, market)
         new = _cut_to_position(order, old, new, holding, market)
     loses_place = not order.is_untriggered and (new.price != old.price or new.quantity > old.quantity)
-    _apply(account, order, holding, old, new, loses_place=loses_place)
+    _apply(account, order, old, new, loses_place=loses_place)
     if order.is_untriggered:
         stops.watch(venue, account, order)
     elif loses_place:
@@ -213,19 +214,20 @@ def _check_position_stop(order: WorkingOrder, old: _Shape, new: _Shape, holding:
         )
 
 
-def _apply(
-    account: Account, order: WorkingOrder, holding: Holding, old: _Shape, new: _Shape, *, loses_place: bool
-) -> None:
+def _apply(account: Account, order: WorkingOrder, old: _Shape, new: _Shape, *, loses_place: bool) -> None:
     """Give the order its new shape, or with Refused for want of margin leave it the old one."""
     was_pending = order.is_pending
     _put(order, new)
     order.is_pending = was_pending or loses_place
     account.reserve(order)
-    if loses_place and order.holds_margin and not account.can_carry(order, holding):
-        _put(order, old)
-        order.is_pending = was_pending
-        account.reserve(order)
-        raise Outcome.NOT_ENOUGH_MARGIN.refused()
+    if loses_place and order.holds_margin:
+        try:
+            acceptance.check_means(account, order)
+        except Refused:
+            _put(order, old)
+            order.is_pending = was_pending
+            account.reserve(order)
+            raise
     if new.stops != old.stops:
         order.takes_stops = order.take_profit is not None or order.stop_loss is not None
 

@@ -22,7 +22,7 @@ from paper_exchange.engine.market import Market, Tape
 from paper_exchange.engine.order_book import OrderBook, order_book
 from paper_exchange.engine.order_desk import OrderFilter
 from paper_exchange.engine.price_limits import highest_buy, lowest_sell
-from paper_exchange.engine.quiet import quiet_range
+from paper_exchange.engine.quiet import quiet_range, quiet_ranges
 from paper_exchange.engine.quiet_range import QuietRange
 from paper_exchange.engine.requests import (
     EngineAccount,
@@ -35,6 +35,7 @@ from paper_exchange.engine.requests import (
     TradingStop,
     TriggerBy,
 )
+from paper_exchange.engine.risk_tiers import RiskTiers
 from paper_exchange.engine.venue import Venue
 
 
@@ -60,10 +61,13 @@ class Engine:
         insurance: Decimal | None = None,
         prices: Mapping[Symbol, Decimal] | None = None,
         volumes: Mapping[Symbol, Decimal] | None = None,
+        risk_tiers: Mapping[Symbol, RiskTiers] | None = None,
     ) -> None:
         """`prices` are the last prices at the start; a symbol without one takes no orders before its first bar.
 
         `volumes` are those of the bars before the start: what the book is made of until the first step.
+
+        `risk_tiers` are the tiers of symbols; one that has none may be held in any size with its highest leverage.
 
         `insurance` is what the insurance fund begins with; without it the fund has no bottom and nobody is deleveraged.
 
@@ -74,7 +78,10 @@ class Engine:
             raise InvalidValue(f"no fee rates for {', '.join(missing)}")
         tape = Tape()
         self._venue = Venue(
-            markets={symbol: Market(instrument, fees[symbol], tape) for symbol, instrument in instruments.items()},
+            markets={
+                symbol: Market(instrument, fees[symbol], tape, (risk_tiers or {}).get(symbol))
+                for symbol, instrument in instruments.items()
+            },
             ids=Ids(seed),
             liquidity=Liquidity() if liquidity is None else liquidity,
             insurance=InsuranceFund(insurance),
@@ -285,7 +292,8 @@ class Engine:
         While the bars of all symbols stay strictly inside theirs, with last and mark prices, `move_to` over them leaves
         what `step` would have left. To be asked for again after every step and request.
         """
-        return quiet_range(self._venue, symbol)
+        venue = self._venue
+        return quiet_ranges(venue)[symbol] if venue.markets[symbol].is_touched else quiet_range(venue, symbol)
 
     def move_to(
         self, at: datetime, closes: Mapping[Symbol, Decimal], *, marks: Mapping[Symbol, Decimal] | None = None

@@ -9,6 +9,7 @@ from paper_exchange.engine.margin import initial_margin_rate, maintenance_margin
 from paper_exchange.engine.market import Market
 from paper_exchange.engine.members import BUY, SELL
 from paper_exchange.engine.money import ZERO, round_amount
+from paper_exchange.engine.reservations import Reservations
 from paper_exchange.engine.stop_kind import StopKind
 from paper_exchange.engine.trailing_stop import TrailingStop
 from paper_exchange.engine.working_order import WorkingOrder
@@ -23,8 +24,10 @@ class Holding:
 
     `position_idx` is 0 for the one position of one-way mode, and in hedge mode 1 for the long and 2 for the short one,
     which never change sides. `open_fee` is what was paid in fees for the quantity that is open now. `margin_spent` is
-    what funding has taken out of the margin of an isolated position. `initial_rates`, `maintenance_rates` and
-    `order_cost_rates` are margins per unit of value, of a long or buy and of a short or sell.
+    what funding has taken out of the margin of an isolated position. `reservations` is the margin of the open orders
+    that act on it, `reducing` those of them that may only reduce it, oldest first. `initial_rates`,
+    `maintenance_rates` (of each risk tier) and `order_cost_rates` are margins per unit of value, of a long or buy and
+    of a short or sell. `largest_value` is what the position may be worth with its leverage.
 
     P&L and margins are rounded to the unit of the settle coin, so that their sums over positions are exact, and are
     computed anew only when the mark price has moved.
@@ -43,6 +46,7 @@ class Holding:
         "initial_rates",
         "is_isolated",
         "key",
+        "largest_value",
         "maintenance_rates",
         "margin_spent",
         "market",
@@ -52,6 +56,8 @@ class Holding:
         "partial_stops",
         "position_idx",
         "quantity",
+        "reducing",
+        "reservations",
         "seq",
         "status",
         "stops",
@@ -86,6 +92,8 @@ class Holding:
         self.cumulative_realized_pnl = ZERO
         self.stops: dict[StopKind, WorkingOrder] = {}
         self.partial_stops: dict[str, WorkingOrder] = {}
+        self.reservations = Reservations()
+        self.reducing: dict[str, WorkingOrder] = {}
         self.stops_made = 0
         self.trailing: TrailingStop | None = None
         self.status = "Normal"
@@ -102,10 +110,14 @@ class Holding:
 
     @leverage.setter
     def leverage(self, leverage: Decimal) -> None:
-        taker, rate = self.market.fees.taker, self.market.maintenance_rate
+        taker, tiers = self.market.fees.taker, self.market.tiers
         self._leverage = leverage
         self.initial_rates = tuple(initial_margin_rate(way, leverage, taker) for way in _WAYS)
-        self.maintenance_rates = tuple(maintenance_margin_rate(way, leverage, taker, rate) for way in _WAYS)
+        self.maintenance_rates = tuple(
+            tuple(maintenance_margin_rate(way, leverage, taker, tier.maintenance_rate) for tier in tiers.all)
+            for way in _WAYS
+        )
+        self.largest_value = tiers.largest_value(leverage)
         self.order_cost_rates = tuple(order_cost_rate(way, leverage, taker) for way in _WAYS)
         self._valued_at = _NEVER
 
@@ -138,14 +150,33 @@ class Holding:
             return ZERO
         return abs(quantity)
 
+    def has_room(self, order: WorkingOrder) -> bool:
+        """Whether the position may become as large as the order and those that rest beside it would make it.
+
+        Pending orders do not count, for the same reason as in `Account.can_carry`.
+        """
+        most = self.largest_value
+        if most.is_infinite():
+            return True
+        quantity = -self.quantity if order.side is SELL else self.quantity
+        quantity += self.reservations.resting_quantity(order.side) + order.leaves_quantity
+        return quantity * (self.market.last_price if order.price is None else order.price) <= most
+
     @property
     def maintenance_per_value(self) -> Decimal:
-        """Maintenance margin for one unit of value."""
-        return self.maintenance_rates[self.quantity.is_signed()]
+        """Maintenance margin for one more unit of value, at the most: that of the highest tier."""
+        return self.maintenance_rates[self.quantity.is_signed()][-1]
 
     @property
     def mark_value(self) -> Decimal:
         return self.size * self.market.mark_price
+
+    @property
+    def valuation(self) -> tuple[Decimal, Decimal, Decimal]:
+        """Unrealized P&L, initial margin and maintenance margin, all three at once."""
+        if self._valued_at != self.market.moves:
+            self._value()
+        return self._unrealized_pnl, self._initial_margin, self._maintenance_margin
 
     @property
     def unrealized_pnl(self) -> Decimal:
@@ -227,7 +258,7 @@ class Holding:
             size = abs(quantity)
             value = size * mark
             self._unrealized_pnl = round_amount((mark - self.entry_price) * quantity)
-            self._maintenance_margin = round_amount(value * self.maintenance_rates[is_short])
+            self._maintenance_margin = round_amount(market.tiers.maintenance(value, self.maintenance_rates[is_short]))
             if self.is_isolated:
                 set_aside = round_amount(size * self.entry_price * self.initial_rates[is_short])
                 self._initial_margin = set_aside - self.margin_spent

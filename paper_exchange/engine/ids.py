@@ -17,7 +17,7 @@ class Ids:
 
     def make(self, *parts: str | int) -> str:
         """The id of what the parts name; the same parts always give the same id."""
-        name = self._prefix + "\x1f".join([part if part.__class__ is str else str(part) for part in parts])
+        name = self._prefix + "\x1f".join(map(str, parts))
         digest = blake2b(name.encode(), digest_size=16).hexdigest()
         return f"{digest[:8]}-{digest[8:12]}-{digest[12:16]}-{digest[16:20]}-{digest[20:]}"
 

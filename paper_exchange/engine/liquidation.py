@@ -168,12 +168,11 @@ def _exchange_order(
     )
     name = (create_type, account.uid, holding.symbol, holding.position_idx, holding.stops_made)
     order = WorkingOrder(
-        account.uid,
+        holding,
         request,
-        order_id=OrderId(venue.ids.make(*name)),
-        quantity=quantity,
-        last_price=holding.market.last_price,
-        at=at,
+        OrderId(venue.ids.make(*name)),
+        quantity,
+        at,
         create_type=create_type,
     )
     order.price = price

@@ -75,26 +75,60 @@ class Depth:
         self.volume = volume
         self._liquidity = liquidity
         self._instrument = instrument
-        self._asks: _Offers | None = None
-        self._bids: _Offers | None = None
+        self._asks: Offers | None = None
+        self._bids: Offers | None = None
         self._resting: Decimal | None = None
 
-    def levels(self, side: Side) -> list[Level]:
-        """What a taker of this side can have, best first."""
-        return self._offers(side).all()
+    def offers(self, side: Side) -> Offers:
+        """What a taker of this side meets."""
+        if side is BUY:
+            if self._asks is None:
+                self._asks = Offers(self._liquidity, side, self.price, self.volume, self._instrument)
+            return self._asks
+        if self._bids is None:
+            self._bids = Offers(self._liquidity, side, self.price, self.volume, self._instrument)
+        return self._bids
 
-    def best(self, side: Side) -> Level:
-        """What a taker of this side meets first."""
-        return self._offers(side).found[0]
+    def resting_quantity(self, price: Decimal) -> Decimal:
+        """How much of a resting order one leg through its price can fill."""
+        if self._resting is None:
+            self._resting = self._instrument.round_quantity(self.volume * self._liquidity.resting_share)
+        return max(self._resting, self._instrument.min_order_quantity(price))
 
-    def within(self, side: Side, limit: Decimal, quantity: Decimal) -> list[Level]:
-        """Levels no worse than `limit` for a taker of this side, best first, and no more than hold `quantity`."""
-        offers = self._offers(side)
-        found, is_buy = offers.found, side is BUY
+
+class Offers:
+    """One side of the book as a taker of `side` meets it, best first. `market_limit` bounds his market orders."""
+
+    __slots__ = ("_found", "_instrument", "_liquidity", "_most", "_price", "_rest", "_side", "market_limit")
+
+    def __init__(
+        self, liquidity: Liquidity, side: Side, price: Decimal, volume: Decimal, instrument: Instrument
+    ) -> None:
+        self._liquidity = liquidity
+        self._instrument = instrument
+        self._side = side
+        self._price = price
+        self._rest = _walk(liquidity, side, price, volume, instrument)
+        self._found = [next(self._rest)]
+        self._most = len(liquidity.level_shares)
+        self.market_limit = instrument.round_price(price * (_ONE + side.sign * liquidity.market_bound))
+
+    @property
+    def best(self) -> Level:
+        """What he meets first."""
+        return self._found[0]
+
+    def all(self) -> list[Level]:
+        self._found.extend(self._rest)
+        return self._found
+
+    def within(self, limit: Decimal, quantity: Decimal) -> list[Level]:
+        """Levels no worse than `limit` for him, and no more of them than hold `quantity`."""
+        found, is_buy = self._found, self._side is BUY
         levels: list[Level] = []
         missing = quantity
-        for number in range(offers.most):
-            if number == len(found) and not offers.find_next():
+        for number in range(self._most):
+            if number == len(found) and not self._find_next():
                 break
             level = found[number]
             price, offered = level
@@ -106,74 +140,37 @@ class Depth:
             missing -= offered
         return levels
 
-    def whole(self, side: Side, quantity: Decimal) -> list[Level]:
+    def whole(self, quantity: Decimal) -> list[Level]:
         """Levels that hold `quantity`, no more of them than it takes; what the book lacks lies on one behind its last.
 
         For closes by the exchange itself: a stop that an empty book leaves open would protect nobody.
         """
-        offers = self._offers(side)
+        found = self._found
         levels: list[Level] = []
         missing = quantity
-        for number in range(offers.most):
-            if number == len(offers.found) and not offers.find_next():
+        for number in range(self._most):
+            if number == len(found) and not self._find_next():
                 break
-            level = offers.found[number]
+            level = found[number]
             levels.append(level)
             missing -= level.quantity
             if missing <= _ZERO:
                 return levels
-        levels.append(Level(self._price_behind(levels[-1].price, side), missing))
+        levels.append(Level(self._price_behind(levels[-1].price), missing))
         return levels
 
-    def market_limit(self, side: Side) -> Decimal:
-        """The internal limit price of a market order."""
-        return self._offers(side).market_limit
-
-    def resting_quantity(self, price: Decimal) -> Decimal:
-        """How much of a resting order one leg through its price can fill."""
-        if self._resting is None:
-            self._resting = self._instrument.round_quantity(self.volume * self._liquidity.resting_share)
-        return max(self._resting, self._instrument.min_order_quantity(price))
-
-    def _offers(self, side: Side) -> _Offers:
-        if side is BUY:
-            if self._asks is None:
-                self._asks = _Offers(self._liquidity, side, self.price, self.volume, self._instrument)
-            return self._asks
-        if self._bids is None:
-            self._bids = _Offers(self._liquidity, side, self.price, self.volume, self._instrument)
-        return self._bids
-
-    def _price_behind(self, last: Decimal, side: Side) -> Decimal:
-        liquidity, tick = self._liquidity, self._instrument.tick_size
-        behind = liquidity.level_price(len(liquidity.level_shares), side, self.price, self._instrument)
-        return max(behind, last + tick) if side is BUY else max(min(behind, last - tick), tick)
-
-
-class _Offers:
-    """One side of the book as a taker of `side` meets it: levels `found` so far, at most so many."""
-
-    __slots__ = ("_rest", "found", "market_limit", "most")
-
-    def __init__(
-        self, liquidity: Liquidity, side: Side, price: Decimal, volume: Decimal, instrument: Instrument
-    ) -> None:
-        self._rest = _walk(liquidity, side, price, volume, instrument)
-        self.found = [next(self._rest)]
-        self.most = len(liquidity.level_shares)
-        self.market_limit = instrument.round_price(price * (_ONE + side.sign * liquidity.market_bound))
-
-    def find_next(self) -> bool:
+    def _find_next(self) -> bool:
         """Work out one more level; False when there is none."""
         level = next(self._rest, None)
         if level is None:
             return False
-        self.found.append(level)
+        self._found.append(level)
         return True
 
-    def all(self) -> list[Level]:
-        self.found.extend(self._rest)
-        return self.found
+    def _price_behind(self, last: Decimal) -> Decimal:
+        liquidity, tick = self._liquidity, self._instrument.tick_size
+        behind = liquidity.level_price(len(liquidity.level_shares), self._side, self._price, self._instrument)
+        return max(behind, last + tick) if self._side is BUY else max(min(behind, last - tick), tick)
 
 
 def _walk(liquidity: Liquidity, side: Side, price: Decimal, volume: Decimal, instrument: Instrument) -> Iterator[Level]:

@@ -2,22 +2,20 @@
 
 Formulas as Bybit's help centre gives them (order cost of USDT contracts; margin on the mark price since the change of
 2025, isolated margin set aside at the entry price): a position needs value / leverage plus the fee of closing it at its
-bankruptcy price. The maintenance rate of the first risk tier is taken as 1 / (2 x max leverage), which gives BTCUSDT
-(100x) its published 0.5 %; higher tiers and their deductions are left out.
+bankruptcy price. The maintenance rate of a risk tier is taken as 1 / (2 x its max leverage), which gives BTCUSDT (100x)
+its published 0.5 %.
 """
 
 from __future__ import annotations
 
 from decimal import Decimal
 
-from alpha.domain.instrument import Instrument
-
 _ONE = Decimal(1)
 
 
-def maintenance_rate(instrument: Instrument) -> Decimal:
-    """Fraction of the value that must remain as margin."""
-    return _ONE / (2 * instrument.max_leverage)
+def maintenance_rate(max_leverage: Decimal) -> Decimal:
+    """Fraction of the value that must remain as margin, where so much leverage is allowed."""
+    return _ONE / (2 * max_leverage)
 
 
 def close_fee_rate(direction: int, leverage: Decimal, taker: Decimal) -> Decimal:
@@ -45,15 +43,20 @@ def order_cost_rate(direction: int, leverage: Decimal, taker: Decimal) -> Decima
 
 
 def liquidation_price(
-    quantity: Decimal, mark_price: Decimal, equity: Decimal, other_maintenance: Decimal, maintenance: Decimal
-) -> Decimal | None:
+    quantity: Decimal,
+    mark_price: Decimal,
+    equity: Decimal,
+    other_maintenance: Decimal,
+    maintenance: Decimal,
+    deduction: Decimal,
+) -> Decimal:
     """The mark price at which the account's equity has fallen to its maintenance margin, all else unmoved.
 
-    `quantity` is signed, `maintenance` the maintenance margin per unit of value. None when no price above 0 does it.
-    From equity + quantity x (p - mark) = others + |quantity| x p x maintenance.
+    `quantity` is signed, `maintenance` the maintenance margin per unit of value, of which `deduction` is not needed.
+    May be 0 or below. From equity + quantity x (p - mark) = others + |quantity| x p x maintenance - deduction.
     """
-    price = (quantity * mark_price - (equity - other_maintenance)) / (quantity - abs(quantity) * maintenance)
-    return price if price > 0 else None
+    spare = equity - other_maintenance + deduction
+    return (quantity * mark_price - spare) / (quantity - abs(quantity) * maintenance)
 
 
 def bankruptcy_price(quantity: Decimal, mark_price: Decimal, equity: Decimal, fee_rate: Decimal) -> Decimal:

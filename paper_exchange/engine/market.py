@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 
 from alpha.domain.errors import InvariantViolated
 from alpha.domain.instrument import Instrument
-from paper_exchange.engine.margin import maintenance_rate
 from paper_exchange.engine.money import ZERO
 from paper_exchange.engine.requests import FeeRates
+from paper_exchange.engine.risk_tiers import RiskTiers
 
 if TYPE_CHECKING:
     from paper_exchange.engine.account import Account
@@ -44,18 +44,21 @@ class Market:
         "index_price",
         "instrument",
         "last_price",
-        "maintenance_rate",
         "mark_price",
         "moves",
         "resting",
+        "tiers",
         "triggers",
         "volume",
     )
 
-    def __init__(self, instrument: Instrument, fees: FeeRates, tape: Tape | None = None) -> None:
+    def __init__(
+        self, instrument: Instrument, fees: FeeRates, tape: Tape | None = None, tiers: RiskTiers | None = None
+    ) -> None:
+        """Without `tiers` there is one for positions of any size."""
         self.instrument = instrument
         self.fees = fees
-        self.maintenance_rate = maintenance_rate(instrument)
+        self.tiers = RiskTiers.single(instrument.max_leverage) if tiers is None else tiers
         self.last_price: Decimal = ZERO
         self.mark_price: Decimal = ZERO
         self.basis: Decimal = ZERO

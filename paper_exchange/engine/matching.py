@@ -11,7 +11,7 @@ from alpha.domain.order import OrderStatus
 from paper_exchange.engine.account import Account
 from paper_exchange.engine.cancelling import cancel
 from paper_exchange.engine.holding import Holding
-from paper_exchange.engine.liquidity import Depth, Level
+from paper_exchange.engine.liquidity import Depth, Level, Offers
 from paper_exchange.engine.market import Market
 from paper_exchange.engine.members import CANCELLED, FOK, IOC, MARKET, POST_ONLY, REJECTED, TRADE
 from paper_exchange.engine.settlement import finish_match, settle
@@ -31,31 +31,31 @@ def match_arrival(venue: Venue, account: Account, order: WorkingOrder, at: datet
     (rejectReason EC_Others; UNCONFIRMED, Bybit decides on arrival).
     """
     short_of_margin = CANCELLED if order.filled_quantity else REJECTED
-    if match(venue, account, order, at, short_of_margin=short_of_margin):
+    if match(venue, account, order, at, short_of_margin):
         venue.arrived.append((account, order))
 
 
-def match(venue: Venue, account: Account, order: WorkingOrder, at: datetime, *, short_of_margin: OrderStatus) -> bool:
+def match(venue: Venue, account: Account, order: WorkingOrder, at: datetime, short_of_margin: OrderStatus) -> bool:
     """Match an active order against the book around the last price. True when the rest of it is to rest.
 
     `short_of_margin` is how an order ends that the account cannot carry. A fill-or-kill order that cannot fill whole
     ends with EC_CancelForNoFullFill (UNCONFIRMED).
     """
-    market = venue.markets[order.symbol]
-    holding = account.holding(market, order.position_idx)
+    holding = order.holding
+    market = holding.market
     room = order.leaves_quantity
     if order.closes:
         room = min(room, holding.closable(order.side))
-        if room == 0:
+        if not room:
             _end(venue, account, order, holding, at, cancel_type=_NOTHING_TO_REDUCE)
             return False
-    elif not account.can_carry(order, holding):
+    elif not holding.has_room(order) or not account.can_carry(order):
         _end(venue, account, order, holding, at, status=short_of_margin, reject_reason="EC_Others")
         return False
-    depth = depth_of(venue, market)
+    offers = depth_of(venue, market).offers(order.side)
     if order.order_type is MARKET:
-        order.price = _market_limit(order, depth, market)
-    levels = depth.within(order.side, _limit_of(order), room)
+        order.price = _market_limit(order, offers, market)
+    levels = offers.within(_limit_of(order), room)
     time_in_force = order.time_in_force
     if time_in_force is POST_ONLY:
         if levels:
@@ -81,12 +81,11 @@ def match(venue: Venue, account: Account, order: WorkingOrder, at: datetime, *, 
 
 def match_whole(venue: Venue, account: Account, order: WorkingOrder, at: datetime) -> None:
     """Match a market order around the last price, what the book lacks on one level behind it: nothing is left over."""
-    market = venue.markets[order.symbol]
-    depth = depth_of(venue, market)
-    order.price = depth.market_limit(order.side)
+    offers = depth_of(venue, order.holding.market).offers(order.side)
+    order.price = offers.market_limit
     order.is_pending = False
     quantity = order.leaves_quantity
-    take(venue, account, order, depth.whole(order.side, quantity), quantity, at)
+    take(venue, account, order, offers.whole(quantity), quantity, at)
 
 
 def take(
@@ -94,16 +93,13 @@ def take(
     exec_type: ExecType = TRADE,
 ) -> None:  # fmt: skip
     """Take at most `room` from the levels, best first: one match, so one time and one seq for all its executions."""
-    holding = account.holding_of(order)
+    holding = order.holding
     before = holding.quantity
     seq = holding.market.next_seq()
     for price, offered in levels:
         quantity = min(offered, room)
         room -= quantity
-        settle(
-            venue, account, order,
-            price=price, quantity=quantity, is_maker=False, at=at, seq=seq, exec_type=exec_type,
-        )  # fmt: skip
+        settle(venue, account, order, price, quantity, at, seq, False, exec_type)
         if not room:
             break
     finish_match(venue, account, order, before, at)
@@ -111,8 +107,8 @@ def take(
 
 def fill_resting(venue: Venue, account: Account, order: WorkingOrder, at: datetime) -> None:
     """The price has traded through a resting order: it fills at its own price, as much as one leg gives."""
-    market = venue.markets[order.symbol]
-    holding = account.holding(market, order.position_idx)
+    holding = order.holding
+    market = holding.market
     if _has_nothing_left_to_close(order, holding):
         _end(venue, account, order, holding, at, cancel_type=_NOTHING_TO_REDUCE)
         return
@@ -122,7 +118,7 @@ def fill_resting(venue: Venue, account: Account, order: WorkingOrder, at: dateti
     price = _limit_of(order)
     quantity = min(room, depth_of(venue, market).resting_quantity(price))
     before = holding.quantity
-    settle(venue, account, order, price=price, quantity=quantity, is_maker=True, at=at, seq=market.next_seq())
+    settle(venue, account, order, price, quantity, at, market.next_seq(), True)
     finish_match(venue, account, order, before, at)
     if _has_nothing_left_to_close(order, holding):
         _end(venue, account, order, holding, at, cancel_type=_NOTHING_TO_REDUCE)
@@ -130,22 +126,26 @@ def fill_resting(venue: Venue, account: Account, order: WorkingOrder, at: dateti
 
 def depth_of(venue: Venue, market: Market) -> Depth:
     """The book of the market as it stands now, made anew only when the price or the volume has moved."""
-    depth = market.depth
-    if depth is None or depth.price != market.last_price or depth.volume != market.volume:
-        depth = market.depth = venue.liquidity.depth(market.last_price, market.volume, market.instrument)
+    depth, price, volume = market.depth, market.last_price, market.volume
+    # Identity first: nearly always they are the very same, and comparing numbers costs more.
+    is_kept = depth is not None and (
+        (depth.price is price or depth.price == price) and (depth.volume is volume or depth.volume == volume)
+    )
+    if depth is None or not is_kept:
+        depth = market.depth = venue.liquidity.depth(price, volume, market.instrument)
     return depth
 
 
-def _market_limit(order: WorkingOrder, depth: Depth, market: Market) -> Decimal:
+def _market_limit(order: WorkingOrder, offers: Offers, market: Market) -> Decimal:
     """The worst price a market order may get: the bound of every market order, or its own slippage tolerance.
 
     The tolerance counts from the best price of the book: so many ticks, or so many percent of it.
     """
-    bound = depth.market_limit(order.side)
+    bound = offers.market_limit
     tolerance = order.request.slippage_tolerance
     if tolerance is None:
         return bound
-    best = depth.best(order.side)
+    best = offers.best
     instrument, sign = market.instrument, order.side.sign
     if order.request.slippage_tolerance_type == "TickSize":
         own = best.price + sign * tolerance * instrument.tick_size

@@ -35,8 +35,8 @@ def order_book(venue: Venue, market: Market, depth: int | None = None) -> OrderB
     if not market.has_price:
         return OrderBook((), (), update_id, market.seq)
     book, last, tick = depth_of(venue, market), market.last_price, market.instrument.tick_size
-    bids = _merged(book.levels(Side.SELL))
-    asks = _merged(book.levels(Side.BUY))
+    bids = _merged(book.offers(Side.SELL).all())
+    asks = _merged(book.offers(Side.BUY).all())
     for _, order in market.resting.values():
         if order.price is None:
             continue

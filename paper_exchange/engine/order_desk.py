@@ -3,10 +3,11 @@ but what asks for it (`trade_now`)."""
 
 from __future__ import annotations
 
-from dataclasses import fields
 from decimal import Decimal
 from enum import StrEnum, unique
 from operator import attrgetter
+
+import msgspec
 
 from alpha.domain.clock import to_ms
 from alpha.domain.ids import OrderId, Symbol
@@ -23,7 +24,7 @@ from paper_exchange.engine.stop_kind import CONDITIONAL
 from paper_exchange.engine.venue import Venue
 from paper_exchange.engine.working_order import WorkingOrder
 
-_FIELDS = [field for field in fields(OrderRequest) if field.name != "order_link_id"]
+_FIELDS = [field for field in msgspec.structs.fields(OrderRequest) if field.name != "order_link_id"]
 _NAMES = [field.name for field in _FIELDS]
 _DEFAULTS = [field.default for field in _FIELDS]
 _values_of = attrgetter(*_NAMES)
@@ -57,7 +58,7 @@ def trade_now(venue: Venue, uid: int, request: OrderRequest) -> OrderState:
     """Accept a market order and match it whole at once, or raise Refused. Its acceptance alone is not told."""
     if request.order_type is not MARKET or request.trigger_price is not None:
         raise Refused(acceptance.BAD_PARAMETER, "params error: only a market order can be matched at once")
-    account, order, _ = _accept(venue, uid, request, waits=False)
+    account, order, _ = _accept(venue, uid, request, False)
     matching.match_whole(venue, account, order, venue.now)
     return order.state
 
@@ -113,9 +114,7 @@ def open_order(
     return order
 
 
-def _accept(
-    venue: Venue, uid: int, request: OrderRequest, *, waits: bool = True
-) -> tuple[Account, WorkingOrder, Holding]:
+def _accept(venue: Venue, uid: int, request: OrderRequest, waits: bool = True) -> tuple[Account, WorkingOrder, Holding]:
     account = venue.account(uid)
     market = venue.markets.get(request.symbol)
     if market is None:
@@ -126,26 +125,26 @@ def _accept(
     holding = account.holding(market, request.position_idx)
     only_closes = holding.only_closes(request.side)
     closes = only_closes or request.reduce_only or request.close_on_trigger
-    quantity = acceptance.accepted_quantity(request, account, market, holding, closes=closes)
+    quantity = acceptance.accepted_quantity(request, account, market, holding, closes)
     content = () if request.order_link_id else _content(uid, request)
     is_conditional = request.trigger_price is not None
     order = WorkingOrder(
-        uid,
+        holding,
         request,
-        order_id=_order_id(venue, uid, request, content),
-        quantity=quantity,
-        last_price=market.last_price,
-        at=venue.now,
-        status=UNTRIGGERED if is_conditional else NEW,
-        closes=only_closes,
-        stop_order_type=CONDITIONAL if is_conditional else "",
+        _order_id(venue, uid, request, content),
+        quantity,
+        venue.now,
+        UNTRIGGERED if is_conditional else NEW,
+        only_closes,
+        "CreateByUser",
+        CONDITIONAL if is_conditional else "",
     )
     order.is_pending = not is_conditional
-    if order.holds_margin and not account.can_carry(order, holding):
-        raise Outcome.NOT_ENOUGH_MARGIN.refused()
+    if order.holds_margin:
+        acceptance.check_means(account, order)
     if content:
         venue.unnamed[content] += 1
-    account.keep(order, reserve=waits)
+    account.keep(order, waits)
     return account, order, holding
 
 

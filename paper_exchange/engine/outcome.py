@@ -51,6 +51,7 @@ class Outcome(Enum):
     TOO_MANY_ORDERS = 110020, "more than {limit} active orders"
     TOO_MANY_PARTIAL_STOPS = 110061, "Not allowed to have more than {limit} TP/SLs under Partial tpSlMode"
     NOT_ENOUGH_MARGIN = 110007, "ab not enough for new order"
+    ABOVE_RISK_LIMIT = 110090, "the position may exceed {limit:f} {coin}, the most that leverage {leverage} allows"
     ACCEPTED = 0, "OK"
 
     def __init__(self, code: int, text: str) -> None:

@@ -61,7 +61,7 @@ def set_leverage(venue: Venue, uid: int, symbol: Symbol, leverage: Decimal) -> P
     account = venue.account(uid)
     market = venue.market(symbol)
     holdings = [account.holding(market, position_idx) for position_idx in account.position_idxs(symbol)]
-    highest = market.instrument.max_leverage
+    highest = min(market.tiers.of(holding.mark_value).max_leverage for holding in holdings)
     if leverage < 1:
         raise Refused(acceptance.BAD_PARAMETER, "params error: leverage invalid")
     if leverage > highest:

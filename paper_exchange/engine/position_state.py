@@ -8,8 +8,9 @@ import msgspec
 from alpha.domain.ids import Symbol
 from alpha.domain.instrument import Instrument
 from alpha.domain.side import Side
-from paper_exchange.engine.margin import bankruptcy_price, liquidation_price
+from paper_exchange.engine.margin import bankruptcy_price
 from paper_exchange.engine.money import ZERO, round_amount
+from paper_exchange.engine.risk_tiers import RiskTier, RiskTiers
 
 _BREAK_EVEN_FEE = Decimal("0.00055")
 
@@ -22,11 +23,11 @@ class PositionState(msgspec.Struct, frozen=True, gc=False):
 
     `quantity` is signed. `own_margin` is what an isolated position may lose, None in cross margin. `equity` stands
     behind the position (0 when flat): that of the account in cross margin, its own margin and P&L in isolated;
-    `other_maintenance` is what the account's other positions need of it. `initial_rate` and `maintenance_rate` are
-    margins per unit of value. `trailing_stop` is the distance, `trailing_level` the price at which it would trigger now
-    (None until active). `current_realized_pnl` is that of the present holding (or of the last one when flat), fees and
-    funding included; `cumulative_realized_pnl` that of the position since the account was opened. `seq` is that of the
-    last execution, -1 before the first. `status` is "Normal", "Liq" or "Adl".
+    `other_maintenance` is what the account's other positions need of it. `initial_rate` and, for each of the risk
+    limit `tiers`, `maintenance_rates` are margins per unit of value. `trailing_stop` is the distance, `trailing_level`
+    the price at which it would trigger now (None until active). `current_realized_pnl` is that of the present holding
+    (or of the last one when flat), fees and funding included; `cumulative_realized_pnl` that of the position since the
+    account was opened. `seq` is that of the last execution, -1 before the first. `status` is "Normal", "Liq" or "Adl".
     """
 
     uid: int
@@ -40,7 +41,8 @@ class PositionState(msgspec.Struct, frozen=True, gc=False):
     equity: Decimal
     other_maintenance: Decimal
     initial_rate: Decimal
-    maintenance_rate: Decimal
+    tiers: RiskTiers
+    maintenance_rates: tuple[Decimal, ...]
     instrument: Instrument
     taker: Decimal
     current_realized_pnl: Decimal
@@ -86,7 +88,12 @@ class PositionState(msgspec.Struct, frozen=True, gc=False):
     @property
     def maintenance_margin(self) -> Decimal:
         """On the mark price: what must be left for the position not to be liquidated."""
-        return round_amount(self.size * self.mark_price * self.maintenance_rate)
+        return round_amount(self.tiers.maintenance(self.size * self.mark_price, self.maintenance_rates))
+
+    @property
+    def tier(self) -> RiskTier:
+        """The risk limit tier it is in, the lowest when flat."""
+        return self.tiers.of(self.size * self.mark_price)
 
     @property
     def unrealized_pnl(self) -> Decimal:
@@ -106,8 +113,8 @@ class PositionState(msgspec.Struct, frozen=True, gc=False):
         """The mark price at which it would be liquidated if nothing else moved, on a tick; None when there is none."""
         if not self.quantity:
             return None
-        price = liquidation_price(
-            self.quantity, self.mark_price, self.equity, self.other_maintenance, self.maintenance_rate
+        price = self.tiers.liquidation_price(
+            self.quantity, self.mark_price, self.equity, self.other_maintenance, self.maintenance_rates
         )
         return self._on_market(price)
 

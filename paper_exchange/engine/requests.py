@@ -7,6 +7,8 @@ from decimal import Decimal
 from enum import StrEnum, unique
 from typing import Literal
 
+import msgspec
+
 from alpha.domain.ids import Symbol
 from alpha.domain.order import OrderType, TimeInForce
 from alpha.domain.side import Side
@@ -53,8 +55,7 @@ class TpslMode(StrEnum):
     PARTIAL = "Partial"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OrderRequest:
+class OrderRequest(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A new order. `price` is None for a market order (ignored if given, as Bybit does; its time in force is IOC).
 
     `quantity` 0 with both `reduce_only` and `close_on_trigger` closes the whole position. A `trigger_price` makes the
@@ -92,8 +93,7 @@ class OrderRequest:
     slippage_tolerance: Decimal | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OrderAmendment:
+class OrderAmendment(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What shall change of an open order; None leaves it. `quantity` is the total, a price of 0 takes the stop away."""
 
     quantity: Decimal | None = None
@@ -109,8 +109,7 @@ class OrderAmendment:
     sl_limit_price: Decimal | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TradingStop:
+class TradingStop(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Stops of a position. In mode Full None leaves one as it is and 0 removes it; Partial adds a pair of its own.
 
     `trailing_stop` is a distance in price, not a level; `active_price` is the last price from which it trails (None: at

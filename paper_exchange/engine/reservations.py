@@ -1,11 +1,15 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
-from paper_exchange.engine.holding import Holding
+from alpha.domain.side import Side
 from paper_exchange.engine.members import SELL
 from paper_exchange.engine.money import ZERO, round_cost
 from paper_exchange.engine.working_order import WorkingOrder
+
+if TYPE_CHECKING:
+    from paper_exchange.engine.holding import Holding
 
 _RESTING, _PENDING = 0, 1
 _SELLS = 2
@@ -20,10 +24,10 @@ class Reservations:
     `resting` and `whole` (with pending orders) are the margins as they were added up last; whoever adds keeps them.
     """
 
-    __slots__ = ("_by_order", "_costs", "_quantities", "resting", "whole")
+    __slots__ = ("_costs", "_quantities", "_shares", "resting", "whole")
 
     def __init__(self) -> None:
-        self._by_order: dict[str, tuple[int, Decimal, Decimal]] = {}
+        self._shares: dict[str, tuple[int, Decimal, Decimal]] = {}
         # buys resting and pending, then sells
         self._quantities = [ZERO] * 4
         self._costs = [ZERO] * 4
@@ -32,30 +36,38 @@ class Reservations:
 
     @property
     def is_empty(self) -> bool:
-        return not self._by_order
+        return not self._shares
+
+    def __contains__(self, order: WorkingOrder) -> bool:
+        """Whether the order has a share in the sums."""
+        return order.order_id in self._shares
 
     @property
     def has_resting(self) -> bool:
         return bool(self._quantities[_RESTING] or self._quantities[_SELLS + _RESTING])
 
-    def update(self, order: WorkingOrder, holding: Holding) -> bool:
+    def resting_quantity(self, side: Side) -> Decimal:
+        """How much the resting orders of this side could open."""
+        return self._quantities[_RESTING + (_SELLS if side is SELL else 0)]
+
+    def update(self, order: WorkingOrder) -> bool:
         """Bring the order's share in line with what is left of it; nothing is left of one that has ended.
 
         Gives whether the sums over the resting ones have changed.
         """
-        share = self._by_order.pop(order.order_id, None)
+        share = self._shares.pop(order.order_id, None)
         was_resting = False
         if share is not None:
             place, quantity, cost = share
             was_resting = place in (_RESTING, _SELLS + _RESTING)
             self._quantities[place] -= quantity
             self._costs[place] -= cost
-        if not order.holds_margin:
+        if not order.is_open or not order.holds_margin:
             return was_resting
         place = (_PENDING if order.is_pending else _RESTING) + (_SELLS if order.side is SELL else 0)
         quantity = order.quantity - order.filled_quantity
-        cost = cost_of(order, holding, quantity)
-        self._by_order[order.order_id] = place, quantity, cost
+        cost = cost_of(order, quantity)
+        self._shares[order.order_id] = place, quantity, cost
         self._quantities[place] += quantity
         self._costs[place] += cost
         return was_resting or not order.is_pending
@@ -67,7 +79,7 @@ class Reservations:
         would fill first is not known. Orders of both sides are added up (Bybit may net them: UNCONFIRMED, and this is
         the careful side).
         """
-        if not self._by_order:
+        if not self._shares:
             return ZERO, ZERO
         costs, quantity = self._costs, holding.quantity
         if not quantity:
@@ -87,16 +99,17 @@ class Reservations:
             ),
         )
 
-    def added_by(self, order: WorkingOrder, holding: Holding) -> Decimal:
+    def added_by(self, order: WorkingOrder) -> Decimal:
         """How much more margin one more resting order would occupy; orders that are pending do not count."""
         quantity = order.quantity - order.filled_quantity
-        cost = cost_of(order, holding, quantity)
-        closable = holding.closable(order.side)
+        closable = order.holding.closable(order.side)
         if not closable:
-            return cost
+            return cost_of(order, quantity)
         place = _SELLS if order.side is SELL else 0
         resting_quantity, resting_cost = self._quantities[place], self._costs[place]
-        more = _beyond(closable, resting_quantity + quantity, resting_cost + cost)
+        if resting_quantity + quantity <= closable:
+            return ZERO
+        more = _beyond(closable, resting_quantity + quantity, resting_cost + cost_of(order, quantity))
         return more - _beyond(closable, resting_quantity, resting_cost)
 
 
@@ -107,7 +120,8 @@ def _beyond(closable: Decimal, quantity: Decimal, cost: Decimal) -> Decimal:
     return round_cost(cost * (quantity - closable) / quantity)
 
 
-def cost_of(order: WorkingOrder, holding: Holding, quantity: Decimal) -> Decimal:
+def cost_of(order: WorkingOrder, quantity: Decimal) -> Decimal:
     """Margin of `quantity` of the order if all of it opened, rounded up; a market order counts at the last price."""
+    holding = order.holding
     price = holding.market.last_price if order.price is None else order.price
     return round_cost(price * quantity * holding.order_cost_rates[order.side is SELL])

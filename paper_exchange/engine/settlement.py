@@ -28,17 +28,16 @@ def settle(
     venue: Venue,
     account: Account,
     order: WorkingOrder,
-    *,
     price: Decimal,
     quantity: Decimal,
-    is_maker: bool,
     at: datetime,
     seq: int,
+    is_maker: bool = False,
     exec_type: ExecType = TRADE,
 ) -> None:
     """One execution of an order: told, booked, in the log. The order and position are told when the match is over."""
     side = order.side
-    holding = account.holding_of(order)
+    holding = order.holding
     market = holding.market
     fee_rate = market.fees.maker if is_maker else market.fees.taker
     value = price * quantity
@@ -98,9 +97,10 @@ def settle(
 
 def book_execution(venue: Venue, account: Account, holding: Holding, execution: Execution) -> None:
     """Put an execution into the balance, the log and the account's executions, and tell it."""
-    account.balance += change_of(execution)
+    balance = account.balance + change_of(execution)
+    account.balance = balance
     account.executions.append(execution)
-    account.log.put(execution, holding.quantity, account.balance)
+    account.log.put(execution, holding.quantity, balance)
     venue.events.append(execution)
 
 
@@ -130,7 +130,7 @@ def finish_match(venue: Venue, account: Account, order: WorkingOrder, before: De
     else:
         venue.release(account, order)
     venue.tell_order(order)
-    holding = account.holding_of(order)
+    holding = order.holding
     stops.follow(venue, account, holding, order, before, at)
     venue.tell_position(account, holding, at)
     venue.tell_wallet(account, at)

@@ -122,12 +122,15 @@ def _walk_bars(
 ) -> None:
     # Of what was there before the open the gap may have reached something. What begins at the open has, as a rule, no
     # stop or liquidation that the rest of the bar reaches.
-    was_idle = not any(venue.markets[symbol].is_touched for symbol in bars)
+    was_idle, held = True, []
     for symbol, bar in bars.items():
         market = venue.markets[symbol]
+        if market.is_touched:
+            was_idle = False
+            if market.holders:
+                held.append(symbol)
         market.volume = bar.volume
         market.move(bar.open)
-    held = [symbol for symbol in bars if venue.markets[symbol].holders]
     if held:
         check_margins(venue, dict.fromkeys(held, to_ms(first.start)))
     if venue.pending:

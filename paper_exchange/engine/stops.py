@@ -39,8 +39,10 @@ def follow(
     """Bring the stops in line with the position after a match of `order`. `before` is the signed position before it."""
     quantity = holding.quantity
     if before and (not quantity or (quantity > 0) is not (before > 0)):
-        clear(venue, account, holding, closed_by=order, at=at)
-        _cancel_reducing(venue, account, holding, closed_by=order, was_long=before > 0, at=at)
+        if holding.stops or holding.partial_stops:
+            clear(venue, account, holding, closed_by=order, at=at)
+        if holding.reducing:
+            _cancel_reducing(venue, account, holding, closed_by=order, was_long=before > 0, at=at)
     elif holding.stops or holding.partial_stops:
         _resize(venue, holding, at)
     if order.takes_stops and holding.side is order.side:
@@ -257,12 +259,11 @@ def _make(
     )
     name = (account.uid, holding.symbol, holding.position_idx, kind.value, holding.stops_made)
     order = WorkingOrder(
-        account.uid,
+        holding,
         request,
-        order_id=OrderId(venue.ids.make("stop", *name)),
-        quantity=quantity,
-        last_price=holding.market.last_price,
-        at=at,
+        OrderId(venue.ids.make("stop", *name)),
+        quantity,
+        at,
         status=OrderStatus.UNTRIGGERED,
         create_type=kind.create_type,
         stop_order_type=kind.value,
@@ -296,11 +297,8 @@ def _cancel_reducing(
     Those that wait for a trigger stay (UNCONFIRMED), they cannot open anything; what has just arrived is told when it
     is matched.
     """
-    reducing = [
-        order for order in account.open_orders[holding.symbol].values() if order.closes and not order.is_pending
-    ]
-    for order in reducing:
-        if order is closed_by or order.is_untriggered or order.position_idx != holding.position_idx:
+    for order in list(holding.reducing.values()):
+        if order is closed_by or order.is_pending or order.is_untriggered:
             continue
         if (order.side.sign < 0) is was_long:
             cancel(venue, account, order, at, cancel_type="CancelByReduceOnly")

@@ -75,7 +75,7 @@ def _match_conditional(venue: Venue, account: Account, holding: Holding, order: 
 
 
 def _match_and_rest(venue: Venue, account: Account, market: Market, order: WorkingOrder, at: datetime) -> None:
-    if matching.match(venue, account, order, at, short_of_margin=OrderStatus.CANCELLED):
+    if matching.match(venue, account, order, at, OrderStatus.CANCELLED):
         market.resting[order.order_id] = (account, order)
         venue.began_to_wait.append((account, order))
         venue.tell_position(account, account.holding(market, order.position_idx), at)

@@ -13,7 +13,6 @@ from paper_exchange.engine.holding import Holding
 from paper_exchange.engine.ids import Ids
 from paper_exchange.engine.insurance import InsuranceFund
 from paper_exchange.engine.liquidity import Liquidity
-from paper_exchange.engine.margin import liquidation_price
 from paper_exchange.engine.market import Market, Tape
 from paper_exchange.engine.quiet_range import QuietRange
 from paper_exchange.engine.refusal import Refused
@@ -98,10 +97,10 @@ class Venue:
     def release(self, account: Account, order: WorkingOrder) -> None:
         """Take an order that has ended from everywhere it was waiting."""
         account.drop(order)
-        self.pending.pop(order.order_id, None)
-        market = self.markets[order.symbol]
-        market.resting.pop(order.order_id, None)
-        market.triggers.pop(order.order_id, None)
+        order_id, market = order.order_id, order.holding.market
+        self.pending.pop(order_id, None)
+        market.resting.pop(order_id, None)
+        market.triggers.pop(order_id, None)
 
 
 def exact_liq_price(account: Account, holding: Holding) -> Decimal | None:
@@ -109,6 +108,6 @@ def exact_liq_price(account: Account, holding: Holding) -> Decimal | None:
     if not holding.quantity:
         return None
     equity, other_maintenance = account.backing(holding)
-    return liquidation_price(
-        holding.quantity, holding.market.mark_price, equity, other_maintenance, holding.maintenance_per_value
-    )
+    market, quantity = holding.market, holding.quantity
+    rates = holding.maintenance_rates[quantity.is_signed()]
+    return market.tiers.liquidation_price(quantity, market.mark_price, equity, other_maintenance, rates)

@@ -2,15 +2,19 @@ from __future__ import annotations
 
 from datetime import datetime
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
 from alpha.domain.errors import InvariantViolated
 from alpha.domain.ids import OrderId
-from alpha.domain.order import OrderStatus
+from alpha.domain.order import TRANSITIONS, OrderStatus
 from paper_exchange.engine.events import OrderState
 from paper_exchange.engine.members import FILLED, IOC, MARKET, NEW, PARTIALLY_FILLED, UNTRIGGERED
 from paper_exchange.engine.money import ZERO
 from paper_exchange.engine.requests import OrderRequest, TpslMode
 from paper_exchange.engine.stop_kind import CONDITIONAL
+
+if TYPE_CHECKING:
+    from paper_exchange.engine.holding import Holding
 
 NO_ERROR = "EC_NoError"
 UNKNOWN = "UNKNOWN"
@@ -19,12 +23,13 @@ UNKNOWN = "UNKNOWN"
 class WorkingOrder:
     """An order while the engine works on it. Whoever is told about it gets a snapshot.
 
-    `request` is what was asked for it, as amended: what is not an attribute here is read there.
-    `closes` says that it may only reduce the position, whatever made it so. `is_pending` is True from its arrival (or
-    an amendment that costs its priority) to the next open, when it is matched. `takes_stops` is True while its fills
-    still have take profit and stop loss to put on the position; `attached` are those of mode Partial that it has put
-    there last, and `attached_before` how much those that have ended since covered. `sibling` is the other one of a pair
-    of take profit and stop loss that were made together: when one is triggered or cancelled the other ends as well.
+    `holding` is the position it acts on. `request` is what was asked for it, as amended: what is not an attribute here
+    is read there. `closes` says that it may only reduce the position, whatever made it so. `is_pending` is True from
+    its arrival (or an amendment that costs its priority) to the next open, when it is matched. `takes_stops` is True
+    while its fills still have take profit and stop loss to put on the position; `attached` are those of mode Partial
+    that it has put there last, and `attached_before` how much those that have ended since covered. `sibling` is the
+    other one of a pair of take profit and stop loss that were made together: when one is triggered or cancelled the
+    other ends as well.
     """
 
     __slots__ = (
@@ -40,6 +45,7 @@ class WorkingOrder:
         "fill_count",
         "filled_quantity",
         "filled_value",
+        "holding",
         "is_open",
         "is_pending",
         "last_price_on_created",
@@ -74,12 +80,10 @@ class WorkingOrder:
 
     def __init__(
         self,
-        uid: int,
+        holding: Holding,
         request: OrderRequest,
-        *,
         order_id: OrderId,
         quantity: Decimal,
-        last_price: Decimal,
         at: datetime,
         status: OrderStatus = NEW,
         closes: bool = False,
@@ -89,7 +93,8 @@ class WorkingOrder:
     ) -> None:
         """`quantity` is what was accepted of the request; `closes` makes it reduce-only whatever that says."""
         is_market = request.order_type is MARKET
-        self.uid = uid
+        self.uid = holding.uid
+        self.holding = holding
         self.request = request
         self.symbol = request.symbol
         self.position_idx = request.position_idx
@@ -120,7 +125,7 @@ class WorkingOrder:
         self.stop_loss = request.stop_loss
         self.reject_reason = NO_ERROR
         self.cancel_type = UNKNOWN
-        self.last_price_on_created = last_price
+        self.last_price_on_created = holding.market.last_price
         self.created_at = at
         self.updated_at = at
         self.is_pending = False
@@ -155,7 +160,7 @@ class WorkingOrder:
     def fill(self, quantity: Decimal, value: Decimal, fee: Decimal, closed_pnl: Decimal, at: datetime) -> None:
         """One more execution. Raises InvariantViolated when it would fill more than is left."""
         filled = self.filled_quantity + quantity
-        if quantity <= 0 or filled > self.quantity or not self.is_open:
+        if quantity <= ZERO or filled > self.quantity or not self.is_open:
             raise InvariantViolated(f"order {self.order_id}: {quantity} filled of {self.leaves_quantity} left")
         self.filled_quantity = filled
         self.filled_value += value
@@ -165,14 +170,14 @@ class WorkingOrder:
         self.become(FILLED if filled == self.quantity else PARTIALLY_FILLED, at)
 
     def become(
-        self, status: OrderStatus, at: datetime, *, reject_reason: str = NO_ERROR, cancel_type: str = UNKNOWN
+        self, status: OrderStatus, at: datetime, reject_reason: str = NO_ERROR, cancel_type: str = UNKNOWN
     ) -> None:
         """Raises InvariantViolated for a move that the order state machine does not have."""
         if status is not self.status:
-            if not self.status.can_become(status):
+            if status not in TRANSITIONS[self.status]:
                 raise InvariantViolated(f"order {self.order_id} is {self.status} and cannot become {status}")
             self.status = status
-            self.is_open = not status.is_terminal
+            self.is_open = bool(TRANSITIONS[status])
         elif not self.is_open:
             raise InvariantViolated(f"order {self.order_id} is {self.status} and stays so")
         self.updated_at = at

@@ -13,6 +13,7 @@ import yaml
 from alpha.domain.errors import AlphaError
 from alpha.domain.ids import Symbol
 from alpha.domain.instrument import Instrument
+from paper_exchange.engine.risk_tiers import RiskTiers
 
 INSTRUMENTS_FILE = Path(__file__).parent.parent / "instruments.yaml"
 
@@ -52,6 +53,11 @@ class Listing:
     taker_fee: Decimal
     maker_fee: Decimal
     traits: SyntheticTraits
+
+    @property
+    def risk_tiers(self) -> RiskTiers:
+        """`risk_limit_value` is the limit of the first of them."""
+        return RiskTiers.graded(self.instrument.max_leverage, self.risk_limit_value)
 
     @property
     def symbol(self) -> Symbol:

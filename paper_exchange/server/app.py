@@ -168,7 +168,7 @@ async def _serve(exchange: Exchange, options: ServerOptions, stop: StopSignal) -
     clock, keeping = WallClock(), Keeping(options.idle_s)
     faults = Faults(clock) if options.admin_token else None
     exchange.lag = None if faults is None else faults.lag
-    private = PrivateStream(exchange.accounts, exchange.listings, clock, keeping, faults)
+    private = PrivateStream(exchange.accounts, clock, keeping, faults)
     public = PublicStream(exchange, clock, keeping)
     broadcast = Broadcast(exchange, private, public)
     lockstep = Lockstep(is_full=options.lockstep == "full", expected=options.bots)
@@ -238,11 +238,12 @@ def _health(exchange: Exchange, market: MarketLoop) -> Callable[[web.Request], A
     async def health(request: web.Request) -> web.Response:  # noqa: ARG001
         return web.json_response(
             {
-                "ok": True,
+                "ok": market.held_by is None,
                 "market_time": to_ms(exchange.now),
                 "bars": exchange.steps,
                 "paused": market.paused,
                 "ended": market.ended,
+                "held_by": market.held_by,
             }
         )
 

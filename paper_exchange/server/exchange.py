@@ -75,6 +75,7 @@ class Exchange:
             start=self.source.start,
             prices={symbol: opening.last_price(symbol) for symbol in self.listings},
             volumes={symbol: opening.last_volume(symbol) for symbol in self.listings},
+            risk_tiers={symbol: listing.risk_tiers for symbol, listing in self.listings.items()},
         )
         for account in self.accounts.all:
             self.engine.open_account(account.for_engine())
@@ -83,6 +84,8 @@ class Exchange:
         self._events: list[Event] = []
         self._unwritten: list[Event] = []
         """What the journal could not take yet, and nobody may be told before it has."""
+        self._unfinished: MarketStep | None = None
+        """The step whose executions may be among those."""
         self._indexes: dict[int, ExecutionIndex] = {}
         self._order_indexes: dict[int, OrderIndex] = {}
         self._transaction_indexes: dict[int, TimeIndex[Transaction]] = {}
@@ -143,13 +146,21 @@ class Exchange:
         return Traded(outcomes, self._collect())
 
     def advance(self) -> MarketStep | None:
-        """Moves the market by one bar; None when it has no more. Executions are in the journal when it returns."""
-        step = self.source.step(self.steps)
+        """Moves the market by one bar; None when it has no more. Executions are in the journal when it returns.
+
+        Raises Unwritable while what has to be kept cannot be; called again it goes on where it was.
+        """
+        step = self._unfinished
         if step is None:
-            return None
-        self._keep(Step())
-        self._step(step)
-        self._collect(step)
+            step = self.source.step(self.steps)
+            if step is None:
+                return None
+            self._keep(Step())
+            self._step(step)
+            self._unfinished = step
+            self._take(step)
+        self._write_down()
+        self._unfinished = None
         return step
 
     @property
@@ -218,17 +229,24 @@ class Exchange:
         if self._log is not None:
             self._log.close()
 
-    def _collect(self, step: MarketStep | None = None) -> int:
+    def _collect(self) -> int:
         """Takes what the engine tells, executions into the journal first. How many executions there were."""
+        executions = self._take()
+        self._write_down()
+        return executions
+
+    def _take(self, step: MarketStep | None = None) -> int:
         events = self.engine.take_events()
         executions = _executions(events)
         if executions or step is not None:
             self.tape.add(executions, step)
         self._unwritten += events
+        return len(executions)
+
+    def _write_down(self) -> None:
         self._journal.write(_executions(self._unwritten))
         self._events += self._unwritten
         self._unwritten = []
-        return len(executions)
 
     def _apply(self, request: Request[T]) -> T:
         outcome = request.apply(self.engine)

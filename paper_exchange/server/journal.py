@@ -41,7 +41,7 @@ class Journal:
     def write(self, executions: Iterable[Execution]) -> None:
         """Returns when the operating system has the lines. Executions that are in it already are left out.
 
-        Raises OSError when they cannot be written, and then none of them is.
+        Raises Unwritable when they cannot be written, and then none of them is.
         """
         new = [execution for execution in executions if execution.exec_id not in self._known]
         if new:

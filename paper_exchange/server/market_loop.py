@@ -12,7 +12,8 @@ import structlog
 
 from alpha.domain.clock import to_ms
 from paper_exchange.engine import Execution
-from paper_exchange.market.source import BASE_INTERVAL
+from paper_exchange.line_file import Unwritable
+from paper_exchange.market.source import BASE_INTERVAL, MarketStep
 from paper_exchange.server.broadcast import Broadcast
 from paper_exchange.server.exchange import Exchange
 from paper_exchange.server.lockstep import Lockstep
@@ -20,6 +21,8 @@ from paper_exchange.server.lockstep import Lockstep
 log = structlog.get_logger()
 
 _BASE_MS = int(BASE_INTERVAL.total_seconds() * 1000)
+
+_BETWEEN_WRITES_S = 0.5
 
 Arrived = Callable[[int], Awaitable[None]]
 
@@ -71,6 +74,8 @@ class MarketLoop:
         self.bars_waited = 0
         self.bars_timed_out = 0
         self.ended = False
+        self.held_by: str | None = None
+        """Why the market stands still that nobody has paused, and what to do about it."""
 
     @property
     def paused(self) -> bool:
@@ -182,7 +187,7 @@ class MarketLoop:
 
     async def _bar(self, due: float) -> None:
         since = self._exchange.now
-        step = self._exchange.advance()
+        step = await self._advance()
         if step is None:
             log.info("market_ended", market_time=self._exchange.now.isoformat(), bars=self.bars)
             self.ended = True
@@ -204,6 +209,22 @@ class MarketLoop:
             self.bars_timed_out += 1
         if asyncio.get_running_loop().time() > due + self._period_s:
             self.bars_waited += 1
+
+    async def _advance(self) -> MarketStep | None:
+        """The next step. While what has to be written down before it counts cannot be, the market stands still."""
+        while True:
+            try:
+                step = self._exchange.advance()
+            except Unwritable as error:
+                if self.held_by is None:
+                    log.error("market_held", reason=str(error), market_time=self._exchange.now.isoformat())
+                self.held_by = str(error)
+                await asyncio.sleep(_BETWEEN_WRITES_S)
+            else:
+                if self.held_by is not None:
+                    log.info("market_goes_on", market_time=self._exchange.now.isoformat())
+                self.held_by = None
+                return step
 
     def _pause_where_asked(self, *, bar_ended: bool = True) -> None:
         if not self._pause:

@@ -16,12 +16,10 @@ import structlog
 from aiohttp import web
 
 from alpha.domain.fill import ExecType
-from alpha.domain.ids import Symbol
 from paper_exchange.accounts import Accounts, ExchangeAccount
 from paper_exchange.engine import Execution, OrderState, PositionState, Wallet
 from paper_exchange.engine.events import Event
 from paper_exchange.faults.messages import Message
-from paper_exchange.market.instruments import Listing
 from paper_exchange.server.faults import Faults
 from paper_exchange.server.outbox import Outbox
 from paper_exchange.server.render_account import wallet_account
@@ -61,13 +59,11 @@ class PrivateStream:
     def __init__(
         self,
         accounts: Accounts,
-        listings: Mapping[Symbol, Listing],
         clock: WallClock,
         keeping: Keeping,
         faults: Faults | None = None,
     ) -> None:
         self._accounts = accounts
-        self._listings = listings
         self._clock = clock
         self._keeping = keeping
         self._faults = faults
@@ -166,7 +162,7 @@ class PrivateStream:
             case OrderState():
                 return order_update(event)
             case PositionState():
-                return position_update(event, self._listings[event.symbol].risk_limit_value)
+                return position_update(event)
             case Wallet():
                 return wallet_account(event)
 

@@ -8,7 +8,6 @@ from typing import Any
 
 from alpha.domain.clock import to_ms
 from paper_exchange.engine import OrderBook
-from paper_exchange.engine.margin import maintenance_rate
 from paper_exchange.engine.price_limits import RATIO_X, RATIO_Y
 from paper_exchange.market.instruments import Listing
 from paper_exchange.market.klines import Candle
@@ -178,19 +177,21 @@ def open_interest(at: datetime, interest: Decimal) -> dict[str, str]:
     return {"openInterest": number(interest), "singleOpenInterest": number(interest), "timestamp": ms_text(at)}
 
 
-def risk_limit(listing: Listing) -> dict[str, Any]:
-    """The one tier an instrument has here; margins are in percent."""
-    instrument = listing.instrument
-    return {
-        "id": 1,
-        "symbol": instrument.symbol,
-        "riskLimitValue": number(listing.risk_limit_value),
-        "maintenanceMargin": number(maintenance_rate(instrument) * 100),
-        "initialMargin": number((100 / instrument.max_leverage).quantize(_PERCENT_PLACES)),
-        "isLowestRisk": 1,
-        "maxLeverage": listing.filters["max_leverage"],
-        "mmDeduction": "",
-    }
+def risk_limits(listing: Listing) -> list[dict[str, Any]]:
+    """The tiers of an instrument, smallest positions first; margins are in percent."""
+    return [
+        {
+            "id": tier.id,
+            "symbol": listing.symbol,
+            "riskLimitValue": number(tier.limit),
+            "maintenanceMargin": number(tier.maintenance_rate * 100),
+            "initialMargin": number((100 / tier.max_leverage).quantize(_PERCENT_PLACES)),
+            "isLowestRisk": int(tier.id == 1),
+            "maxLeverage": str(tier.max_leverage),
+            "mmDeduction": number(tier.deduction) if tier.deduction else "",
+        }
+        for tier in listing.risk_tiers.all
+    ]
 
 
 def price_limit(symbol: str, highest_buy: Decimal, lowest_sell: Decimal, now: datetime) -> dict[str, str]:

@@ -17,16 +17,16 @@ _PRICE_PLACES = Decimal("0.00000001")
 """An average seldom comes out even; Bybit gives eight places."""
 
 
-def rest_position(position: PositionState, risk_limit_value: Decimal) -> dict[str, Any]:
+def rest_position(position: PositionState) -> dict[str, Any]:
     """One row of position/list; the entry price is `avgPrice` there."""
-    return {**_position(position, risk_limit_value), "avgPrice": number(position.entry_price)}
+    return {**_position(position), "avgPrice": number(position.entry_price)}
 
 
-def position_update(position: PositionState, risk_limit_value: Decimal) -> dict[str, Any]:
+def position_update(position: PositionState) -> dict[str, Any]:
     """One row of the `position` topic; the entry price is `entryPrice` there."""
     return {
         "category": "linear",
-        **_position(position, risk_limit_value),
+        **_position(position),
         "entryPrice": number(position.entry_price),
     }
 
@@ -60,17 +60,18 @@ def closed_pnl_row(row: ClosedPnl) -> dict[str, Any]:
     }
 
 
-def _position(position: PositionState, risk_limit_value: Decimal) -> dict[str, Any]:
+def _position(position: PositionState) -> dict[str, Any]:
     side = position.side
     if side is None:
         initial = maintenance = "0"
     else:
         initial, maintenance = number(position.initial_margin), number(position.maintenance_margin)
     isolated = position.is_isolated and side is not None
+    tier = position.tier
     return {
         "positionIdx": position.position_idx,
-        "riskId": 1,
-        "riskLimitValue": number(risk_limit_value),
+        "riskId": tier.id,
+        "riskLimitValue": number(tier.limit),
         "symbol": position.symbol,
         "side": "" if side is None else side.value,
         "size": number(position.size),

@@ -17,6 +17,7 @@ from alpha.domain.clock import to_ms
 from paper_exchange.accounts import ExchangeAccount
 from paper_exchange.engine import Refused
 from paper_exchange.faults.requests import AnsweredInstead, ConnectionCut
+from paper_exchange.line_file import Unwritable
 from paper_exchange.server import (
     routes_account,
     routes_asset,
@@ -128,6 +129,10 @@ class Rest:
         except ConnectionError:
             # The client went away in the middle of its request.
             return web.Response(status=HTTPStatus.BAD_REQUEST)
+        except Unwritable as error:
+            self.failures += 1
+            log.error("request_not_kept", method=request.method, path=request.path, reason=str(error))
+            return self._refuse(_SERVER_ERROR, "Internal System Error.")
         except Exception:
             self.failures += 1
             log.exception("request_failed", method=request.method, path=request.path)

@@ -134,7 +134,7 @@ def risk_limit(exchange: Exchange, params: Params) -> Result:
     listings, cursor = page(found, _by_symbol_id, params, _RISK_LIMITS_A_PAGE)
     return {
         "category": category,
-        "list": [render_market.risk_limit(listing) for listing in listings],
+        "list": [row for listing in listings for row in render_market.risk_limits(listing)],
         "nextPageCursor": cursor,
     }
 

@@ -43,7 +43,7 @@ def positions(exchange: Exchange, account: ExchangeAccount, params: Params) -> R
         return Place(exchange.listings[position.symbol].symbol_id, -position.position_idx)
 
     shown, cursor = page(found, place, params, limit)
-    rows = [rest_position(position, exchange.listings[position.symbol].risk_limit_value) for position in shown]
+    rows = [rest_position(position) for position in shown]
     return position_list(rows, cursor)
 
 

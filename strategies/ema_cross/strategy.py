@@ -52,7 +52,7 @@ class EmaCross(Strategy[EmaCrossParams, EmaCrossState]):
         if averages is None:
             averages = Ema(self.params.fast_bars), Ema(self.params.slow_bars)
             self.state.averages[bar.symbol] = averages
-        close = float(bar.close)
+        close = bar.close_as_float
         averages[0].update(close)
         averages[1].update(close)
 

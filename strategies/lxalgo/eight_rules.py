@@ -49,14 +49,14 @@ class EightRules(BaseModel):
         return self._lengths() == EightRules.of(params)._lengths()
 
     def update(self, bar: Bar) -> None:
-        close, high, low = float(bar.close), float(bar.high), float(bar.low)
+        close, high, low = bar.close_as_float, bar.high_as_float, bar.low_as_float
         if not self.count:
             self.first_close = close
         self.count += 1
         for average in (self.trend, self.fast, self.slow, self.macd, self.rsi, self.closes):
             average.update(close)
         self.atr.update(high, low, close)
-        self.volumes.update(float(bar.volume))
+        self.volumes.update(bar.volume_as_float)
         self.highs.update(high)
         self.lows.update(low)
 

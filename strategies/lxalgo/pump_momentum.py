@@ -43,14 +43,14 @@ class PumpMomentum(BaseModel):
         return self._lengths() == PumpMomentum.of(params, interval)._lengths()
 
     def update(self, bar: Bar) -> None:
-        close = float(bar.close)
+        close = bar.close_as_float
         self.count += 1
         self.rsi.update(close)
         self.opens.update(float(bar.open))
         self.closes.update(close)
-        self.volumes.update(float(bar.volume))
+        self.volumes.update(bar.volume_as_float)
         self.turnovers.update(float(bar.turnover))
-        self.high, self.low = float(bar.high), float(bar.low)
+        self.high, self.low = bar.high_as_float, bar.low_as_float
 
     def ready(self, params: PumpMomentumParams) -> bool:
         return self.count >= params.minimum_bars

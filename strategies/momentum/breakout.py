@@ -34,9 +34,9 @@ class Breakout(BaseModel):
 
     def update(self, bar: Bar) -> None:
         self.count += 1
-        self.close = float(bar.close)
+        self.close = bar.close_as_float
         self.bands.update(self.close)
-        self.volumes.update(float(bar.volume))
+        self.volumes.update(bar.volume_as_float)
         if self.bands.is_ready:
             self.widths.update(self.bands.width)
 
@@ -95,9 +95,9 @@ class MarketTrend(BaseModel):
         return (self.closes.length, self.adx.length) == (params.btc_mean_bars, params.btc_adx_bars)
 
     def update(self, bar: Bar) -> None:
-        close = float(bar.close)
+        close = bar.close_as_float
         self.closes.update(close)
-        self.adx.update(float(bar.high), float(bar.low), close)
+        self.adx.update(bar.high_as_float, bar.low_as_float, close)
 
     def allows(self, params: MomentumParams) -> bool:
         """Whether BTC closed above its mean and trends; not while too little is known."""

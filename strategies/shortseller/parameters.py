@@ -1,7 +1,8 @@
 from __future__ import annotations
 
-from datetime import time
+from datetime import time, timedelta
 from decimal import Decimal
+from functools import cached_property
 from typing import Self
 
 from pydantic import Field, model_validator
@@ -17,6 +18,16 @@ class AssetStops(StrategyParams):
     target_percent: Decimal = Field(gt=0, lt=100)
     trailing_percent: Decimal = Field(gt=0, lt=100)
     trailing_activation_percent: Decimal = Field(ge=0, lt=100)
+
+    # Asked for at every bar of a position: reckoned once.
+    @cached_property
+    def stop_factor(self) -> Decimal:
+        """The stop of a short as a multiple of its entry price."""
+        return 1 + self.stop_percent / 100
+
+    @cached_property
+    def target_factor(self) -> Decimal:
+        return 1 - self.target_percent / 100
 
 
 class ShortSellerParams(StrategyParams):
@@ -43,6 +54,10 @@ class ShortSellerParams(StrategyParams):
     alert_volume_bars: int = Field(gt=0)
     alert_ema_gap_percent: float = Field(gt=0)
     assets: dict[Symbol, AssetStops] = Field(min_length=1)
+
+    @cached_property
+    def alert_interval(self) -> timedelta:
+        return timedelta(minutes=self.alert_interval_minutes)
 
     @model_validator(mode="after")
     def _averages_differ(self) -> Self:

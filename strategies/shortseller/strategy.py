@@ -88,12 +88,13 @@ class ShortSeller(Strategy[ShortSellerParams, ShortSellerState]):
                 self._protect(held)
 
     def observe(self, bar: Bar) -> None:
-        symbol, close, state = bar.symbol, float(bar.close), self.state
+        symbol, close, state, params = bar.symbol, bar.close_as_float, self.state, self.params
         watch = state.watches.get(symbol)
         if watch is None:
-            watch = state.watches[symbol] = MarketWatch.of(self.params)
-        watch.see(close, float(bar.volume))
-        self._trend(symbol).update(close, bar.end, self.params.warm_up_bars)
+            watch = state.watches[symbol] = MarketWatch.of(params)
+        watch.see(close, bar.volume_as_float)
+        trend = state.trends.get(symbol) or self._trend(symbol)
+        trend.update(close, bar.end, params.warm_up_bars)
 
     def on_round(self, bars: Sequence[Bar]) -> None:
         super().on_round(bars)
@@ -101,15 +102,17 @@ class ShortSeller(Strategy[ShortSellerParams, ShortSellerState]):
 
     def on_bar(self, bar: Bar) -> None:
         self._tell(bar)
-        held = self.broker.position(bar.symbol)
+        symbol = bar.symbol
+        held = self.broker.position(symbol)
         if held is None:
             return
-        self._holding(bar.symbol).see(held, bar.end)
-        if not held.quantity:
-            self.state.protections.pop(bar.symbol, None)
+        self._holding(symbol).see(held, bar.end)
+        quantity = held.quantity
+        if not quantity:
+            self.state.protections.pop(symbol, None)
             if self.entry_obstacle(bar, held) is None:
                 self._enter(bar)
-        elif held.quantity < 0:
+        elif quantity < 0:
             reason = self.exit_reason(bar, held)
             if reason is None or not self.broker.close(bar.symbol, reason).accepted:
                 self._protect(held)
@@ -127,10 +130,10 @@ class ShortSeller(Strategy[ShortSellerParams, ShortSellerState]):
 
         Stop and target stand behind those at the exchange, measured from the average entry price.
         """
-        stops = self._stops(bar.symbol)
-        if bar.close >= held.entry_price * (1 + stops.stop_percent / 100):
+        stops, close, entry_price = self._stops(bar.symbol), bar.close, held.entry_price
+        if close >= entry_price * stops.stop_factor:
             return Reason.STOP_LOSS
-        if bar.close <= held.entry_price * (1 - stops.target_percent / 100):
+        if close <= entry_price * stops.target_factor:
             return Reason.TAKE_PROFIT
         if self._holding(bar.symbol).age(bar.end) > timedelta(hours=self.params.hold_limit_hours):
             return Reason.TIME_EXIT
@@ -140,9 +143,9 @@ class ShortSeller(Strategy[ShortSellerParams, ShortSellerState]):
 
     def entry_obstacle(self, bar: Bar, held: HeldPosition) -> str | None:
         """The first rule that forbids an entry at the close of the bar, or None when all are met."""
-        trend, cooldown_until = self._trend(bar.symbol), self.state.cooldown_until.get(bar.symbol)
         if not held.is_flat:
             return "position_open"
+        trend, cooldown_until = self._trend(bar.symbol), self.state.cooldown_until.get(bar.symbol)
         if cooldown_until is not None and bar.end < cooldown_until:
             return "cooldown"
         if trend.regime is not Regime.ACTIVE:
@@ -168,8 +171,8 @@ class ShortSeller(Strategy[ShortSellerParams, ShortSellerState]):
             symbol,
             Side.SELL,
             quantity,
-            take_profit=bar.close * (1 - stops.target_percent / 100),
-            stop_loss=bar.close * (1 + stops.stop_percent / 100),
+            take_profit=bar.close * stops.target_factor,
+            stop_loss=bar.close * stops.stop_factor,
         )
         if outcome.accepted:
             self.state.margin_sent[symbol] = (bar.end, margin)
@@ -198,8 +201,8 @@ class ShortSeller(Strategy[ShortSellerParams, ShortSellerState]):
             return
         stops = self._stops(symbol)
         plan = StopPlan(
-            stop_loss=entry_price * (1 + stops.stop_percent / 100),
-            take_profit=entry_price * (1 - stops.target_percent / 100),
+            stop_loss=entry_price * stops.stop_factor,
+            take_profit=entry_price * stops.target_factor,
             trailing_distance=entry_price * stops.trailing_percent / 100,
             trailing_from=entry_price * (1 - stops.trailing_activation_percent / 100),
         )
@@ -214,8 +217,9 @@ class ShortSeller(Strategy[ShortSellerParams, ShortSellerState]):
     def _tell(self, bar: Bar) -> None:
         watch = self.state.watches.get(bar.symbol)
         if watch is not None:
-            for kind, text in watch.notices(self._trend(bar.symbol), self.params, bar.end).items():
-                self.broker.alert(kind, f"{bar.symbol}: {text}", symbol=bar.symbol)
+            symbol = bar.symbol
+            for kind, text in watch.notices(self._trend(symbol), self.params, bar.end).items():
+                self.broker.alert(kind, f"{symbol}: {text}", symbol=symbol)
 
     def _report(self, now: datetime) -> None:
         due = self.state.report_due
@@ -237,4 +241,7 @@ class ShortSeller(Strategy[ShortSellerParams, ShortSellerState]):
         return trend
 
     def _holding(self, symbol: Symbol) -> Holding:
-        return self.state.holdings.setdefault(symbol, Holding())
+        holding = self.state.holdings.get(symbol)
+        if holding is None:
+            holding = self.state.holdings[symbol] = Holding()
+        return holding

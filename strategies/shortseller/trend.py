@@ -34,17 +34,18 @@ class Trend:
         A cross is a close below an average after a close at or above it; one bar can cross both and then counts twice.
         It belongs to the UTC day on which its bar ended.
         """
-        before = self.last_close
-        above_fast = before is not None and before >= self.fast.value
-        above_slow = before is not None and before >= self.slow.value
-        fast, slow = self.fast.update(close), self.slow.update(close)
+        before, fast_average, slow_average = self.last_close, self.fast, self.slow
+        above_fast = before is not None and before >= fast_average.value
+        above_slow = before is not None and before >= slow_average.value
+        fast, slow = fast_average.update(close), slow_average.update(close)
         day = at.date()
         if self.cross_day != day:
             self.cross_day, self.crosses = day, 0
-        crossed = (above_fast and close < fast) + (above_slow and close < slow)
+        below_fast, below_slow = close < fast, close < slow
+        crossed = (above_fast and below_fast) + (above_slow and below_slow)
         if crossed:
             self.crosses += crossed
             self.triggered_at = at
-        if self.slow.count >= warm_up_bars:
-            self.regime = Regime.ACTIVE if close < fast and close < slow else Regime.INACTIVE
+        if slow_average.count >= warm_up_bars:
+            self.regime = Regime.ACTIVE if below_fast and below_slow else Regime.INACTIVE
         self.last_close = close

@@ -27,6 +27,12 @@ httpx[http2]==0.28 \\
 bot-library==22 \\
     --hash=sha256:ee
     # via alpha-trading (pyproject.toml)
+numpy==2.4 ; python_full_version < '3.12' \\
+    --hash=sha256:ab
+    # via pandas
+numpy==2.5 ; python_full_version >= '3.12' \\
+    --hash=sha256:ac
+    # via pandas
 requests==2 \\
     --hash=sha256:ff
     # via alpha-trading (pyproject.toml)
@@ -57,6 +63,10 @@ def test_markers_and_hashes_stay(locked: ModuleType) -> None:
     block = locked.blocks(LOCK)["certifi"]
     assert block.startswith("certifi==1 ; sys_platform != 'win32' \\\n")
     assert block.count("--hash=") == 2
+
+
+def test_of_a_package_that_is_locked_for_two_pythons_both_are_kept(locked: ModuleType) -> None:
+    assert locked.blocks(LOCK)["numpy"].count("numpy==") == 2
 
 
 def test_a_package_that_is_not_locked_is_named(

@@ -24,12 +24,11 @@ class Ema:
 
     def update(self, price: float) -> float:
         """Take the next price in; answers the new value."""
-        if self.count:
-            self.value += (price - self.value) * (2.0 / (self.length + 1))
-        else:
-            self.value = price
+        value = self.value
+        value = value + (price - value) * (2.0 / (self.length + 1)) if self.count else price
+        self.value = value
         self.count += 1
-        return self.value
+        return value
 
     @property
     def seed_share(self) -> float:

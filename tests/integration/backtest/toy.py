@@ -14,13 +14,13 @@ from pydantic import Field, model_validator
 from alpha.bot import Strategy, StrategyParams, StrategyState
 from alpha.bot.limits import Limits
 from alpha.bot.loading import load_params
+from alpha.bot.testing import an_instrument
 from alpha.domain.bar import Bar
 from alpha.domain.ids import BotId, Symbol
 from alpha.domain.reason import Reason
 from alpha.domain.side import Side
 from backtest.plan import Market, Plan
 from paper_exchange.engine import FeeRates
-from tests.unit.bot.parts import an_instrument
 
 BTC = Symbol("BTCUSDT")
 START = datetime(2025, 3, 1, tzinfo=UTC)

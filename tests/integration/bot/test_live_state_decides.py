@@ -24,6 +24,7 @@ from alpha.bot.loading import load_params
 from alpha.bot.market_clock import MarketClock
 from alpha.bot.progress import Progress
 from alpha.bot.saving import StateSaver
+from alpha.bot.testing import an_instrument
 from alpha.config.registry import BotConfig
 from alpha.domain.ids import AccountName, BotId
 from alpha.domain.position import FLAT, Position
@@ -45,7 +46,7 @@ from alpha.service.causes import Cause, cause_of
 from strategies.canary import Canary
 from strategies.canary.strategy import CanaryState
 from tests.support import Database
-from tests.unit.bot.parts import BTC, ScriptedExchange, Told, a_bar, a_fill, an_instrument
+from tests.unit.bot.parts import BTC, ScriptedExchange, Told, a_bar, a_fill
 
 BOT = BotConfig(
     id=BotId("canary_001"),

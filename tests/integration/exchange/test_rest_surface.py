@@ -100,7 +100,8 @@ def test_open_interest_is_given_at_full_intervals_and_in_pages(rest: RawRest) ->
 
 
 def test_risk_limits_say_what_the_positions_say(rest: RawRest) -> None:
-    rows = {row["symbol"]: row for row in listed(rest, "/v5/market/risk-limit")}
+    tiers = listed(rest, "/v5/market/risk-limit")
+    rows = {row["symbol"]: row for row in tiers if row["isLowestRisk"]}
     assert set(rows) == set(LISTED)
     position = listed(rest, "/v5/position/list", symbol=BTC)[0]
     assert rows[BTC]["riskLimitValue"] == position["riskLimitValue"]
@@ -110,7 +111,11 @@ def test_risk_limits_say_what_the_positions_say(rest: RawRest) -> None:
         "0.5",
         "1",
     )
-    assert listed(rest, "/v5/market/risk-limit", symbol=ETH) == [rows[ETH]]
+    second = next(row for row in tiers if (row["symbol"], row["id"]) == (BTC, 2))
+    # 1 / (2 * 90), rounded up; 2,000,000 * (0.56 % - 0.5 %) make up for it at the border
+    names = ("riskLimitValue", "maxLeverage", "maintenanceMargin", "mmDeduction")
+    assert tuple(second[name] for name in names) == ("2600000", "90.00", "0.56", "1200")
+    assert listed(rest, "/v5/market/risk-limit", symbol=ETH) == [row for row in tiers if row["symbol"] == ETH]
 
 
 def test_an_order_at_the_price_limit_is_taken_and_one_a_tick_beyond_is_not(rest: RawRest) -> None:

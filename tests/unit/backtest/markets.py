@@ -12,6 +12,7 @@ import numpy as np
 
 from alpha.bot import HeldPosition, Strategy, StrategyParams, StrategyState
 from alpha.bot.limits import Limits
+from alpha.bot.testing import an_instrument
 from alpha.candles.store import CandleSeries
 from alpha.candles.tape import Tape
 from alpha.domain.bar import Bar
@@ -22,7 +23,6 @@ from alpha.domain.side import Side
 from backtest.plan import Market, Plan
 from backtest.recordings import Gap, Recordings
 from paper_exchange.engine import FeeRates
-from tests.unit.bot.parts import an_instrument
 
 BTC, ETH = Symbol("BTCUSDT"), Symbol("ETHUSDT")
 START = datetime(2025, 3, 1, tzinfo=UTC)

@@ -12,6 +12,7 @@ from alpha.bot.errors import JournalUnavailable
 from alpha.bot.fill import BotFill
 from alpha.bot.gate import Deny
 from alpha.bot.intent import Intent
+from alpha.bot.testing import an_instrument
 from alpha.domain.bar import Bar
 from alpha.domain.fill import ExecType, Fill
 from alpha.domain.ids import AccountName, ExecId, OrderId, Symbol
@@ -25,23 +26,6 @@ from alpha.exchange.new_order import NewOrder, TradingStop
 BTC, ETH, SOL = Symbol("BTCUSDT"), Symbol("ETHUSDT"), Symbol("SOLUSDT")
 START = datetime(2025, 10, 14, 12, tzinfo=UTC)
 FIVE_MINUTES = timedelta(minutes=5)
-
-
-def an_instrument(symbol: Symbol = BTC) -> Instrument:
-    return Instrument(
-        symbol=symbol,
-        base=symbol.removesuffix("USDT"),
-        quote="USDT",
-        tick_size=Decimal("0.1"),
-        min_price=Decimal("0.1"),
-        max_price=Decimal(2_000_000),
-        quantity_step=Decimal("0.001"),
-        min_quantity=Decimal("0.001"),
-        max_limit_quantity=Decimal(1000),
-        max_market_quantity=Decimal(100),
-        min_notional=Decimal(5),
-        max_leverage=Decimal(100),
-    )
 
 
 def a_bar(close: str | Decimal, *, n: int = 0, symbol: Symbol = BTC, volume: str = "10") -> Bar:

@@ -54,7 +54,7 @@ class Desk:
             entry_sent=self.entries.append,
             pause=lambda _: None,
         )
-        self.broker.saw_bar(a_bar("100"))
+        self.broker.newest[BTC] = a_bar("100")
 
     def on_bar(self, n: int = 1):
         bar = a_bar("100", n=n)

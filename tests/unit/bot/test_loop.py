@@ -99,6 +99,7 @@ class Desk:
         self.progress = Progress(Checkpoint(), 0)
         self.progress.catching_up = False
         self.market = Market()
+        self.clock = MarketClock(is_paper=True)
         self.saved: list[tuple[int, int]] = []
         self.handled: list[tuple[list[ExecId], datetime | None]] = []
         self.lease_lost = False
@@ -140,7 +141,7 @@ class Desk:
             run="run",
             host=StrategyHost(strategy=self.diary, broker=broker, progress=self.progress),
             progress=self.progress,
-            clock=MarketClock(is_paper=True),
+            clock=self.clock,
             source=self.market,
             ask_time=self.market.time,
             metrics=BotMetrics(),
@@ -325,6 +326,17 @@ def test_bars_decided_on_are_a_sign_of_keeping_up(desk: Desk, monkeypatch: pytes
     assert desk.loop.undecided_s >= 3600
     desk.turn(bars(1))
     assert desk.loop.undecided_s < 3600
+
+
+def test_a_bot_that_decides_on_old_bars_only_is_late_until_it_decides_on_a_young_one(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(desk.loop, "_in_time_at", desk.loop._in_time_at - 3600)
+    desk.clock.saw_bar(a_bar("1", n=3).end)
+    desk.turn(bars(1))
+    assert desk.loop.undecided_s < 3600 <= desk.loop.late_s
+    desk.turn(bars(2), bars(3))
+    assert desk.loop.late_s < 3600
 
 
 def test_a_backlog_of_rounds_is_no_silence(desk: Desk, monkeypatch: pytest.MonkeyPatch):

@@ -7,6 +7,7 @@ from itertools import permutations
 
 import pytest
 
+from alpha.bot.checkpoint import Checkpoint
 from alpha.bot.orders_in_flight import OrderInFlight, OrdersInFlight
 from alpha.domain.order import OrderStatus, OrderType
 from alpha.domain.side import Side
@@ -102,6 +103,7 @@ def test_open_entries_count_towards_the_exposure_and_exits_do_not():
 def test_orders_survive_a_restart():
     orders = in_flight()
     orders.filled(a_fill(Side.SELL, "0.4", link_id="a", leaves="0.6").fill)
-    again = OrdersInFlight(OrderInFlight.model_validate_json(order.model_dump_json()) for order in orders)
+    saved = Checkpoint(orders=list(orders)).model_dump_json()
+    again = OrdersInFlight(Checkpoint.model_validate_json(saved).orders)
     again.filled(a_fill(Side.SELL, "0.6", seq=2, link_id="a").fill)
     assert again.problem(BTC) is None

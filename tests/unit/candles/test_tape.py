@@ -1,14 +1,17 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
 
+from alpha.bot.testing import BTC, an_instrument
 from alpha.candles.store import CandleSeries
-from alpha.candles.tape import Tape
+from alpha.candles.tape import Tape, as_numpy
 from alpha.domain.bar import Bar
-from tests.unit.bot.parts import BTC, an_instrument
 
 START_MS = 1_740_787_200_000
 START = datetime(2025, 3, 1, tzinfo=UTC)
@@ -58,6 +61,28 @@ def test_prices_are_put_on_the_tick_and_volumes_on_the_step():
     series = a_series(1, minutes=5, first=100.04)
     bar = Tape(series, an_instrument()).bar(0)
     assert (bar.open, bar.high, bar.volume) == (Decimal("100.0"), Decimal("102.0"), Decimal("0.500"))
+
+
+@given(ticks=st.integers(1, 2**40), tick=st.sampled_from(["0.1", "0.5", "0.0001", "0.0000001", "0.025", "10"]))
+def test_a_float_for_an_indicator_is_the_one_nearest_to_the_price(ticks: int, tick: str):
+    instrument = replace(an_instrument(), tick_size=Decimal(tick), quantity_step=Decimal(tick))
+    tape = Tape(a_series(1, minutes=5), instrument)
+    for column in (tape.high, tape.low, tape.close, tape.volume):
+        column[0] = min(ticks, 2 ** (8 * column.itemsize - 1) - 1)
+    bar = tape.bar(0)
+    assert bar.high_as_float == float(bar.high)
+    assert bar.low_as_float == float(bar.low)
+    assert bar.close_as_float == float(bar.close)
+    assert bar.volume_as_float == float(bar.volume)
+
+
+def test_prices_that_do_not_fit_in_32_bits_are_kept_all_the_same():
+    # 300,000,000 in ticks of 0.1 is beyond 2^31
+    small, large = a_tape(2), Tape(a_series(2, minutes=5, first=3e8), an_instrument())
+    assert (small.close.itemsize, large.close.itemsize) == (4, 8)
+    assert large.bar(1).close == Decimal("300000002.0")
+    assert as_numpy(large.close).tolist() == list(large.close)
+    assert as_numpy(small.close).tolist() == list(small.close)
 
 
 def test_the_mark_price_between_two_recorded_ones_keeps_the_last_known_distance():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -23,6 +24,7 @@ from paper_exchange.engine import (
     TradingStop,
     Wallet,
 )
+from paper_exchange.engine.risk_tiers import RiskTiers
 
 COIN = Symbol("COINUSDT")
 OTHER = Symbol("OTHERUSDT")
@@ -76,6 +78,7 @@ class Scene:
         seed: int = 7,
         uids: tuple[int, ...] = (UID,),
         insurance: Decimal | None = None,
+        risk_tiers: Mapping[Symbol, RiskTiers] | None = None,
     ) -> None:
         fees = FeeRates(taker=D("0.001"), maker=D("0.0002"))
         self.engine = Engine(
@@ -86,6 +89,7 @@ class Scene:
             liquidity=BOOK,
             insurance=insurance,
             prices={COIN: D(100), OTHER: D(100)},
+            risk_tiers=risk_tiers,
         )
         for uid in uids:
             self.engine.open_account(EngineAccount(uid=uid, balance=D(balance)))

@@ -1,8 +1,7 @@
 from __future__ import annotations
 
-from alpha.domain.ids import Symbol
 from paper_exchange.engine import margin
-from tests.unit.engine.scene import BUY, COIN, OTHER, SELL, D, Scene, instrument
+from tests.unit.engine.scene import BUY, COIN, OTHER, SELL, D, Scene
 
 
 def test_margin_of_the_documented_position():
@@ -19,8 +18,8 @@ def test_order_cost_is_margin_and_both_fees_and_dearer_for_a_sell():
 
 
 def test_the_maintenance_rate_is_half_the_least_initial_margin():
-    assert margin.maintenance_rate(instrument(Symbol("XUSDT"), "100")) == D("0.005")
-    assert margin.maintenance_rate(instrument(Symbol("XUSDT"), "50")) == D("0.01")
+    assert margin.maintenance_rate(D(100)) == D("0.005")
+    assert margin.maintenance_rate(D(50)) == D("0.01")
 
 
 def test_wallet_of_a_position_and_a_resting_order():
@@ -54,14 +53,13 @@ def test_orders_against_the_position_cost_only_what_exceeds_it():
 
 def test_the_liquidation_price_is_where_equity_meets_maintenance():
     # 10 long at 100 with equity 50: 50 + 10 (p - 100) = 10 p * 0.0059 -> p = 950 / (10 - 0.059) = 95.5638...
-    price = margin.liquidation_price(D(10), D(100), D(50), D(0), D("0.0059"))
-    assert price is not None
+    price = margin.liquidation_price(D(10), D(100), D(50), D(0), D("0.0059"), D(0))
     assert abs(price - D("95.5638")) < D("0.0001")
     # short: 50 - 10 (p - 100) = 10 p * 0.0061 -> p = 1050 / 10.061
-    short = margin.liquidation_price(D(-10), D(100), D(50), D(0), D("0.0061"))
-    assert short is not None
+    short = margin.liquidation_price(D(-10), D(100), D(50), D(0), D("0.0061"), D(0))
     assert abs(short - D("104.3634")) < D("0.0001")
-    assert margin.liquidation_price(D(1), D(100), D(500), D(0), D("0.0059")) is None
+    # more behind it than it is worth: no price does it
+    assert margin.liquidation_price(D(1), D(100), D(500), D(0), D("0.0059"), D(0)) < 0
 
 
 def test_break_even_covers_both_fees():

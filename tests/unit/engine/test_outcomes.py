@@ -6,13 +6,14 @@ what the client hears, and with that one mended the next.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
-from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from alpha.domain.ids import Symbol
 from alpha.domain.order import OrderType
@@ -27,6 +28,7 @@ from paper_exchange.engine import (
     TradingStop,
     TriggerBy,
 )
+from paper_exchange.engine.risk_tiers import RiskTier, RiskTiers
 from tests.unit.engine.scene import BUY, COIN, OTHER, SELL, START, UID, D, Scene, instrument
 
 NEW = Symbol("NEWUSDT")
@@ -188,9 +190,25 @@ def test_too_many_of_a_kind_come_before_too_little_margin():
     assert outcome_of(scene.engine, replace(waiting, tpsl_mode=TpslMode.PARTIAL)) is Outcome.TOO_MANY_CONDITIONAL_ORDERS
 
 
+def test_a_position_larger_than_its_leverage_allows():
+    """With tiers of 1,000 and 2,000 USDT, at 100x and 50x, and a price of 100."""
+    tiers = RiskTiers((RiskTier(1, D(1000), D(100), D("0.005"), D(0)), RiskTier(2, D(2000), D(50), D("0.01"), D(5))))
+    engine = Engine(
+        instruments={COIN: instrument(COIN)}, fees={COIN: FeeRates(taker=D(0), maker=D(0))}, seed=1, start=START,
+        prices={COIN: D(100)}, risk_tiers={COIN: tiers},
+    )  # fmt: skip
+    engine.open_account(EngineAccount(uid=UID, balance=D(202)))
+    request = OrderRequest(symbol=COIN, side=BUY, order_type=OrderType.MARKET, quantity=D("20.5"))
+    walk(
+        engine,
+        request,
+        [(Outcome.NOT_ENOUGH_MARGIN, {"quantity": D("20.01")}), (Outcome.ABOVE_RISK_LIMIT, {"quantity": D(20)})],
+    )
+
+
 def test_the_smallest_quantity():
     """With a step below the minimum, which most instruments do not have."""
-    fine = replace(instrument(COIN), quantity_step=D("0.001"))
+    fine = dataclasses.replace(instrument(COIN), quantity_step=D("0.001"))
     engine = Engine(
         instruments={COIN: fine}, fees={COIN: FeeRates(taker=D(0), maker=D(0))}, seed=1, start=START,
         prices={COIN: D(100)},

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import json
+import socket
+import struct
+import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -70,3 +73,24 @@ def test_metrics_are_served_and_other_paths_are_not(server: HealthServer, servic
 def test_a_taken_port_is_one_clear_sentence(server: HealthServer, service: Service) -> None:
     with pytest.raises(PortTaken, match="set another port, or 0"):
         HealthServer(server.port, service, service.registry)
+
+
+def test_whoever_gives_up_waiting_is_no_error(capfd: pytest.CaptureFixture[str]) -> None:
+    asked, gone, answered = threading.Event(), threading.Event(), threading.Event()
+
+    def status() -> dict[str, Any]:
+        asked.set()
+        gone.wait(10)
+        answered.set()
+        return {"ok": True, "much": "x" * 1_000_000}
+
+    server = HealthServer(0, status, CollectorRegistry()).start()
+    with socket.create_connection(("127.0.0.1", server.port)) as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # close() cuts it off
+        connection.sendall(b"GET /healthz HTTP/1.0\r\n\r\n")
+        assert asked.wait(10)
+    gone.set()
+    assert answered.wait(10)
+    assert get(server, "/healthz")[0] == 200
+    server.stop()
+    assert capfd.readouterr().err == ""

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -36,6 +38,24 @@ def test_a_process_that_does_not_answer_is_not_well() -> None:
     well, says = probe.ask(port)
     assert not well
     assert says.startswith(f"nothing answers on port {port}")
+
+
+@pytest.mark.parametrize("answer", [b"", b"SSH-2.0-OpenSSH_9.2\r\n", b"+PONG\r\n"])
+def test_what_speaks_something_else_is_not_well(answer: bytes) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(1000)
+                connection.sendall(answer)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        well, says = probe.ask(server.getsockname()[1])
+        thread.join()
+    assert not well
+    assert says.endswith("does not speak HTTP")
 
 
 def test_the_check_of_a_container_needs_nothing_but_python(server: HealthServer, said: dict[str, object]) -> None:
