@@ -19,31 +19,27 @@ RUN python locked.py requirements.lock \
 
 # The programs are of this stage, what they make is copied: pip is in no image.
 FROM python:3.11-slim AS packages
-ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore PIP_CACHE_DIR=/var/cache/pip
+ENV PIP_PYTHON=/opt/venv/bin/python PIP_NO_DEPS=1 PIP_REQUIRE_HASHES=1 PIP_CACHE_DIR=/var/cache/pip \
+    PIP_QUIET=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
+RUN python -m venv --without-pip /opt/venv
 COPY --from=locked /locked/core.txt /locked/
-RUN --mount=type=cache,target=/var/cache/pip \
-    python -m venv --without-pip /opt/venv \
- && pip --python /opt/venv/bin/python install --quiet --no-deps --require-hashes -r /locked/core.txt
+RUN --mount=type=cache,target=/var/cache/pip pip install -r /locked/core.txt && pip check
 
 FROM packages AS packages-paper_exchange
 COPY --from=locked /locked/paper_exchange.txt /locked/
-RUN --mount=type=cache,target=/var/cache/pip \
-    pip --python /opt/venv/bin/python install --quiet --no-deps --require-hashes -r /locked/paper_exchange.txt
+RUN --mount=type=cache,target=/var/cache/pip pip install -r /locked/paper_exchange.txt && pip check
 
 FROM packages AS packages-trade_sync_service
 COPY --from=locked /locked/trade_sync_service.txt /locked/
-RUN --mount=type=cache,target=/var/cache/pip \
-    pip --python /opt/venv/bin/python install --quiet --no-deps --require-hashes -r /locked/trade_sync_service.txt
+RUN --mount=type=cache,target=/var/cache/pip pip install -r /locked/trade_sync_service.txt && pip check
 
 FROM packages AS packages-telegram_manager
 COPY --from=locked /locked/telegram_manager.txt /locked/
-RUN --mount=type=cache,target=/var/cache/pip \
-    pip --python /opt/venv/bin/python install --quiet --no-deps --require-hashes -r /locked/telegram_manager.txt
+RUN --mount=type=cache,target=/var/cache/pip pip install -r /locked/telegram_manager.txt && pip check
 
 FROM packages AS packages-docker_proxy
 COPY --from=locked /locked/docker_proxy.txt /locked/
-RUN --mount=type=cache,target=/var/cache/pip \
-    pip --python /opt/venv/bin/python install --quiet --no-deps --require-hashes -r /locked/docker_proxy.txt
+RUN --mount=type=cache,target=/var/cache/pip pip install -r /locked/docker_proxy.txt && pip check
 
 # The core: without the commands and the supervisor, which start anything and need everything.
 FROM python:3.11-slim AS core

@@ -6,6 +6,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import closing
 
+import structlog
+
 from alpha.config.registry import Registry
 from alpha.config.service_accounts import (
     EXPORTER,
@@ -21,12 +23,18 @@ from alpha.config.settings import Settings
 from alpha.ledger.connection import connect
 from alpha.live.access import bot_rules, feed_rules, keep_users, listener_rules, set_users, watching_rules
 from alpha.live.connection import STATE_DB, open_redis
-from database.roles import ensure_login, ensure_pooler
+from database.roles import close_logins, ensure_login, ensure_pooler
+
+log = structlog.get_logger()
 
 
 def provision_logins(settings: Settings, registry: Registry, environ: Mapping[str, str]) -> list[str]:
-    """Logins of everybody whose password is given; returns their names. Run again it changes nothing, or a password."""
-    made = []
+    """Logins of everybody whose password is given; returns their names. Run again it changes nothing, or a password.
+
+    Bots that the registry does not know any more cannot log in from then on. Where no bot's password is given nobody
+    has a login of its own, and nothing is taken from anybody.
+    """
+    made: list[str] = []
     with closing(connect(settings.dsn(), "provision")) as connection:
         for account in service_accounts(registry):
             password = environ.get(account.postgres_variable, "")
@@ -36,6 +44,10 @@ def provision_logins(settings: Settings, registry: Registry, environ: Mapping[st
         if environ.get(POOLER_VARIABLE):
             ensure_pooler(connection, POOLER, environ[POOLER_VARIABLE])
             made.append(POOLER)
+        if not registry.bots.keys().isdisjoint(made):
+            gone = close_logins(connection, "bot", keep=registry.bots.keys())
+            if gone:
+                log.info("logins_closed", names=gone)
     return made
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from psycopg2 import extensions, sql
 
 from alpha.domain.errors import AlphaError
@@ -68,6 +70,34 @@ def ensure_login(connection: Connection, name: str, password: str, group: str) -
             cursor.execute(sql.SQL("REVOKE {} FROM {}").format(sql.Identifier(other), login))
         if role not in groups:
             cursor.execute(sql.SQL("GRANT {} TO {}").format(sql.Identifier(role), login))
+
+
+def close_logins(connection: Connection, group: str, *, keep: Collection[str]) -> list[str]:
+    """Takes the right to log in from every member of a group but these, ends their sessions, and returns their names.
+
+    Not dropped: what they did in the ledger is under their names. A login that `ensure_login` makes again is as before.
+    Superusers, and the user of this connection, who may be a member because it made the group, are left alone.
+
+    Raises UnknownGroup, or LedgerRefused when the connection's user may not change roles.
+    """
+    with transaction(connection) as cursor:
+        cursor.execute(
+            """
+            SELECT l.rolname
+            FROM pg_auth_members m JOIN pg_roles g ON g.oid = m.roleid JOIN pg_roles l ON l.oid = m.member
+            WHERE g.rolname = %s AND l.rolcanlogin AND NOT l.rolsuper AND l.rolname NOT IN (current_user, session_user)
+            ORDER BY l.rolname
+            """,
+            (group_role(group),),
+        )
+        gone = [name for (name,) in cursor.fetchall() if name not in keep]
+        for name in gone:
+            cursor.execute(sql.SQL("ALTER ROLE {} NOLOGIN PASSWORD NULL").format(sql.Identifier(name)))
+    if gone:
+        # After the commit, or they could be back before it.
+        with transaction(connection) as cursor:
+            cursor.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = ANY(%s)", (gone,))
+    return gone
 
 
 def ensure_pooler(connection: Connection, name: str, password: str) -> None:

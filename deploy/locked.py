@@ -16,10 +16,14 @@ _ASKED_BY = re.compile(r"^ +# +(?:via +)?(?P<name>[A-Za-z0-9._-]+)(?:\[[^]]*\])?
 
 
 def blocks(text: str) -> dict[str, str]:
-    """Each package's part of the lock file, by its name."""
+    """Each package's part of the lock file, by its name. Of one that is locked twice, for older Pythons and for newer
+    ones, both: pip takes what fits."""
     starts = [(match["name"].lower(), match.start()) for match in _PINNED.finditer(text)]
     ends = [start for _, start in starts[1:]] + [len(text)]
-    return {name: text[start:end] for (name, start), end in zip(starts, ends, strict=True)}
+    found: dict[str, str] = {}
+    for (name, start), end in zip(starts, ends, strict=True):
+        found[name] = found.get(name, "") + text[start:end]
+    return found
 
 
 def closure(found: dict[str, str], wanted: list[str]) -> list[str]:

@@ -76,6 +76,7 @@ def _back_up(settings: BackupSettings, as_json: bool) -> int:
 
     from rich.console import Console
 
+    from alpha.commands.interruption import Interruption
     from alpha.local.attach import settings_of
     from alpha.local.binaries import packaged_postgres
     from alpha.service.alerts import AlertWriter
@@ -84,6 +85,7 @@ def _back_up(settings: BackupSettings, as_json: bool) -> int:
     platform, _ = settings_of("owner")
     console = Console(stderr=True)
     with (
+        Interruption("what `alpha backup --list` does not show was not made, and nothing is left of it"),
         closing(AlertWriter(platform.dsn(), None, "backup")) as alerts,
         console.status("connecting") as status,
     ):

@@ -114,13 +114,15 @@ def _restore(
 ) -> int:
     from rich.console import Console
 
+    from alpha.commands.interruption import Interruption
     from alpha.local.binaries import packaged_postgres
     from database.backup.restoring import restore_backup, restored_name
 
     name = into or restored_name(backup)
     reports: list[VerifyReport] = []
     left = "" if recovers else "left to the next listener"
-    with _server() as server:
+    interruption = Interruption(f"nothing is left of {name}, and {backup.file} is as it was")
+    with interruption, _server() as server:
         with Console(stderr=True).status("connecting") as status:
             restored = restore_backup(
                 server.dsn,
@@ -131,6 +133,9 @@ def _restore(
                 programs=packaged_postgres(),
                 on_step=lambda step: status.update(step),
             )
+        interruption.left = (
+            f"{name} holds what {backup.file} held; what the exchange did since is left to the next listener on it"
+        )
         if recovers and server.environ is None:
             left = "left to the next listener, since no platform is running whose exchange could be asked"
         elif recovers and server.environ is not None:

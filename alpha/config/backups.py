@@ -24,12 +24,14 @@ class BackupSettings:
     """Of the day, UTC."""
     recipients: tuple[str, ...] = ()
     copy_to: str = ""
+    server_folder: Path | None = None
+    """A folder of this machine on the disk of the server, whose free space is looked at; None: the server is asked."""
 
 
 def load_backup_settings(environ: Mapping[str, str]) -> BackupSettings:
-    """From BACKUP_FOLDER, BACKUP_AT, BACKUP_RECIPIENTS and BACKUP_COPY_TO; an empty one is not set.
+    """From BACKUP_FOLDER, BACKUP_AT, BACKUP_RECIPIENTS, BACKUP_COPY_TO and BACKUP_SERVER_FOLDER.
 
-    Raises ConfigError, one line that names the variable.
+    An empty one is not set. Raises ConfigError, one line that names the variable.
     """
 
     def said(name: str) -> str:
@@ -43,4 +45,5 @@ def load_backup_settings(environ: Mapping[str, str]) -> BackupSettings:
         at=time(int(at[1]), int(at[2])),
         recipients=tuple(part.strip() for part in said("BACKUP_RECIPIENTS").split(",") if part.strip()),
         copy_to=said("BACKUP_COPY_TO"),
+        server_folder=Path(said("BACKUP_SERVER_FOLDER")) if said("BACKUP_SERVER_FOLDER") else None,
     )

@@ -11,6 +11,10 @@ class BackupBusy(BackupFailed):
     """Another backup into the same folder is running. Nothing is wrong."""
 
 
+class BackupGivenUp(BackupFailed):
+    """The process that made it was asked to end. Nothing is wrong: the next one makes it."""
+
+
 class ProgramsMissing(BackupFailed, Misconfigured):
     """There is no pg_dump and pg_restore of the server's major version."""
 

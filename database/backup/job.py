@@ -18,7 +18,7 @@ from alpha.ledger.alerts import Severity
 from alpha.ledger.backups import BackupRow, add_backup
 from alpha.ledger.connection import Dsn, LedgerError, connect
 from database.backup.copies import CopyStore
-from database.backup.errors import BackupBusy, BackupFailed
+from database.backup.errors import BackupBusy, BackupFailed, BackupGivenUp
 from database.backup.manifest import Backup
 from database.backup.retention import Retention
 from database.backup.taking import take_backup
@@ -50,17 +50,28 @@ def back_up(
     tell: Tell,
     programs: Sequence[Path] = (),
     retention: Retention | None = None,
+    given_up: Callable[[], bool] = lambda: False,
     on_step: Callable[[str], None] = lambda _: None,
 ) -> Done:
-    """Makes a backup now. A copy that fails, or old ones that cannot be deleted, is an alert and fails nothing else.
+    """Makes a backup now. A copy that fails, old ones that cannot be deleted, or space that will soon be too little, is
+    an alert and fails nothing else.
 
     Raises BackupFailed, LedgerUnavailable or LedgerRefused, after an alert: no backup was made, older ones are as they
-    were. BackupBusy, without an alert, while another one runs.
+    were. Without an alert BackupBusy, while another one runs, and BackupGivenUp, as `take_backup`.
     """
     began, started_at = time.monotonic(), datetime.now(UTC)
     try:
-        backup = take_backup(dsn, settings.folder, recipients=settings.recipients, programs=programs, on_step=on_step)
-    except BackupBusy:
+        backup = take_backup(
+            dsn,
+            settings.folder,
+            recipients=settings.recipients,
+            programs=programs,
+            server_folder=settings.server_folder,
+            given_up=given_up,
+            on_step=on_step,
+            on_little_space=lambda text: tell("backup_space_is_short", text, severity=Severity.WARNING),
+        )
+    except (BackupBusy, BackupGivenUp):
         raise
     except AlphaError as error:
         text = f"no backup was made: {error}"

@@ -6,17 +6,23 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from alpha.ledger.connection import Dsn
-from database.backup.errors import BackupFailed, ProgramsMissing
+from database.backup.errors import BackupFailed, BackupGivenUp, ProgramsMissing
 
 _DEBIAN = Path("/usr/lib/postgresql")
-_LAST_WORDS = 400
+_SHOWN = 400
+_ENDS_WITHIN_S = 5.0
+_LOOK_EVERY_S = 0.2
 # pg_restore 17 and newer begin with `SET transaction_timeout = 0` whatever the server is.
 _KNOWS_TRANSACTION_TIMEOUT = 17
+
+
+def _never() -> bool:
+    return False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +32,8 @@ class Programs:
     major: int
     pg_dump: Path
     pg_restore: Path
+    given_up: Callable[[], bool] = _never
+    """Asked several times a second while a program runs: whether it shall be ended."""
 
     def dump(self, dsn: Dsn, *, snapshot: str, to: Path) -> None:
         """Writes the database as that exported snapshot shows it, in custom format. Raises BackupFailed."""
@@ -72,12 +80,43 @@ class Programs:
             "PGCONNECT_TIMEOUT": "10",
         }
         try:
-            done = subprocess.run(argv, env=environment, capture_output=True, text=True, check=False)
+            process = subprocess.Popen(
+                argv, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+            )
         except OSError as error:
             raise BackupFailed(f"{argv[0]} cannot be run: {error}") from error
-        if done.returncode != 0:
-            words = " ".join(done.stderr.split())[-_LAST_WORDS:]
-            raise BackupFailed(f"{Path(argv[0]).name} failed (exit code {done.returncode}): {words or 'no message'}")
+        with process:
+            try:
+                said = self._followed(process)
+            except BaseException:
+                _end(process)
+                raise
+        if process.returncode != 0:
+            # What follows an error is the statement, which may be a thousand times as long.
+            errors = [line for line in said.splitlines() if "error:" in line]
+            words = " ".join(" ".join(errors or [said]).split())[:_SHOWN]
+            raise BackupFailed(f"{Path(argv[0]).name} failed (exit code {process.returncode}): {words or 'no message'}")
+
+    def _followed(self, process: subprocess.Popen[str]) -> str:
+        """What it said until its end. Raises BackupGivenUp."""
+        while True:
+            try:
+                _, said = process.communicate(timeout=_LOOK_EVERY_S)
+            except subprocess.TimeoutExpired:
+                if self.given_up():
+                    raise BackupGivenUp("given up: this process was asked to end") from None
+            else:
+                return said
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    """Asked first, so that it takes back what it asked of the server; waited for, since its file is removed next."""
+    process.terminate()
+    try:
+        process.wait(_ENDS_WITHIN_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def find_programs(major: int, folders: Sequence[Path] = (), *, or_newer: bool = False) -> Programs:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, datetime
 
@@ -20,7 +21,7 @@ from alpha.service.alerts import AlertWriter
 from alpha.service.health import HealthServer
 from alpha.service.shutdown import StopSignal
 from database.backup.encryption import check_recipients
-from database.backup.errors import BackupBusy
+from database.backup.errors import BackupBusy, BackupGivenUp
 from database.backup.health import health_of, is_due
 from database.backup.job import Tell, back_up
 
@@ -47,13 +48,15 @@ def run(settings: Settings, backups: BackupSettings) -> None:
 
     def job() -> None:
         try:
-            back_up(dsn, backups, tell=alerts.alert)
+            back_up(dsn, backups, tell=alerts.alert, given_up=stop.is_set)
+        except BackupGivenUp:
+            log.info("backup_given_up", hint="made when this service runs again")
         except AlphaError as error:
             log.error("backup_failed", error=str(error))
 
     def requests() -> None:
         try:
-            _answer_requests(dsn, backups, alerts.alert)
+            _answer_requests(dsn, backups, alerts.alert, given_up=stop.is_set)
         except LedgerError as error:
             log.warning("backup_requests_unknown", error=str(error))
 
@@ -78,8 +81,8 @@ def run(settings: Settings, backups: BackupSettings) -> None:
     try:
         stop.wait()
     finally:
-        # A dump in progress is given up; what it left is removed by the next one.
-        scheduler.shutdown(wait=False)
+        # A dump in progress is given up, and what it left removed, which takes a moment.
+        scheduler.shutdown()
         health.stop()
         alerts.close()
 
@@ -109,15 +112,15 @@ class _Ledger:
         return self._identity
 
 
-def _answer_requests(dsn: Dsn, backups: BackupSettings, tell: Tell) -> None:
+def _answer_requests(dsn: Dsn, backups: BackupSettings, tell: Tell, *, given_up: Callable[[], bool]) -> None:
     """Makes one backup for all who wait."""
     with closing(connect(dsn, "backup")) as connection:
         waiting = waiting_requests(connection)
         if not waiting:
             return
         try:
-            done = back_up(dsn, backups, tell=tell)
-        except BackupBusy:
+            done = back_up(dsn, backups, tell=tell, given_up=given_up)
+        except (BackupBusy, BackupGivenUp):
             return  # the next look makes one, of a moment after they asked
         except AlphaError as error:
             answer_requests(connection, waiting, ok=False, detail=str(error))

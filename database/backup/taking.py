@@ -7,6 +7,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -22,12 +23,15 @@ from database.backup.manifest import (
     Backup,
     backup_name,
     check_file,
+    list_backups,
+    newest,
     sha256_of,
     sync_folder,
     write_manifest,
 )
 from database.backup.programs import Programs, find_programs
 from database.backup.scratch import scratch_database
+from database.backup.space import check_space, rooms_for
 
 _STATEMENTS_S = 3600.0
 _LOCK = ".lock"
@@ -39,19 +43,30 @@ def take_backup(
     *,
     recipients: Sequence[str] = (),
     programs: Sequence[Path] = (),
+    server_folder: Path | None = None,
+    given_up: Callable[[], bool] = lambda: False,
     on_step: Callable[[str], None] = lambda _: None,
+    on_little_space: Callable[[str], None] = lambda _: None,
 ) -> Backup:
     """Dumps the database, restores the dump beside it, and keeps it when both hold the same.
 
     `dsn` is a direct connection of a user who reads everything and may make databases. `programs` are folders to look
-    for pg_dump in, before PATH. `on_step` hears what is done next. Raises BackupFailed, ProgramsMissing,
-    LedgerUnavailable or LedgerRefused; nothing is left of this backup then, and nothing of others was touched.
+    for pg_dump in, before PATH. `server_folder` is a folder of this machine on the disk of the server; without it the
+    server is asked, which answers superusers, and may be on another machine. `given_up` is asked several times a second
+    whether to end it, by BackupGivenUp. `on_step` hears what is done next, `on_little_space` what is free when it is
+    enough for now, but not for long.
+
+    Raises BackupFailed, ProgramsMissing, LedgerUnavailable or LedgerRefused; nothing is left of this backup then, and
+    nothing of others was touched.
     """
     check_recipients(recipients)
     with _locked(folder):
         _remove_left_overs(folder)
         try:
-            return _take(dsn, folder, tuple(recipients), programs, on_step)
+            with closing(connect(dsn, "backup", statement_timeout_s=_STATEMENTS_S)) as connection:
+                _look_at_space(connection, folder, server_folder, bool(recipients), on_little_space)
+                tools = replace(find_programs(connection.server_version // 10_000, programs), given_up=given_up)
+                return _take(connection, dsn, folder, tuple(recipients), tools, on_step)
         except OSError as error:
             raise BackupFailed(f"cannot write into {folder}: {error}") from error
         finally:
@@ -59,21 +74,25 @@ def take_backup(
 
 
 def _take(
-    dsn: Dsn, folder: Path, recipients: tuple[str, ...], programs: Sequence[Path], on_step: Callable[[str], None]
+    connection: Connection,
+    dsn: Dsn,
+    folder: Path,
+    recipients: tuple[str, ...],
+    tools: Programs,
+    on_step: Callable[[str], None],
 ) -> Backup:
-    with closing(connect(dsn, "backup", statement_timeout_s=_STATEMENTS_S)) as connection:
-        connection.set_session(isolation_level="REPEATABLE READ", readonly=True)
-        tools = find_programs(connection.server_version // 10_000, programs)
-        # Everything below sees one moment: the figures in this transaction, the dump by its exported snapshot.
-        with transaction(connection):
-            taken_at, snapshot, schema_version, ledger = _begin(connection)
-            name = backup_name(dsn.dbname, taken_at)
-            plain = folder / (name + PLAIN + PARTIAL)
-            _make_private(plain)
-            on_step("counting")
-            figures = figures_of(connection)
-            on_step("dumping")
-            tools.dump(dsn, snapshot=snapshot, to=plain)
+    connection.set_session(isolation_level="REPEATABLE READ", readonly=True)
+    # Everything below sees one moment: the figures in this transaction, the dump by its exported snapshot.
+    with transaction(connection):
+        taken_at, snapshot, schema_version, ledger = _begin(connection)
+        name = backup_name(dsn.dbname, taken_at)
+        plain = folder / (name + PLAIN + PARTIAL)
+        _make_private(plain)
+        on_step("counting")
+        figures = figures_of(connection)
+        on_step("dumping")
+        tools.dump(dsn, snapshot=snapshot, to=plain)
+    connection.close()
     on_step("restoring into a scratch database")
     verify_dump(dsn, plain, figures, tools)
     verified_at = datetime.now(UTC)
@@ -132,6 +151,45 @@ def _begin(connection: Connection) -> tuple[datetime, str, int, str]:
         assert row is not None, "a SELECT without FROM answers with a row"
         taken_at, snapshot, schema_version, ledger = row
     return taken_at.replace(microsecond=0), snapshot, schema_version, ledger
+
+
+def _look_at_space(
+    connection: Connection,
+    folder: Path,
+    server_folder: Path | None,
+    encrypts: bool,
+    on_little_space: Callable[[str], None],
+) -> None:
+    """Raises BackupFailed when it would not fit."""
+    with transaction(connection) as cursor:
+        cursor.execute(
+            """
+            SELECT (SELECT id::text FROM trading.ledger_identity), pg_database_size(current_database()),
+                   CASE WHEN pg_has_role('pg_read_all_settings', 'MEMBER') THEN current_setting('data_directory') END
+            """
+        )
+        row = cursor.fetchone()
+        assert row is not None, "a SELECT without FROM answers with a row"
+        ledger, database_size, data_directory = row
+    rooms = rooms_for(
+        folder=folder,
+        last=newest(list_backups(folder, ledger)),
+        encrypts=encrypts,
+        server_folder=server_folder or _if_here(data_directory),
+        database_size=database_size,
+    )
+    check_space(rooms)
+    for room in rooms:
+        if not room.is_ample:
+            on_little_space(str(room))
+
+
+def _if_here(data_directory: str | None) -> Path | None:
+    """The server's folder where it is on this machine and we may look at it."""
+    try:
+        return Path(data_directory) if data_directory and Path(data_directory).is_dir() else None
+    except OSError:
+        return None
 
 
 @contextmanager

@@ -102,6 +102,36 @@ def test_an_image_holds_the_core_and_its_own_folder() -> None:
     assert not {"websocket_listener", "database", "tests", "strategies/lxalgo", ".env", "alpha/cli.py"} & names
 
 
+_IMPORT_ALL = """
+import importlib, pkgutil, sys
+package = importlib.import_module(sys.argv[1])
+for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
+    if not module.name.endswith("__main__"):
+        try:
+            importlib.import_module(module.name)
+        except ModuleNotFoundError as error:
+            if error.name not in sys.argv[2:]:
+                raise
+"""
+
+
+@pytest.mark.parametrize(
+    ("image", "package", "left_out"),
+    [
+        # Recorded markets, which need it, are not played in containers.
+        ("paper_exchange", "paper_exchange", ["pyarrow"]),
+        ("websocket_listener", "websocket_listener", []),
+        ("trade_sync_service", "trade_sync_service", []),
+        ("telegram_manager", "telegram_manager", []),
+        ("postgres_backup", "database.backup", []),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_an_image_has_every_package_that_its_own_folder_imports(image: str, package: str, left_out: list[str]) -> None:
+    alone = ("run", "--rm", "--network", "none", "--entrypoint", "python", f"alpha/{image}")
+    docker(*alone, "-c", _IMPORT_ALL, package, *left_out)
+
+
 def test_a_stranger_is_let_in_nowhere() -> None:
     assert "NOAUTH" in stranger("redis:8", "redis-cli", "-h", "redis", "GET", "feed").stdout
     for server, port in (("postgres", "5432"), ("pgbouncer", "6432")):
@@ -124,6 +154,8 @@ def test_a_user_of_a_bot_reaches_its_own_keys_only(platform: Deployment) -> None
     assert "NOPERM" in redis_as_bot(platform, "SET", "controls", "x")
     assert "NOPERM" in redis_as_bot(platform, "DEL", "shortseller_001:fills")
     assert "NOPERM" in redis_as_bot(platform, "FLUSHALL")
+    assert "NOPERM" in redis_as_bot(platform, "FUNCTION", "FLUSH")
+    assert "NOPERM" in redis_as_bot(platform, "DEL", "bus:alerts")
     assert "NOPERM" in redis_as_bot(platform, "CONFIG", "GET", "*")
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import os
 import shutil
 import stat
+import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing
@@ -28,6 +31,7 @@ from database.backup.job import back_up
 from database.backup.manifest import Backup, list_backups
 from database.backup.programs import find_programs
 from database.backup.restoring import restore_backup, restored_name, switch_to
+from database.backup.space import free_bytes
 from database.backup.taking import take_backup, verify_dump
 from database.roles import ensure_pooler
 from tests.integration.ledger.heard import MAIN, heard
@@ -293,6 +297,104 @@ def test_a_dump_that_fails_is_told_and_older_backups_stay(
     assert tried is not None
     assert not tried.ok
     assert databases(ledger) == {name for name in databases(ledger) if not name.startswith("alpha_verify_")}
+
+
+def interrupting(folder: Path, program: str) -> Path:
+    """The programs of 16, of which one presses Ctrl-C instead of doing its work."""
+    folder.mkdir()
+    for name in ("pg_dump", "pg_restore"):
+        (folder / name).symlink_to(PROGRAMS[0] / name)
+    (folder / program).unlink()
+    (folder / program).write_text(
+        f'#!/bin/sh\n[ "$1" = --version ] && exec {PROGRAMS[0] / program} --version\nkill -INT $PPID\nexec sleep 60\n'
+    )
+    (folder / program).chmod(0o755)
+    return folder
+
+
+@pytest.mark.parametrize("program", ["pg_dump", "pg_restore"])
+def test_a_backup_that_is_interrupted_leaves_nothing(ledger: Database, tmp_path: Path, program: str) -> None:
+    folder = tmp_path / "backups"
+    old = take(ledger, folder)
+    before = databases(ledger)
+
+    with pytest.raises(KeyboardInterrupt):
+        take_backup(ledger.dsn("backup"), folder, programs=[interrupting(tmp_path / "programs", program)])
+
+    assert left_in(folder) == {old.file, f"{old.name}.json"}
+    assert databases(ledger) == before
+    assert take(ledger, folder) in list_backups(folder), "no lock is left, either"
+
+
+def test_a_restore_that_is_interrupted_leaves_no_database_and_nothing_in_the_clear(
+    ledger: Database, tmp_path: Path
+) -> None:
+    folder, key = tmp_path / "backups", tmp_path / "key"
+    backup = take_backup(ledger.dsn("backup"), folder, recipients=[new_identity(key)], programs=PROGRAMS)
+    programs = [interrupting(tmp_path / "programs", "pg_restore")]
+
+    with pytest.raises(KeyboardInterrupt):
+        restore_backup(ledger.owner, folder, backup, into="never_there", identity=key, programs=programs)
+
+    assert "never_there" not in databases(ledger)
+    assert left_in(folder) == {backup.file, f"{backup.name}.json"}
+
+
+@pytest.fixture
+def small_disk() -> Iterator[Path]:
+    """A folder on a disk of 4 MB."""
+    folder = Path(tempfile.mkdtemp(prefix="alpha-small-disk-"))
+    mounting = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(folder)]
+    if os.getuid() != 0 or subprocess.run(mounting, capture_output=True, check=False).returncode != 0:
+        folder.rmdir()
+        pytest.skip("a disk of its own needs root and mount")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
+        folder.rmdir()
+
+
+def test_a_disk_that_fills_up_is_told_and_older_backups_stay(ledger: Database, small_disk: Path) -> None:
+    settings, told = BackupSettings(folder=small_disk / "backups"), Told()
+    old = back_up(ledger.dsn("backup"), settings, tell=told, programs=PROGRAMS).backup
+    # The last one says that it was small, so that nothing is known before the disk is full.
+    small = replace(old, size=1)
+    (settings.folder / f"{old.name}.json").write_text(json.dumps(small.to_json()))
+    (small_disk / "other").write_bytes(bytes(free_bytes(small_disk) - 2 * 4096))
+
+    with pytest.raises(BackupFailed, match="No space left on device"):
+        back_up(ledger.dsn("backup"), settings, tell=told, programs=PROGRAMS)
+
+    assert told.kinds[-1] == ("backup_failed", Severity.CRITICAL)
+    assert left_in(settings.folder) == {old.file, f"{old.name}.json"}
+    assert list_backups(settings.folder) == [small]
+    (small_disk / "other").unlink()
+    assert back_up(ledger.dsn("backup"), settings, tell=told, programs=PROGRAMS).backup.figures.sums == old.figures.sums
+
+
+def test_a_backup_that_would_not_fit_is_not_begun(ledger: Database, small_disk: Path) -> None:
+    settings, told, steps = BackupSettings(folder=small_disk / "backups"), Told(), list[str]()
+    old = back_up(ledger.dsn("backup"), settings, tell=told, programs=PROGRAMS).backup
+    (small_disk / "other").write_bytes(bytes(free_bytes(small_disk) - old.size))
+
+    with pytest.raises(BackupFailed, match=r"too little space: .*backups has .* free, and the dump may need"):
+        back_up(ledger.dsn("backup"), settings, tell=told, programs=PROGRAMS, on_step=steps.append)
+
+    assert steps == []
+    assert told.kinds[-1] == ("backup_failed", Severity.CRITICAL)
+    assert list_backups(settings.folder) == [old]
+
+
+def test_a_server_without_room_for_the_trial_is_spared_it(ledger: Database, tmp_path: Path, small_disk: Path) -> None:
+    settings = BackupSettings(folder=tmp_path, server_folder=small_disk)
+    told = Told()
+
+    with pytest.raises(BackupFailed, match=r"too little space: .* and the database it is tried in may need"):
+        back_up(ledger.dsn("backup"), settings, tell=told, programs=PROGRAMS)
+
+    assert told.kinds == [("backup_failed", Severity.CRITICAL)]
+    assert left_in(tmp_path) == set()
 
 
 def test_a_database_that_dies_in_the_middle_leaves_older_backups_alone(ledger: Database, tmp_path: Path) -> None:

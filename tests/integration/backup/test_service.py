@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import urllib.error
@@ -15,8 +16,8 @@ from typing import Any
 import orjson
 import pytest
 
-from alpha.ledger.backups import backup_request, newest_verified, request_backup
-from alpha.ledger.connection import connect
+from alpha.ledger.backups import BackupRequest, backup_request, newest_verified, request_backup
+from alpha.ledger.connection import Connection, connect, transaction
 from alpha.local.binaries import postgres_programs
 from alpha.local.ports import free_port
 from database.backup.manifest import list_backups
@@ -62,6 +63,16 @@ def health(url: str) -> dict[str, Any]:
     return found
 
 
+def answered(commander: Connection, number: int) -> BackupRequest:
+    """What became of a backup that was asked for."""
+
+    def answer() -> BackupRequest | None:
+        found = backup_request(commander, number)
+        return None if found is None or found.ok is None else found
+
+    return eventually(answer, 30, "an answer")
+
+
 def test_a_missed_backup_is_made_at_once_and_one_can_be_asked_for(database: Database, tmp_path: Path) -> None:
     folder = tmp_path / "backups"
     with serving(database, folder) as url, closing(connect(database.dsn("commander"), "tests")) as commander:
@@ -70,10 +81,7 @@ def test_a_missed_backup_is_made_at_once_and_one_can_be_asked_for(database: Data
 
         number = request_backup(commander, "telegram:1")
 
-        done = eventually(
-            lambda: (found := backup_request(commander, number)) and found.ok is not None and found, 30, "an answer"
-        )
-        assert done
+        done = answered(commander, number)
         assert done.ok, done.detail
         newest = newest_verified(commander)
     assert newest is not None
@@ -92,10 +100,7 @@ def test_it_is_unhealthy_while_backups_fail_and_healthy_again_afterwards(databas
     path = f"{broken}:{real}:{os.environ['PATH']}"
     with serving(database, folder, PATH=path) as url, closing(connect(database.dsn("commander"), "tests")) as commander:
         number = eventually(lambda: request_backup(commander, "telegram:1"), 5)
-        failed = eventually(
-            lambda: (found := backup_request(commander, number)) and found.ok is not None and found, 30, "an answer"
-        )
-        assert failed
+        failed = answered(commander, number)
         assert failed.ok is False
         assert "pg_dump failed" in failed.detail
         assert health(url)["ok"] is False
@@ -104,10 +109,87 @@ def test_it_is_unhealthy_while_backups_fail_and_healthy_again_afterwards(databas
 
         again = request_backup(commander, "telegram:1")
 
-        eventually(
-            lambda: (found := backup_request(commander, again)) is not None and found.ok is True, 30, "a good backup"
-        )
+        assert answered(commander, again).ok
         assert health(url)["ok"] is True
+
+
+@pytest.fixture
+def held_up(database: Database) -> Iterator[None]:
+    """A table that no dump gets at, so that one which is begun goes on until it is ended."""
+    with closing(connect(database.owner, "tests")) as holder:
+        with transaction(holder) as cursor:
+            cursor.execute("CREATE TABLE public.held (n integer)")
+            cursor.execute("GRANT SELECT ON public.held TO PUBLIC")
+        with transaction(holder) as cursor:
+            cursor.execute("LOCK TABLE public.held IN ACCESS EXCLUSIVE MODE")
+            yield
+        with transaction(holder) as cursor:
+            cursor.execute("DROP TABLE public.held")
+
+
+def dump_waits(database: Database) -> bool:
+    """Whether pg_dump is at the table that is held."""
+    with closing(connect(database.owner, "tests")) as owner, transaction(owner) as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM pg_stat_activity"
+            " WHERE datname = %s AND application_name = 'pg_dump' AND wait_event_type = 'Lock'",
+            (database.owner.dbname,),
+        )
+        return cursor.fetchone() == (1,)
+
+
+@pytest.mark.usefixtures("held_up")
+def test_a_stop_in_the_middle_of_a_dump_is_quick_and_leaves_nothing(database: Database, tmp_path: Path) -> None:
+    folder = tmp_path / "backups"
+    with serving(database, folder):
+        eventually(lambda: dump_waits(database), 30, "a dump that waits")
+    assert {path.name for path in folder.iterdir()} == {".lock"}
+    assert not dump_waits(database)
+    with closing(connect(database.owner, "tests")) as owner, transaction(owner) as cursor:
+        cursor.execute("SELECT count(*) FROM trading.alerts")
+        assert cursor.fetchone() == (0,), "being stopped is no failure"
+
+
+def test_a_second_start_removes_what_a_kill_left_and_makes_the_backup(database: Database, tmp_path: Path) -> None:
+    folder = tmp_path / "backups"
+    folder.mkdir()
+    partial = folder / "trading_db-20260301T020000Z.dump.partial"
+    partial.write_bytes(b"half")
+    with serving(database, folder) as url:
+        eventually(lambda: health(url).get("ok") is True, 30, "a first backup")
+    assert not partial.exists()
+    (first,) = list_backups(folder)
+
+    with serving(database, folder) as url, closing(connect(database.dsn("commander"), "tests")) as commander:
+        assert eventually(lambda: health(url), 30, "an answer")["file"] == first.file
+        number = request_backup(commander, "telegram:1")
+        assert answered(commander, number).ok
+    assert len(list_backups(folder)) == 2, "a fresh one is not made again because the service began anew"
+
+
+@pytest.mark.usefixtures("held_up")
+def test_ctrl_c_in_the_command_leaves_nothing_and_says_so(database: Database, tmp_path: Path) -> None:
+    folder, owner = tmp_path / "backups", database.owner
+    environment = {
+        "PATH": os.environ["PATH"],
+        "ALPHA_ENV_FILE": "",
+        "ALPHA_HOME": str(tmp_path / "home"),
+        "ALPHA_BOTS_FILE": str(PROJECT / "bots.yaml"),
+        "POSTGRES_HOST": owner.host,
+        "POSTGRES_PORT": str(owner.port),
+        "POSTGRES_DB": owner.dbname,
+        "POSTGRES_USER": owner.user,
+        "POSTGRES_PASSWORD": owner.password,
+    }
+    line = [sys.executable, "-m", "alpha.cli", "backup", "--to", str(folder)]
+    with subprocess.Popen(line, cwd=PROJECT, env=environment, stderr=subprocess.PIPE, text=True) as command:
+        eventually(lambda: dump_waits(database), 60, "a dump that waits")
+        command.send_signal(signal.SIGINT)
+        _, said = command.communicate(timeout=30)
+    assert command.returncode == 130, said
+    assert "alpha: interrupted: what `alpha backup --list` does not show was not made" in said
+    assert {path.name for path in folder.iterdir()} == {".lock"}
+    eventually(lambda: not dump_waits(database), 10, "the end of pg_dump at the server")
 
 
 @pytest.mark.parametrize(("name", "value"), [("BACKUP_AT", "25:00"), ("BACKUP_PORT", "x"), ("BACKUP_RECIPIENTS", "y")])

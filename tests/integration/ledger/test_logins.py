@@ -1,15 +1,22 @@
-"""Logins of the processes, and what PgBouncer may look up."""
+"""Logins of the processes, whose end, and what PgBouncer may look up."""
 
 from __future__ import annotations
 
 from contextlib import closing
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from alpha.ledger.connection import LedgerRefused, connect, transaction
-from database.roles import ensure_pooler
-from tests.support import Database
+from alpha.config.registry import load_registry
+from alpha.config.service_accounts import service_accounts
+from alpha.config.settings import load_settings
+from alpha.ledger.connection import Connection, LedgerRefused, LedgerUnavailable, connect, transaction
+from database.provision import provision_logins
+from database.roles import close_logins, ensure_login, ensure_pooler
+from tests.support import Database, eventually
+
+PROJECT = Path(__file__).parents[3]
 
 
 def test_the_pooler_reads_verifiers_and_nothing_else(database: Database) -> None:
@@ -38,3 +45,58 @@ def test_nobody_else_reads_verifiers(database: Database) -> None:
         transaction(bot) as cursor,
     ):
         cursor.execute("SELECT * FROM trading.login_of_pooler('trading_user')")
+
+
+def test_a_login_that_is_closed_is_ended_and_can_be_made_again(database: Database) -> None:
+    kept, _ = database.passwords["bot"]
+    gone = replace(database.owner, user="gone_001", password="drawn at random")
+    with closing(connect(database.owner, "tests")) as owner:
+        ensure_login(owner, gone.user, gone.password, "bot")
+        with closing(connect(gone, "tests")) as session:
+            assert close_logins(owner, "bot", keep={kept}) == [gone.user]
+            eventually(lambda: _is_ended(session), 5, "the end of its session")
+        with pytest.raises(LedgerUnavailable, match="password authentication failed"):
+            connect(gone, "tests")
+        assert close_logins(owner, "bot", keep={kept}) == []
+        ensure_login(owner, gone.user, gone.password, "bot")
+        connect(gone, "tests").close()
+        close_logins(owner, "bot", keep={kept})
+    connect(database.dsn("bot"), "tests").close()
+
+
+def _is_ended(session: Connection) -> bool:
+    try:
+        with transaction(session) as cursor:
+            cursor.execute("SELECT 1")
+    except LedgerUnavailable:
+        return True
+    return False
+
+
+def test_a_bot_that_is_gone_from_the_registry_cannot_log_in_any_more(database: Database) -> None:
+    owner = database.owner
+    settings = load_settings(
+        {
+            "POSTGRES_HOST": owner.host,
+            "POSTGRES_PORT": str(owner.port),
+            "POSTGRES_DB": owner.dbname,
+            "POSTGRES_USER": owner.user,
+            "POSTGRES_PASSWORD": owner.password,
+        }
+    )
+    registry = load_registry(PROJECT / "bots.yaml")
+    environ = {account.postgres_variable: "drawn at random" for account in service_accounts(registry)}
+    first, *_, last = registry.bots.values()
+    fewer = replace(registry, bots={first.id: first})
+    try:
+        provision_logins(settings, registry, environ)
+        connect(replace(owner, user=last.id, password="drawn at random"), "tests").close()
+        assert last.id not in provision_logins(settings, fewer, environ)
+
+        with pytest.raises(LedgerUnavailable, match="password authentication failed"):
+            connect(replace(owner, user=last.id, password="drawn at random"), "tests")
+        connect(replace(owner, user=first.id, password="drawn at random"), "tests").close()
+    finally:
+        # Those of the other tests are of no bot in bots.yaml, either.
+        with closing(connect(owner, "tests")) as connection:
+            ensure_login(connection, *database.passwords["bot"], "bot")
