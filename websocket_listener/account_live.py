@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
+from secrets import token_hex
 from typing import NamedTuple
 
 from alpha.domain.ids import BotId
@@ -50,7 +51,9 @@ class BotLive:
     reports: deque[Report] = field(default_factory=lambda: deque(maxlen=ORDERS_KEPT))
     reports_lost: int = 0
     reports_told: int = 0
-    """How many reports have been in `reports` under this epoch and are not any more."""
+    """How many reports have been in `reports` and are not any more."""
+    teller: str = field(default_factory=lambda: token_hex(8))
+    """Whose reports are counted. Not the epoch: a PostgreSQL that lost its last commits may give the same one again."""
 
     @property
     def waits(self) -> bool:

@@ -137,26 +137,6 @@ class Bookkeeping:
         if self._seen.first(("refused", fill.account, fill.exec_id)):
             self.keep_raw(fill.account, REFUSED_FILL, UnknownMessage(refused.reason, refused_fill_text(fill)))
 
-    def slow(self, account: AccountName, why: str) -> None:
-        """The account is set aside, since PostgreSQL does not get done with it; or, with "", it is written again."""
-        if not why:
-            log.info("account_written_again", account=account)
-            self._alerts.alert(
-                "account_written_again",
-                f"fills of account {account} are written again",
-                severity="info",
-                account=account,
-            )
-            return
-        log.error("account_set_aside", account=account, reason=why)
-        self._alerts.alert(
-            "account_set_aside",
-            f"fills of account {account} cannot be written ({why}); they are let go and recovered later, the other "
-            "accounts go on. Look into pg_stat_activity and pg_locks for who holds it up",
-            severity="error",
-            account=account,
-        )
-
     def keep_raw(self, account: AccountName, topic: str, error: UnknownMessage) -> None:
         """Store a message that could not be read, verbatim, once, and say so."""
         raw = _verbatim(error.raw)

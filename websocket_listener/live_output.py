@@ -193,6 +193,7 @@ class LiveOutput:
                 fills=[(recorded.bot_seq or 0, text) for recorded, text in fills],
                 reports=list(bot.reports),
                 first_report=bot.reports_told + 1,
+                teller=bot.teller,
                 open_orders=[report_of(order) for order in live.board.open_of(bot.bot)] if bot.open_orders else None,
                 confirmed=marks.get(bot.bot, ()),
                 confirmed_at=confirmation.at if confirmation and bot.bot in marks else None,

@@ -124,7 +124,6 @@ class Listener:
             on_fenced=self._fenced,
             on_turn=self._books.take_turn,
             on_lost=self._ledger_lost,
-            on_slow=self._books.slow,
         )
         self._books.use(self._writer)
         self._leadership = Leadership(

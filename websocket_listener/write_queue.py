@@ -142,11 +142,6 @@ class WriteQueue:
             self._changed.notify()
             return submission
 
-    def let_go(self, fills: int) -> None:
-        """So many fills that were taken from here are not written after all; recovery reads them again."""
-        with self._changed:
-            self.dropped += fills
-
     def put_job(self, job: Job) -> None:
         """Raises QueueFull when the bound is reached."""
         with self._changed:

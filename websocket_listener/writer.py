@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import partial
 from typing import Any, TypeVar
 
 import structlog
@@ -25,12 +24,11 @@ from alpha.ledger.assignments import insert_assignments, unattributed_fills
 from alpha.ledger.books import books_of_account
 from alpha.ledger.connection import Connection, Dsn, LedgerRefused, LedgerUnavailable, connect, transaction
 from alpha.ledger.fills import Fenced, FillRecorder, HeardFill, RecordResult
-from alpha.ledger.heads import lock_heads, may_write
+from alpha.ledger.heads import lock_heads
 from alpha.ledger.orders import bot_of_order, upsert_orders
 from alpha.ledger.positions import upsert_positions
 from websocket_listener.attribution import AccountOwners, attribute
 from websocket_listener.holders import Holders, OrderOwners
-from websocket_listener.slow_accounts import SlowAccounts, ToldOfSlow
 from websocket_listener.untold_fills import UntoldFills
 from websocket_listener.write_queue import Batch, Heard, Job, Submission, WriteQueue
 
@@ -39,13 +37,8 @@ _T = TypeVar("_T")
 _U = TypeVar("_U")
 _IDLE_S = 0.3
 _TURN_S = 1.0
-# Below the time after which a writer that gets nowhere loses its leases: one slow statement does not cost them.
+# Below the time after which a writer that gets nowhere loses its leases, so that what holds it up is named before.
 _STATEMENT_TIMEOUT_S = 8.0
-_ASIDE_S = 20.0
-_JOB_ATTEMPTS = 3
-# How often the parts of one batch may take too long before its account is set aside with all that is left.
-_SLOW_PARTS = 16
-_QUICK_S = 1.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,8 +62,7 @@ class Writer:
 
     While PostgreSQL is away it tries again with the same batch until it is taken: the recorder drops what is there
     already, so a commit whose answer was lost does no harm. A fenced account is taken out and the others go on; so is a
-    single fill that the ledger refuses. What PostgreSQL does not get done within `statement_timeout_s` is tried again
-    in parts: an account that it cannot write for is set aside for a while (`on_slow`), a single fill is refused.
+    single fill that the ledger refuses.
 
     Everything that is written for an account is written under the epoch it was taken with, and nothing once another
     process has raised it: fills, orders, positions, and work handed in for an account.
@@ -89,13 +81,10 @@ class Writer:
         on_fenced: Callable[[AccountName], None],
         on_turn: Callable[[Connection, Mapping[AccountName, int]], None] = lambda *_: None,
         on_lost: Callable[[], None] = lambda: None,
-        on_slow: ToldOfSlow = lambda *_: None,
         queue: WriteQueue | None = None,
         statement_timeout_s: float = _STATEMENT_TIMEOUT_S,
-        aside_s: float = _ASIDE_S,
     ) -> None:
         self._dsn, self._statement_timeout_s = dsn, statement_timeout_s
-        self._slow = SlowAccounts(on_slow, aside_s=aside_s)
         self._on_committed, self._on_refused, self._on_fenced = on_committed, on_refused, on_fenced
         self._on_turn, self._on_lost = on_turn, on_lost
         self._next_turn_s = 0.0
@@ -111,7 +100,6 @@ class Writer:
         self._recorder: FillRecorder | None = None
         self._backoff = Backoff(first_s=0.05, cap_s=1.0)
         self._losses = 0
-        self._slow_parts = 0
         self._busy_since_s: float | None = None
         self._thread = threading.Thread(target=self._run, name="ledger-writer", daemon=True)
         self.available = False
@@ -142,7 +130,6 @@ class Writer:
     def drop_account(self, account: AccountName) -> None:
         """Another process writes for the account from now on: what waits of it is let go."""
         self._epochs.pop(account, None)
-        self._slow.forget(account)
 
     def record(self, fills: Sequence[Heard], *, droppable: bool = False) -> Submission | None:
         """Hand in fills. None when the queue is full and they were let go (never when not `droppable`)."""
@@ -223,7 +210,6 @@ class Writer:
 
     def _write(self, batch: Batch) -> None:
         if batch.fills:
-            self._slow_parts = 0
             self._record(batch, batch.fills)
             batch.is_recorded = True
         if batch.job is not None:
@@ -241,19 +227,15 @@ class Writer:
             with transaction(connection) as cursor:
                 cursor.execute("SELECT 1")
             epochs = dict(self._epochs)
-            for account in self._slow.are_aside(epochs):
-                del epochs[account]
             for account in epochs.keys() - self._untold.known:
                 # Fills of an earlier process, whose orders may tell only now.
                 self._untold.of_ledger(account, unattributed_fills(connection, account))
             self._on_turn(connection, epochs)
 
         try:
-            self._persist(turn, attempts=1)
+            self._persist(turn)
         except _GivenUp:
             raise
-        except _TooSlow as error:
-            log.warning("turn_too_slow", reason=str(error))
         except Exception:
             # It is tried again at the next turn, and says nothing of what this batch has written.
             log.exception("turn_failed")
@@ -270,71 +252,27 @@ class Writer:
                 self._on_fenced(account)
 
     def _record(self, batch: Batch, fills: Sequence[Heard]) -> None:
-        while fills := self._to_record(batch, fills):
-            losses = self._losses
-            try:
-                attempts = 1 if len(fills) > 1 else 2
-                result = self._persist(partial(self._record_once, fills=fills), attempts=attempts)
-                if self._losses != losses:
-                    # The commit whose answer was lost may have happened: the repeat then found its fills already there
-                    # and says nothing of the books they changed.
-                    result = replace(result, books=self._books_of({heard.fill.account for heard in fills}))
-            except Fenced as error:
-                self._give_up(error.accounts, self._attempted)
-            except _TooSlow as error:
-                if self._record_apart(batch, fills, error):
-                    return
-            except (LedgerRefused, DomainError) as error:
-                self._record_in_parts(batch, fills, str(error))
-                return
-            else:
-                self._holders.folded(result.books.values())
-                self._untold.recorded(result.recorded)
-                self._slow.written({heard.fill.account for heard in fills})
-                self._on_committed(Committed(result=result, at=datetime.now(UTC)))
-                return
-
-    def _to_record(self, batch: Batch, fills: Sequence[Heard]) -> Sequence[Heard]:
-        """Of accounts that are not ours any more nothing is written: who holds them recovers it. Nor of those that are
-        set aside: they are recovered later."""
-        accounts = {heard.fill.account for heard in fills}
-        ours = accounts & self._epochs.keys()
-        aside = self._slow.are_aside(ours)
-        if ours == accounts and not aside:
-            return fills
-        _mark_fenced(batch, accounts - ours)
-        let_go = [heard for heard in fills if heard.fill.account in aside]
-        self._queue.let_go(len(let_go))
-        for heard in let_go:
-            _mark_refused(batch, heard)
-        return [heard for heard in fills if heard.fill.account in ours - aside]
-
-    def _record_apart(self, batch: Batch, fills: Sequence[Heard], error: _TooSlow) -> bool:
-        """Fills that took too long together. Answers whether they are done with; what is not is to be tried again,
-        without the accounts that are set aside now."""
-        accounts = {heard.fill.account for heard in fills}
-        if blocked := {account for account in accounts if not self._may_write(account)}:
-            others = self._epochs.keys() - accounts
-            if blocked != accounts or any(map(self._may_write, sorted(others - self._slow.are_aside(others)))):
-                self._slow.set_aside(blocked, f"somebody keeps its rows locked: {error}")
-            else:
-                self._lost(error.cause)
-            return False
-        if len(fills) == 1:
-            self._refuse(batch, fills[0], str(error))
-            return True
-        self._slow_parts += 1
-        if self._slow_parts > _SLOW_PARTS:
-            self._slow.set_aside(accounts, f"too many of its fills take too long: {error}")
-            return False
-        log.warning("fills_too_slow", fills=len(fills), accounts=sorted(accounts), reason=str(error))
-        self._record_in_parts(batch, fills, str(error))
-        return True
-
-    def _may_write(self, account: AccountName) -> bool:
-        began_s = time.monotonic()
-        may = self._persist(lambda connection: may_write(connection, account))
-        return may and time.monotonic() - began_s < _QUICK_S
+        """Of accounts that are not ours any more nothing is written: who holds them recovers it."""
+        _mark_fenced(batch, {heard.fill.account for heard in fills} - self._epochs.keys())
+        fills = [heard for heard in fills if heard.fill.account in self._epochs]
+        if not fills:
+            return
+        losses = self._losses
+        try:
+            result = self._persist(lambda connection: self._record_once(connection, fills))
+            if self._losses != losses:
+                # The commit whose answer was lost may have happened: the repeat then found its fills already there and
+                # says nothing of the books they changed.
+                result = replace(result, books=self._books_of({heard.fill.account for heard in fills}))
+        except Fenced as error:
+            self._give_up(error.accounts, self._attempted)
+            self._record(batch, fills)
+        except (LedgerRefused, DomainError) as error:
+            self._record_in_parts(batch, fills, error)
+        else:
+            self._holders.folded(result.books.values())
+            self._untold.recorded(result.recorded)
+            self._on_committed(Committed(result=result, at=datetime.now(UTC)))
 
     def _books_of(self, accounts: set[AccountName]) -> dict[BookKey, TradeBook]:
         def read(connection: Connection) -> dict[BookKey, TradeBook]:
@@ -342,17 +280,15 @@ class Writer:
 
         return self._persist(read)
 
-    def _record_in_parts(self, batch: Batch, fills: Sequence[Heard], why: str) -> None:
-        """One fill that is refused must not hold up the others: account by account, then halves, until it is alone."""
+    def _record_in_parts(self, batch: Batch, fills: Sequence[Heard], error: AlphaError) -> None:
+        """One fill that is refused must not hold up the others: halves, until it is alone."""
         if len(fills) == 1:
-            self._refuse(batch, fills[0], why)
+            self._on_refused(Refused(heard=fills[0], reason=str(error)))
+            _mark_refused(batch, fills[0])
             return
-        for part in _parts(fills):
-            self._record(batch, part)
-
-    def _refuse(self, batch: Batch, heard: Heard, why: str) -> None:
-        self._on_refused(Refused(heard=heard, reason=why))
-        _mark_refused(batch, heard)
+        middle = len(fills) // 2
+        self._record(batch, fills[:middle])
+        self._record(batch, fills[middle:])
 
     def _record_once(self, connection: Connection, fills: Sequence[Heard]) -> RecordResult:
         if self._recorder is None:
@@ -382,11 +318,8 @@ class Writer:
             # The account was dropped since: the fills handed in before the job were let go, and it counts on them.
             job.result.set_exception(Fenced((job.account,)))
             return
-        if job.account is not None and self._slow.are_aside({job.account}):
-            job.result.set_exception(LedgerUnavailable(f"account {job.account} is set aside: PostgreSQL is too slow"))
-            return
         try:
-            result = self._persist(lambda connection: _under_epoch(connection, job), attempts=_JOB_ATTEMPTS)
+            result = self._persist(lambda connection: _under_epoch(connection, job))
         except _GivenUp:
             job.result.cancel()
             raise
@@ -394,32 +327,24 @@ class Writer:
             if job.account is not None and job.epoch is not None:
                 self._give_up(error.accounts, {job.account: job.epoch})
             job.result.set_exception(error)
-        except _TooSlow as error:
-            job.result.set_exception(error.cause)
         except Exception as error:  # noqa: BLE001 - it is the caller's: the future carries it there
             job.result.set_exception(error)
         else:
             job.result.set_result(result)
-            if job.account is not None:
-                self._slow.written({job.account})
 
     def _save_states(self, orders: Sequence[tuple[Order, BotId | None]], positions: Sequence[ExchangePosition]) -> None:
         """Of accounts that are not ours any more nothing is written. Reports that are refused must not keep the others
         out: halves, until one is alone."""
-        ours = self._epochs.keys() - self._slow.are_aside(dict(self._epochs))
-        orders = [each for each in orders if each[0].account in ours]
-        positions = [each for each in positions if each.account in ours]
+        orders = [each for each in orders if each[0].account in self._epochs]
+        positions = [each for each in positions if each.account in self._epochs]
         if not orders and not positions:
             return
         try:
-            self._persist(lambda connection: self._save_states_once(connection, orders, positions), attempts=1)
+            self._persist(lambda connection: self._save_states_once(connection, orders, positions))
             self._untold.settle(order for order, bot in orders if bot is not None)
         except Fenced as error:
             self._give_up(error.accounts, self._attempted)
             self._save_states(orders, positions)
-        except _TooSlow as error:
-            # Let go: the next refresh tells them again. Whether it is an account that is blocked, its fills find out.
-            log.warning("states_too_slow", reason=str(error), orders=len(orders), positions=len(positions))
         except (LedgerRefused, DomainError, ValueError) as error:  # ValueError: the driver's, for text with a NUL
             if len(orders) + len(positions) == 1:
                 log.error("state_refused", reason=str(error), orders=orders, positions=positions)
@@ -445,20 +370,14 @@ class Writer:
             if claimed:
                 insert_assignments(cursor, claimed)
 
-    def _persist(self, work: Callable[[Connection], _T], *, attempts: int | None = None) -> _T:
-        """Do the work on the connection, again and again while PostgreSQL is away. Raises what the work raises else,
-        and _TooSlow when PostgreSQL is there and has not got it done in time for as many `attempts`, if they are
-        given."""
+    def _persist(self, work: Callable[[Connection], _T]) -> _T:
+        """Do the work on the connection, again and again while PostgreSQL is away. Raises what the work raises else."""
         self._busy_since_s = time.monotonic()
-        slow = 0
         try:
             while True:
                 try:
                     done = work(self._connected())
                 except LedgerUnavailable as error:
-                    slow += error.took_too_long
-                    if slow == attempts:
-                        raise _TooSlow(error) from error
                     self._lost(error)
                 else:
                     if not self.available:
@@ -489,14 +408,6 @@ class Writer:
         self._stopping.wait(self._backoff.next_delay_s()) if self._give_up_at is None else time.sleep(0.1)
 
 
-class _TooSlow(Exception):
-    """PostgreSQL is there and did not get it done in time."""
-
-    def __init__(self, cause: LedgerUnavailable) -> None:
-        super().__init__(str(cause))
-        self.cause = cause
-
-
 class _GivenUp(Exception):
     """The process ends and PostgreSQL is not there."""
 
@@ -507,16 +418,6 @@ def _under_epoch(connection: Connection, job: Job) -> Any:
     with transaction(connection) as cursor:
         lock_heads(cursor, {job.account: job.epoch})
         return job.work(connection)
-
-
-def _parts(fills: Sequence[Heard]) -> list[Sequence[Heard]]:
-    by_account: dict[AccountName, list[Heard]] = {}
-    for heard in fills:
-        by_account.setdefault(heard.fill.account, []).append(heard)
-    if len(by_account) > 1:
-        return list(by_account.values())
-    middle = len(fills) // 2
-    return [fills[:middle], fills[middle:]]
 
 
 def _split(orders: Sequence[_T], positions: Sequence[_U]) -> list[tuple[Sequence[_T], Sequence[_U]]]:

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from types import GeneratorType
 
 from websockets.asyncio.client import ClientConnection
 from websockets.frames import CONT, DATA_OPCODES, TEXT, Frame
 from websockets.protocol import Event, State
+from websockets.streams import StreamReader
 
 # https://www.rfc-editor.org/rfc/rfc6455#section-5.2: a whole text, not extended; longer lengths.
 _WHOLE_TEXT = 0x81
@@ -73,7 +75,7 @@ class DirectConnection(ClientConnection):
         protocol = self.protocol
         return (
             not self._queued
-            and not protocol.reader.buffer
+            and _awaits_a_frame(protocol.parser)
             and not protocol.expect_continuation_frame
             and protocol.state is State.OPEN
         )
@@ -100,3 +102,13 @@ class DirectConnection(ClientConnection):
             begin = end
         self._rest = data[begin:]
         return b""
+
+
+def _awaits_a_frame(parser: Generator[None, None, None]) -> bool:
+    """Whether the library's parser has consumed all of the frames that it began. It is a generator that asks others for
+    bytes, and between two frames for whether there are any at all; an empty buffer says nothing, since the beginning of
+    a frame is taken out of it before the rest has come."""
+    innermost: object = parser
+    while isinstance(innermost, GeneratorType) and innermost.gi_yieldfrom is not None:
+        innermost = innermost.gi_yieldfrom
+    return isinstance(innermost, GeneratorType) and innermost.gi_code is StreamReader.at_eof.__code__

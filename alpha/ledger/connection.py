@@ -35,9 +35,6 @@ Cursor = extensions.cursor
 _PASSING = (psycopg2.OperationalError, psycopg2.InterfaceError, psycopg2.errors.ReadOnlySqlTransaction)
 
 
-_QUERY_CANCELED = "57014"
-
-
 class LedgerError(AlphaError):
     """Root of what PostgreSQL can answer."""
 
@@ -55,11 +52,6 @@ class LedgerUnavailable(LedgerError, Unreachable):
         super().__init__(text)
         self.commit_unknown = commit_unknown
         self.sqlstate = sqlstate
-
-    @property
-    def took_too_long(self) -> bool:
-        """Whether PostgreSQL is there and the statement was stopped: by its time limit, or by a person."""
-        return self.sqlstate == _QUERY_CANCELED
 
 
 class LedgerRefused(LedgerError):

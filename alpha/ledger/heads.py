@@ -12,7 +12,7 @@ from datetime import datetime
 from types import MappingProxyType
 
 from alpha.domain.ids import AccountName
-from alpha.ledger.connection import Connection, Cursor, Fenced, LedgerUnavailable, transaction
+from alpha.ledger.connection import Connection, Cursor, Fenced, transaction
 from alpha.ledger.prepared import PreparedStatement, text_array
 
 LEASE_S = 1.0
@@ -260,20 +260,6 @@ def locked_heads(
         books_versions={row[0]: row[2] for row in rows},
         fills={row[0]: row[3] for row in rows},
     )
-
-
-def may_write(connection: Connection, account: AccountName, within_s: float = 1.0) -> bool:
-    """Whether nobody keeps the account's head or the table of fills locked: both are there for a fill `within_s`."""
-    try:
-        with transaction(connection) as cursor:
-            cursor.execute("SELECT set_config('statement_timeout', %s, true)", (f"{int(within_s * 1000)}",))
-            cursor.execute("SELECT FROM trading.account_head WHERE account = %s FOR UPDATE", (account,))
-            cursor.execute("LOCK TABLE ONLY trading.fills IN ROW EXCLUSIVE MODE")
-    except LedgerUnavailable as error:
-        if error.took_too_long:
-            return False
-        raise
-    return True
 
 
 def books_versions(connection: Connection, accounts: Collection[AccountName]) -> dict[AccountName, int]:

@@ -175,10 +175,16 @@ def move_cursor(connection: Connection, source: str, position: str) -> None:
 
 # Out of the queue
 
+_STILL_TO_TELL = "(n.sent_at IS NULL OR n.acknowledged_at IS NULL)"
+
 
 def waiting_for(connection: Connection, recipient: Recipient, limit: int = 1000) -> list[Notification]:
-    """What the recipient has not been told, oldest first."""
-    return _select(connection, "n.message IS NULL AND n.sender = %s AND n.chat = %s", (*_key(recipient), limit))
+    """What the recipient has not been told, or not again, oldest first."""
+    return _select(
+        connection,
+        f"n.message IS NULL AND {_STILL_TO_TELL} AND n.sender = %s AND n.chat = %s",
+        (*_key(recipient), limit),
+    )
 
 
 def due_repetitions(connection: Connection, recipient: Recipient, limit: int = 100) -> list[Notification]:
@@ -253,12 +259,13 @@ def message_not_sent(connection: Connection, number: int) -> None:
 
 def doubtful_messages(connection: Connection, recipient: Recipient) -> list[tuple[int, tuple[int, ...]]]:
     """Messages that were begun and never known to have arrived, with their notifications: whoever sent them was killed
-    meanwhile, or Telegram's answer got lost."""
+    meanwhile, or Telegram's answer got lost. Without repetitions of what somebody has acknowledged since."""
     with transaction(connection) as cursor:
         cursor.execute(
             "SELECT m.id, array_agg(n.id ORDER BY n.id) FILTER (WHERE n.id IS NOT NULL)"
             " FROM trading.telegram_messages AS m LEFT JOIN trading.notifications AS n ON n.message = m.id"
-            " WHERE m.sent_at IS NULL AND m.sender = %s AND m.chat = %s GROUP BY m.id ORDER BY m.id",
+            " WHERE m.sent_at IS NULL AND m.sender = %s AND m.chat = %s"
+            f" GROUP BY m.id HAVING count(n.id) = 0 OR bool_or({_STILL_TO_TELL}) ORDER BY m.id",
             _key(recipient),
         )
         return [(number, tuple(notifications or ())) for number, notifications in cursor.fetchall()]

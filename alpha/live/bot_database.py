@@ -62,7 +62,7 @@ class BotStep:
     `positions` replace rows that are not newer by (seq, changed_at); those in `anew` replace whatever is there. `fills`
     are (bot_seq, JSON) in commit order: appended are those that come next, and `base` lets a stream that ends before it
     begin at `base + 1`. `reports` are appended and keep the open orders current; the first of them is the
-    `first_report`-th that is told under this epoch (0: they are not counted), and what was told already is left alone.
+    `first_report`-th of this `teller` (0: they are not counted), and what it has told already is left alone.
     `open_orders`, when given, is all of them. `confirmed` are the rows, and whether each has drifted, that are still so
     at `confirmed_at` (wall time).
     `emptied` drops everything a listener writes there first.
@@ -77,6 +77,7 @@ class BotStep:
     base: int = 0
     reports: Sequence[Report] = ()
     first_report: int = 0
+    teller: str = ""
     open_orders: Sequence[Report] | None = None
     confirmed: Sequence[tuple[Row, bool]] = ()
     confirmed_at: datetime | None = None
@@ -165,11 +166,11 @@ if base > 0 or fills > 0 then
   at = at + 2 * fills
 end
 
-local first_report, reports, told = tonumber(next_argument()), tonumber(next_argument()), 0
+local teller, first_report, reports, told = next_argument(), tonumber(next_argument()), tonumber(next_argument()), 0
 if first_report > 0 and reports > 0 then
-  local of, number = string.match(redis.call('GET', KEYS[6]) or '', '^(%d+):(%d+)$')
-  if of == ARGV[1] then told = tonumber(number) end
-  redis.call('SET', KEYS[6], ARGV[1] .. ':' .. math.max(told, first_report + reports - 1))
+  local of, number = string.match(redis.call('GET', KEYS[6]) or '', '^(.*):(%d+)$')
+  if of == teller then told = tonumber(number) end
+  redis.call('SET', KEYS[6], teller .. ':' .. math.max(told, first_report + reports - 1))
 end
 for i = 1, reports do
   local order_id, is_terminal, text = next_argument(), next_argument(), next_argument()
@@ -245,7 +246,7 @@ def step_command(step: BotStep) -> Command:
     arguments += (step.base, len(step.fills))
     for bot_seq, text in step.fills:
         arguments += (bot_seq, text)
-    arguments += (step.first_report, len(step.reports))
+    arguments += (step.teller, step.first_report, len(step.reports))
     for order_id, is_terminal, text in step.reports:
         arguments += (order_id, "1" if is_terminal else "0", text)
     arguments.append(-1 if step.open_orders is None else len(step.open_orders))

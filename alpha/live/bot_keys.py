@@ -24,7 +24,7 @@ def orders_key(bot: BotId) -> str:
 
 
 def reports_key(bot: BotId) -> str:
-    """Which epoch told the last order report, and the how manieth it was of that epoch: `epoch:number`."""
+    """Who told the last order report, and the how manieth of his it was: `teller:number`."""
     return f"{bot}:reports"
 
 

@@ -29,13 +29,11 @@ class WritingListener:
         self.batches: list[Committed] = []
         self.refused: list[Refused] = []
         self.fenced: list[AccountName] = []
-        self.slow: list[tuple[AccountName, str]] = []
         self.writer = Writer(
             dsn,
             on_committed=self.batches.append,
             on_refused=self.refused.append,
             on_fenced=self.fenced.append,
-            on_slow=lambda account, why: self.slow.append((account, why)),
             **settings,
         )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
 import pytest
@@ -19,6 +19,8 @@ from alpha.ledger.notifications import (
     acknowledge,
     begin_message,
     doubtful_messages,
+    message_not_sent,
+    message_sent,
     queue_news,
     waiting_for,
 )
@@ -163,3 +165,19 @@ def test_a_repetition_of_what_somebody_has_acknowledged_is_not_begun(ledger: Con
     acknowledge(ledger, grave.number, by="telegram:7")
     assert begin_message(ledger, TO, [grave.number], is_repetition=True) is None
     assert doubtful_messages(ledger, TO) == []
+
+
+@pytest.mark.parametrize("arrived", ["not", "perhaps"])
+def test_a_repetition_that_failed_is_forgotten_when_somebody_acknowledges_it(ledger: Connection, arrived: str) -> None:
+    queue(ledger, "grave", Severity.CRITICAL)
+    (grave,) = waiting_for(ledger, TO)
+    first = begin_message(ledger, TO, [grave.number])
+    assert first is not None
+    message_sent(ledger, first, 1, {grave.number: 1}, timedelta(0))
+    again = begin_message(ledger, TO, [grave.number], is_repetition=True)
+    assert again is not None
+    if arrived == "not":
+        message_not_sent(ledger, again)
+    assert waiting_for(ledger, TO) or doubtful_messages(ledger, TO)
+    acknowledge(ledger, grave.number, by="telegram:7")
+    assert (waiting_for(ledger, TO), doubtful_messages(ledger, TO)) == ([], [])

@@ -62,6 +62,14 @@ def queued(ledger: Connection, where: str = "true") -> int:
     return int(count)
 
 
+def on_their_way(ledger: Connection) -> int:
+    """How many messages were begun of which nobody knows yet whether they arrived."""
+    with transaction(ledger) as cursor:
+        cursor.execute("SELECT count(*) FROM trading.telegram_messages WHERE sent_at IS NULL")
+        (count,) = cursor.fetchone() or (0,)
+    return int(count)
+
+
 def test_everybody_is_told_of_an_alert_once(
     centre_of: Centres, api: BotApi, alice: Person, ledger: Connection, tell: Callable[..., int]
 ) -> None:

@@ -71,3 +71,9 @@ def test_however_it_is_cut_every_message_is_heard_once_and_in_order(
     bounds = sorted({0, len(wire), *(cut % (len(wire) + 1) for cut in cuts)})
     pieces = [wire[begin:end] for begin, end in pairwise(bounds)]
     assert asyncio.run(_heard(pieces)) == [text for texts, _ in frames for text in texts]
+
+
+def test_a_ping_that_looks_like_a_text_is_none_wherever_it_is_cut() -> None:
+    wire = _frame(Opcode.TEXT, b"one") + _frame(Opcode.PING, b"\x81\x02ab") + _frame(Opcode.TEXT, b"two")
+    for cut in range(len(wire)):
+        assert asyncio.run(_heard([wire[:cut], wire[cut:]])) == [b"one", b"two"], cut
