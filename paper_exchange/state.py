@@ -7,7 +7,7 @@ before the engine acts on it. A process killed at any moment has lost nothing th
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from decimal import Decimal
 from pathlib import Path
 from shutil import copyfile
@@ -198,8 +198,8 @@ _decode = msgspec.json.Decoder(Input).decode
 class InputLog:
     """An append-only file of inputs under a header that says which exchange they belong to."""
 
-    def __init__(self, folder: Path, header: dict[str, Any]) -> None:
-        """Opens the log, or begins one.
+    def __init__(self, folder: Path, header: dict[str, Any], *, later: Collection[str] = ()) -> None:
+        """Opens the log, or begins one. What a header says under a name of `later`, one that is older does not say.
 
         Raises StateUnusable when the folder keeps another exchange: other market, seed or accounts.
         """
@@ -209,12 +209,17 @@ class InputLog:
             folder.mkdir(parents=True, exist_ok=True)
             kept = whole_lines(self._path)
             if kept:
-                self._check_header(kept[: kept.index(b"\n")])
+                self._header = self._begun_with(kept[: kept.index(b"\n")], later)
             self._file = LineFile(self._path)
             if not kept:
                 self._file.append(json.dumps(self._header).encode() + b"\n")
         except OSError as error:
             raise StateUnusable(f"the state folder {folder} cannot be used: {error.strerror}") from error
+
+    @property
+    def header(self) -> Mapping[str, Any]:
+        """What the log was begun with."""
+        return self._header
 
     def inputs(self) -> Iterator[Input]:
         """Every input kept, oldest first. Raises StateUnusable naming the line that is none."""
@@ -265,17 +270,19 @@ class InputLog:
     def _saved(self, name: str) -> Path:
         return self._path.parent / "saved" / f"{name}.jsonl"
 
-    def _check_header(self, first: bytes) -> None:
+    def _begun_with(self, first: bytes, later: Collection[str]) -> dict[str, Any]:
         try:
-            kept = json.loads(first)
+            kept: dict[str, Any] = json.loads(first)
         except ValueError as error:
             raise StateUnusable(f"{self._path} does not begin with a header; move it away to begin anew") from error
-        if kept != self._header:
-            differing = sorted(name for name in {*kept, *self._header} if kept.get(name) != self._header.get(name))
+        wanted = {name: value for name, value in self._header.items() if name in kept or name not in later}
+        if kept != wanted:
+            differing = sorted(name for name in {*kept, *wanted} if kept.get(name) != wanted.get(name))
             raise StateUnusable(
                 f"{self._path} keeps an exchange with another {', '.join(differing)}; "
                 "start with what it was begun with, or with an empty state folder"
             )
+        return kept
 
 
 def _copy(source: Path, target: Path) -> None:

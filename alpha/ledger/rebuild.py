@@ -26,6 +26,7 @@ from alpha.ledger.heads import bump_books_versions
 
 _KEY = ", ".join(KEY)
 _OF_BOOK = f"({_KEY}) = (%s, %s, %s, %s)"
+_OPENED_AT = TRADE_ROW.index("opened_at")
 _CLOSED_AT = TRADE_ROW.index("closed_at")
 _AT_ONCE = 10_000
 """About so many fills are read by a statement: few enough to be put in order in memory."""
@@ -152,7 +153,9 @@ def _mended(connection: Connection, key: BookKey) -> tuple[_Compared, BookDiffer
         gone = compared.extra | compared.changed.keys()
         if gone:
             cursor.execute(
-                f"DELETE FROM trading.trades WHERE {_OF_BOOK} AND first_exec_id = ANY(%s)", (*key_row(key), list(gone))
+                f"DELETE FROM trading.trades WHERE {_OF_BOOK}"
+                " AND (first_exec_id, opened_at) IN (SELECT * FROM unnest(%s::text[], %s::timestamptz[]))",
+                (*key_row(key), [name for name, _ in gone], [opened_at for _, opened_at in gone]),
             )
         fresh = [*compared.changed.values(), *compared.missing.values()]
         copy_lines(cursor, "trading.trades", TRADE_ROW, [f"{line}\n" for line in fresh])
@@ -271,8 +274,8 @@ class _Books:
         book.take(*fields)
 
     def take_stored(self, line: str) -> None:
-        _, bot, symbol, position_idx, name, _ = line.split("\t", len(KEY) + 1)
-        self._books[bot, symbol, position_idx].stored(unescaped(name), line)
+        _, bot, symbol, position_idx, name, _, _, opened_at, _ = line.split("\t", _OPENED_AT + 1)
+        self._books[bot, symbol, position_idx].stored((unescaped(name), opened_at), line)
 
     def end_stretch(self) -> None:
         """All fills and all stored round trips of a stretch of time have been told."""
@@ -286,9 +289,14 @@ class _Books:
         return book
 
 
+_Row = tuple[str, str]
+"""What tells a book's round trips apart, as the primary key does: the id of the first fill, and its time in COPY's text
+format. By a hand in the table an id can be there with more than one time."""
+
+
 class _Compared:
     """A book while its fills are folded, in execution order, beside what is stored of it. Round trips are the lines of
-    COPY that their rows are, by the id of their first fill, and are kept until they were compared.
+    COPY that their rows are, and are kept until they were compared; `changed` has the new line by the stored row.
 
     There are millions of fills, so nothing is made of one that the fold does not need.
     """
@@ -297,9 +305,9 @@ class _Compared:
         beginning = held.beginning()
         self.key = beginning.key
         self.fills = self.trades = 0
-        self.missing: dict[str, str] = {}
-        self.changed: dict[str, str] = {}
-        self.extra: set[str] = set()
+        self.missing: dict[_Row, str] = {}
+        self.changed: dict[_Row, str] = {}
+        self.extra: set[_Row] = set()
         self.wrong_since: datetime | None = None
         self.disagreements: list[ClosingDisagreement] = []
         self._stored, self._opening, self._keep = held.book, held.opening, keep
@@ -307,7 +315,7 @@ class _Compared:
         self._name = "\t".join([escaped(str(part)) for part in key_row(beginning.key)])
         self._opened_at = "" if beginning.open_trade is None else _time(beginning.open_trade.opened_at)
         self._last: tuple[str, ...] = ()
-        self._closed: dict[str, str] = {}
+        self._closed: dict[_Row, str] = {}
 
     def take(
         self,
@@ -354,29 +362,32 @@ class _Compared:
         )
         if trade is not None:
             self.trades += 1
-            self._closed[trade.first_exec_id] = self._line(trade, at, seq, leaves)
+            self._closed[trade.first_exec_id, self._opened_at] = self._line(trade, at, seq, leaves)
             self._opened_at = at  # of the next trip, where this fill flips
 
-    def stored(self, name: str, line: str) -> None:
+    def stored(self, row: _Row, line: str) -> None:
         """A stored round trip that closed in the stretch whose fills were taken last."""
-        rebuilt = self._closed.pop(name, None)
+        rebuilt = self._closed.pop(row, None)
         if rebuilt is None:
-            self.extra.add(name)
+            self.extra.add(row)
         elif rebuilt != line and not _same_values(rebuilt, line):
-            self._differs(self.changed, name, rebuilt)
+            self._differs(self.changed, row, rebuilt)
 
     def end_stretch(self) -> None:
         """All that is stored of the stretch has been told."""
-        for name, rebuilt in self._closed.items():
-            self._differs(self.missing, name, rebuilt)
+        for row, rebuilt in self._closed.items():
+            self._differs(self.missing, row, rebuilt)
         self._closed.clear()
 
     def difference(self) -> BookDifference | None:
         """None when the stored book is what the fills make."""
-        # Stored in another stretch than it closed in.
-        for name in self.extra & self.missing.keys():
-            self.extra.discard(name)
-            self.changed[name] = self.missing.pop(name)
+        # Stored in another stretch than it closed in, or with another time at which it began.
+        missing = {row[0]: row for row in self.missing}
+        for stored in sorted(self.extra):
+            row = missing.pop(stored[0], None)
+            if row is not None:
+                self.extra.discard(stored)
+                self.changed[stored] = self.missing.pop(row)
         book = self._book()
         found = self.missing or self.changed or self.extra
         if not found and row_of_book(self._stored) == row_of_book(book):
@@ -391,8 +402,8 @@ class _Compared:
             wrong_since=self.wrong_since,
         )
 
-    def _differs(self, among: dict[str, str], name: str, line: str) -> None:
-        among[name] = line if self._keep else ""
+    def _differs(self, among: dict[_Row, str], row: _Row, line: str) -> None:
+        among[row] = line if self._keep else ""
         self._is_wrong_since(_from_text(line.split("\t", _CLOSED_AT + 1)[_CLOSED_AT]))
 
     def _is_wrong_since(self, time: datetime) -> None:

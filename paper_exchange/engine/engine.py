@@ -105,6 +105,9 @@ class Engine:
     def fee_rates(self, symbol: Symbol) -> FeeRates:
         return self._venue.market(symbol).fees
 
+    def risk_tiers(self, symbol: Symbol) -> RiskTiers:
+        return self._venue.market(symbol).tiers
+
     def last_price(self, symbol: Symbol) -> Decimal | None:
         """The price of the last trade, None before the first."""
         market = self._venue.market(symbol)

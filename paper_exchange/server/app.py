@@ -115,6 +115,9 @@ def build_exchange(options: ServerOptions) -> Exchange:
     if not listings:
         raise CannotStart("an exchange needs something to trade; name symbols, for example BTCUSDT,ETHUSDT")
     source = _source(options, listings)
+    inputs = None
+    if options.state is not None:
+        inputs = InputLog(options.state, _header(source, accounts, options), later=("tiers",))
     exchange = Exchange(
         source=source,
         listings=listings,
@@ -122,9 +125,10 @@ def build_exchange(options: ServerOptions) -> Exchange:
         seed=options.seed,
         journal=Journal(options.journal, accounts, continued=options.state is not None),
         at_once=options.match == "at-once",
+        has_risk_tiers=inputs is None or "tiers" in inputs.header,
     )
-    if options.state is not None:
-        steps = exchange.restore(InputLog(options.state, _header(source, accounts, options)))
+    if inputs is not None:
+        steps = exchange.restore(inputs)
         log.info("state_restored", bars=steps, market_time=exchange.now.isoformat())
     return exchange
 
@@ -160,6 +164,8 @@ def _source(options: ServerOptions, listings: dict[Symbol, Listing]) -> MarketSo
 def _header(source: MarketSource, accounts: Accounts, options: ServerOptions) -> dict[str, object]:
     opened = [[account.uid, str(account.balance), account.position_mode] for account in accounts.all]
     header: dict[str, object] = {"market": source.description, "seed": options.seed, "accounts": opened}
+    # States that are older than the risk tiers do not say so: those exchanges took what the tiers refuse.
+    header["tiers"] = "graded"
     # States that are older than the choice are of exchanges that match at the open.
     return header if options.match == "at-open" else {**header, "match": options.match}
 

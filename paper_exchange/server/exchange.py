@@ -48,14 +48,17 @@ class Exchange:
         seed: int,
         journal: Journal,
         at_once: bool = False,
+        has_risk_tiers: bool = True,
     ) -> None:
-        """With `at_once` an order meets the book when it is sent, not at the open of the next bar."""
+        """With `at_once` an order meets the book when it is sent, not at the open of the next bar. Without risk tiers a
+        position of any size may have the highest leverage."""
         self.listings = listings
         self.accounts = accounts
         self.source = source
         self._seed = seed
         self._journal = journal
         self._at_once = at_once
+        self._has_risk_tiers = has_risk_tiers
         self._log: InputLog | None = None
         self.lag: ExecutionLag | None = None
         """Set by the server when faults may be asked for: which executions are not to be listed yet."""
@@ -75,7 +78,11 @@ class Exchange:
             start=self.source.start,
             prices={symbol: opening.last_price(symbol) for symbol in self.listings},
             volumes={symbol: opening.last_volume(symbol) for symbol in self.listings},
-            risk_tiers={symbol: listing.risk_tiers for symbol, listing in self.listings.items()},
+            risk_tiers=(
+                {symbol: listing.risk_tiers for symbol, listing in self.listings.items()}
+                if self._has_risk_tiers
+                else None
+            ),
         )
         for account in self.accounts.all:
             self.engine.open_account(account.for_engine())

@@ -9,12 +9,13 @@ from typing import Any
 from alpha.domain.clock import to_ms
 from paper_exchange.engine import OrderBook
 from paper_exchange.engine.price_limits import RATIO_X, RATIO_Y
+from paper_exchange.engine.risk_tiers import RiskTiers
 from paper_exchange.market.instruments import Listing
 from paper_exchange.market.klines import Candle
 from paper_exchange.market.source import FundingRate
 from paper_exchange.market.tape import PublicTrade
 from paper_exchange.market.tickers import Ticker
-from paper_exchange.server.wire_text import ms_text, number
+from paper_exchange.server.wire_text import bound, ms_text, number
 
 _PERCENT_PLACES = Decimal("0.01")
 
@@ -177,20 +178,20 @@ def open_interest(at: datetime, interest: Decimal) -> dict[str, str]:
     return {"openInterest": number(interest), "singleOpenInterest": number(interest), "timestamp": ms_text(at)}
 
 
-def risk_limits(listing: Listing) -> list[dict[str, Any]]:
+def risk_limits(symbol: str, tiers: RiskTiers) -> list[dict[str, Any]]:
     """The tiers of an instrument, smallest positions first; margins are in percent."""
     return [
         {
             "id": tier.id,
-            "symbol": listing.symbol,
-            "riskLimitValue": number(tier.limit),
+            "symbol": symbol,
+            "riskLimitValue": bound(tier.limit),
             "maintenanceMargin": number(tier.maintenance_rate * 100),
             "initialMargin": number((100 / tier.max_leverage).quantize(_PERCENT_PLACES)),
             "isLowestRisk": int(tier.id == 1),
             "maxLeverage": str(tier.max_leverage),
             "mmDeduction": number(tier.deduction) if tier.deduction else "",
         }
-        for tier in listing.risk_tiers.all
+        for tier in tiers.all
     ]
 
 

@@ -9,7 +9,7 @@ from alpha.domain.clock import to_ms
 from alpha.domain.fill import ExecType
 from paper_exchange.engine import PositionState
 from paper_exchange.engine.closed_pnl import ClosedPnl
-from paper_exchange.server.wire_text import ms_text, number, number_or
+from paper_exchange.server.wire_text import bound, ms_text, number, number_or
 
 _CLOSED_EXEC_TYPES = {ExecType.ADL: ExecType.TRADE.value}
 """Bybit's table of closed-pnl knows no deleveraging, so a strict client would not either."""
@@ -71,7 +71,7 @@ def _position(position: PositionState) -> dict[str, Any]:
     return {
         "positionIdx": position.position_idx,
         "riskId": tier.id,
-        "riskLimitValue": number(tier.limit),
+        "riskLimitValue": bound(tier.limit),
         "symbol": position.symbol,
         "side": "" if side is None else side.value,
         "size": number(position.size),

@@ -134,7 +134,11 @@ def risk_limit(exchange: Exchange, params: Params) -> Result:
     listings, cursor = page(found, _by_symbol_id, params, _RISK_LIMITS_A_PAGE)
     return {
         "category": category,
-        "list": [row for listing in listings for row in render_market.risk_limits(listing)],
+        "list": [
+            row
+            for listing in listings
+            for row in render_market.risk_limits(listing.symbol, exchange.engine.risk_tiers(listing.symbol))
+        ],
         "nextPageCursor": cursor,
     }
 

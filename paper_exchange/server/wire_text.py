@@ -23,5 +23,10 @@ def number_or(value: Decimal | None, unset: str) -> str:
     return unset if value is None else number(value)
 
 
+def bound(value: Decimal) -> str:
+    """A bound, "0" where there is none: clients read a decimal number and know no Infinity."""
+    return number(value) if value.is_finite() else "0"
+
+
 def ms_text(time: datetime) -> str:
     return str(to_ms(time))

@@ -126,7 +126,7 @@ class Pair:
         """From PostgreSQL."""
         self.links["first" if listener is self.first else "second"].set(state)
 
-    def until_role(self, listener: ServiceProcess, role: str, within_s: float = 20.0) -> None:
+    def until_role(self, listener: ServiceProcess, role: str, within_s: float = 60.0) -> None:
         def found() -> bool:
             health = listener.health()
             roles = {account: health["accounts"][account]["role"] for account in ACCOUNTS}

@@ -18,6 +18,7 @@ from alpha.domain.side import Side
 from alpha.domain.trade import BookKey
 from alpha.ledger import rebuild
 from alpha.ledger.assignments import NotAssignable
+from alpha.ledger.batch_rows import TRADE_ROW
 from alpha.ledger.connection import Connection, transaction
 from alpha.ledger.drift import DriftKind, open_drift
 from alpha.ledger.fills import FillRecorder
@@ -36,6 +37,13 @@ from tests.integration.ledger.heard import BOOK, BOT, MAIN, heard
 from tests.unit.domain.fills import BTCUSDT, START, a_fill
 
 _numbers = itertools.count()
+
+
+def _twice(begun: str) -> str:
+    """The first round trip once more, begun at another time: whichever is read first, the right one stays."""
+    columns = ", ".join(TRADE_ROW)
+    values = columns.replace("opened_at", f"opened_at + interval '{begun}'")
+    return f"INSERT INTO trading.trades ({columns}) SELECT {values} FROM trading.trades WHERE first_exec_id = 'exec-0'"
 
 
 @pytest.fixture(autouse=True)
@@ -98,6 +106,9 @@ def test_a_rebuild_gives_the_very_rows_that_were_kept_up_to_date(
         ("UPDATE trading.trades SET book_fees = 7 WHERE first_exec_id = 'exec-0'", 0, 0, 1),
         ("DELETE FROM trading.trades WHERE first_exec_id = 'exec-0'", 1, 0, 0),
         ("UPDATE trading.trades SET first_exec_id = 'nobody' WHERE first_exec_id = 'exec-0'", 1, 1, 0),
+        ("UPDATE trading.trades SET opened_at = opened_at - interval '1 h' WHERE first_exec_id = 'exec-0'", 0, 0, 1),
+        (_twice("1 h"), 0, 1, 0),
+        (_twice("-1 h"), 0, 1, 0),
         ("UPDATE trading.books SET realized_pnl = 1", 0, 0, 0),
         ("DELETE FROM trading.books", 0, 0, 0),
     ],

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import suppress
 from decimal import Decimal
 from typing import Any
 
@@ -43,10 +44,14 @@ def truth(exchange: ExchangeProcess, account: str) -> Truth:
 
 
 class Watched:
-    """What one `watch_` method of a client gives, call after call, until the test ends."""
+    """What one `watch_` method of a client gives, call after call, until the test ends.
 
-    def __init__(self, watch: Callable[[], Awaitable[Any]]) -> None:
+    What arrives while nobody awaits the method is given by no call; the client has it in its cache all the same.
+    """
+
+    def __init__(self, watch: Callable[[], Awaitable[Any]], cache: Callable[[], Any] = lambda: None) -> None:
         self.given: list[Any] = []
+        self._cache = cache
         self._changed = asyncio.Event()
         self._task = asyncio.create_task(self._read(watch))
 
@@ -56,11 +61,12 @@ class Watched:
         Raises TimeoutError, or what the client raised.
         """
         async with asyncio.timeout(WITHIN_S):
-            while not (found := done(self.given)):
+            while not (found := done(self.given + ([list(kept)] if (kept := self._cache()) else []))):
                 if self._task.done():
                     self._task.result()
                 self._changed.clear()
-                await self._changed.wait()
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._changed.wait(), 0.1)
         return found
 
     async def end(self) -> None:
@@ -95,10 +101,10 @@ async def run_bars(exchange: ExchangeProcess, bars: int = 1) -> None:
 async def test_a_round_trip_as_it_is_watched(exchange: ExchangeProcess, account: str, truth: Truth) -> None:
     async with ccxt_pro_client(exchange, account) as client:
         await client.load_markets()
-        orders = Watched(lambda: client.watch_orders(MARKET))
-        trades = Watched(lambda: client.watch_my_trades(MARKET))
+        orders = Watched(lambda: client.watch_orders(MARKET), lambda: client.orders)
+        trades = Watched(lambda: client.watch_my_trades(MARKET), lambda: client.myTrades)
         balances = Watched(client.watch_balance)
-        positions = Watched(lambda: client.watch_positions([MARKET]))
+        positions = Watched(lambda: client.watch_positions([MARKET]), lambda: client.positions)
         await subscribed(exchange, account, "order", "execution", "wallet", "position")
         # when a long is opened and closed again
         opened = await client.create_order(MARKET, "market", "buy", 0.03)
@@ -132,7 +138,7 @@ async def test_a_round_trip_as_it_is_watched(exchange: ExchangeProcess, account:
 async def test_a_resting_order_as_it_is_watched(exchange: ExchangeProcess, account: str, truth: Truth) -> None:
     async with ccxt_pro_client(exchange, account) as client:
         await client.load_markets()
-        orders = Watched(lambda: client.watch_orders(MARKET))
+        orders = Watched(lambda: client.watch_orders(MARKET), lambda: client.orders)
         await subscribed(exchange, account, "order")
         price = float(client.price_to_precision(MARKET, (await client.fetch_ticker(MARKET))["last"] * 0.9))
         placed = await client.create_order(MARKET, "limit", "buy", 0.01, price)

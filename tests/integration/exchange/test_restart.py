@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
+from contextlib import closing, suppress
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from alpha.domain.errors import AlphaError
+from alpha.domain.ids import Symbol
+from alpha.domain.order import OrderType
+from alpha.domain.side import Side
+from paper_exchange.engine import OrderRequest, Refused
 from paper_exchange.server.app import ServerOptions, build_exchange
+from paper_exchange.server.exchange import Exchange
+from paper_exchange.server.params import Params
+from paper_exchange.server.render_positions import rest_position
+from paper_exchange.server.routes_market import risk_limit
+from paper_exchange.state import PlaceOrder, SetLeverage
 from tests.exchange_process import PROJECT_ROOT, ExchangeProcess
 from tests.integration.exchange.clients import BTC, LINEAR, buy, client, last_price, refusal_of
 
@@ -88,6 +100,41 @@ def test_the_state_of_another_market_is_refused_with_one_line(tmp_path: Path) ->
     assert len(failed.stderr.splitlines()) == 1
 
 
+def test_a_state_that_is_older_than_the_risk_tiers_stays_what_it_was(tmp_path: Path) -> None:
+    # given an order that is larger than the tiers allow with its leverage, taken when there were none
+    options = _with_state(tmp_path)
+    build_exchange(options).close()
+    _without_tiers(tmp_path)
+    with closing(build_exchange(options)) as exchange:
+        uid = _buy_doge(exchange)
+        exchange.advance()
+        (before,) = exchange.engine.positions(uid)
+        assert before.quantity > 0
+    # when it is started again
+    with closing(build_exchange(options)) as exchange:
+        # then what was bought is there, and the exchange goes on as it was
+        assert list(exchange.engine.positions(uid)) == [before]
+        _buy_doge(exchange)
+        exchange.advance()
+        (after,) = exchange.engine.positions(uid)
+        assert after.quantity > before.quantity
+        # and says of itself that there is one tier without a bound
+        (row,) = risk_limit(exchange, Params({"category": "linear"}))["list"]
+        assert (row["id"], row["riskLimitValue"], rest_position(after)["riskLimitValue"]) == (1, "0", "0")
+    assert "tiers" not in _header(tmp_path)
+
+
+def test_a_state_that_began_with_the_risk_tiers_keeps_them(tmp_path: Path) -> None:
+    options = _with_state(tmp_path)
+    for _ in range(2):
+        with closing(build_exchange(options)) as exchange:
+            with pytest.raises(Refused) as refused:
+                _buy_doge(exchange)
+            assert refused.value.code == 110090
+            assert len(risk_limit(exchange, Params({"category": "linear"}))["list"]) == 10
+    assert _header(tmp_path)["tiers"] == "graded"
+
+
 @pytest.mark.parametrize(
     ("change", "says"),
     [
@@ -123,6 +170,41 @@ def test_it_ends_cleanly_when_asked_to(tmp_path: Path) -> None:
     with exchange:
         assert exchange.stop() == 0
     assert "Traceback" not in exchange.log.read_text()
+
+
+def _with_state(folder: Path) -> ServerOptions:
+    ExchangeProcess(folder, balance_usdt="1000000")
+    return ServerOptions(
+        port=0,
+        admin_port=0,
+        accounts=folder / "accounts.json",
+        speed=1.0,
+        symbols=("DOGEUSDT",),
+        journal=folder / "journal.jsonl",
+        state=folder / "state",
+    )
+
+
+def _buy_doge(exchange: Exchange) -> int:
+    """Buys 3,000,000 at the next open, for about a million USDT with a leverage of 50. Gives the buyer's uid."""
+    doge, uid = Symbol("DOGEUSDT"), exchange.accounts.all[0].uid
+    with suppress(Refused):  # it is 50 already
+        exchange.accept(SetLeverage(uid=uid, symbol=doge, leverage=Decimal(50)))
+    request = OrderRequest(symbol=doge, side=Side.BUY, order_type=OrderType.MARKET, quantity=Decimal(3_000_000))
+    exchange.accept(PlaceOrder(uid=uid, request=request))
+    return uid
+
+
+def _header(folder: Path) -> dict[str, Any]:
+    header: dict[str, Any] = json.loads((folder / "state" / "inputs.jsonl").read_text().splitlines()[0])
+    return header
+
+
+def _without_tiers(folder: Path) -> None:
+    """A state in which nothing happened yet, as it was written before there were tiers."""
+    header = _header(folder)
+    header.pop("tiers", None)
+    (folder / "state" / "inputs.jsonl").write_text(json.dumps(header) + "\n")
 
 
 def _everything(http: Any) -> dict[str, Any]:

@@ -153,3 +153,19 @@ def test_another_exchange_is_not_taken_for_this_one(tmp_path: Path):
     InputLog(tmp_path, HEADER).close()
     with pytest.raises(StateUnusable, match="another seed"):
         InputLog(tmp_path, {"seed": 8})
+
+
+def test_a_header_that_is_older_than_a_name_stays_as_it_is(tmp_path: Path):
+    InputLog(tmp_path, HEADER).close()
+    for _ in range(2):
+        with closing(InputLog(tmp_path, {**HEADER, "tiers": "graded"}, later=("tiers",))) as log:
+            assert "tiers" not in log.header
+    with pytest.raises(StateUnusable, match="another market;"):
+        InputLog(tmp_path, {**HEADER, "tiers": "graded", "market": "made"}, later=("tiers",))
+
+
+def test_a_header_that_says_another_thing_under_a_later_name_is_refused(tmp_path: Path):
+    with closing(InputLog(tmp_path, {**HEADER, "tiers": "graded"}, later=("tiers",))) as log:
+        assert log.header["tiers"] == "graded"
+    with pytest.raises(StateUnusable, match="another tiers;"):
+        InputLog(tmp_path, {**HEADER, "tiers": "other"}, later=("tiers",))
