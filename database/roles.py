@@ -73,10 +73,12 @@ def ensure_login(connection: Connection, name: str, password: str, group: str) -
 
 
 def close_logins(connection: Connection, group: str, *, keep: Collection[str]) -> list[str]:
-    """Takes the right to log in from every member of a group but these, ends their sessions, and returns their names.
+    """Takes the right to log in from every bot of this ledger in a group but these, ends their sessions, and returns
+    their names. For a migrated database.
 
-    Not dropped: what they did in the ledger is under their names. A login that `ensure_login` makes again is as before.
-    Superusers, and the user of this connection, who may be a member because it made the group, are left alone.
+    Roles belong to the whole server, and a person or a bot of another ledger may be in the group too: closed is who is
+    named in trading.bots. Not dropped: what they did is under their names, and `ensure_login` opens one again. Left
+    alone are superusers, and the user of this connection, who may be a member because it made the group.
 
     Raises UnknownGroup, or LedgerRefused when the connection's user may not change roles.
     """
@@ -86,6 +88,7 @@ def close_logins(connection: Connection, group: str, *, keep: Collection[str]) -
             SELECT l.rolname
             FROM pg_auth_members m JOIN pg_roles g ON g.oid = m.roleid JOIN pg_roles l ON l.oid = m.member
             WHERE g.rolname = %s AND l.rolcanlogin AND NOT l.rolsuper AND l.rolname NOT IN (current_user, session_user)
+              AND l.rolname IN (SELECT bot FROM trading.bots)
             ORDER BY l.rolname
             """,
             (group_role(group),),

@@ -93,6 +93,12 @@ def write_manifest(folder: Path, backup: Backup) -> None:
     sync_folder(folder)
 
 
+def remove_backup(folder: Path, backup: Backup) -> None:
+    """Deletes the manifest and then the dump, where they are there. Raises OSError."""
+    (folder / (backup.name + SUFFIX)).unlink(missing_ok=True)
+    (folder / backup.file).unlink(missing_ok=True)
+
+
 def read_manifest(path: Path) -> Backup:
     """Raises BackupFailed for what is no manifest of ours."""
     try:

@@ -17,7 +17,7 @@ from database.backup.errors import BackupFailed
 from database.backup.figures import differences, figures_of
 from database.backup.manifest import OPENED, Backup, check_file
 from database.backup.programs import find_programs
-from database.backup.scratch import drop_database, make_database
+from database.backup.scratch import new_database
 from database.migrate import migrate
 from database.roles import ensure_groups
 
@@ -69,9 +69,8 @@ def restore_backup(
         ensure_groups(server)
         if _exists(server, into):
             raise BackupFailed(f"there is a database {into} already: choose another name, or drop it")
-        make_database(server, into)
         target = replace(dsn, dbname=into)
-        try:
+        with new_database(server, into):
             with _readable(dump, backup, identity, folder, on_step) as plain:
                 on_step("restoring")
                 tools.restore(target, plain, privileges=True)
@@ -81,9 +80,6 @@ def restore_backup(
             if wrong:
                 raise BackupFailed(f"the restored database is not what the backup says: {'; '.join(wrong)}")
             migrations = migrate(target)
-        except BaseException:
-            drop_database(server, into)
-            raise
     return Restored(dsn=target, backup=backup, migrations=tuple(migrations))
 
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from database.backup.errors import BackupFailed
 from database.backup.manifest import Backup
 
-_GROWTH = 1.5
-"""A dump, and the database restored from it, may be so many times as large as what is known of them."""
+_DUMP_GROWTH = 1.5
+"""A dump may be so many times as large as the last one."""
+_DATABASE_GROWTH = 1.1
+"""A restored database may be so many times as large as what it is a copy of, which has dead rows besides."""
 _AMPLE = 3.0
 """Less than so many times what is needed is worth telling before it is too little."""
 _UNITS = ((1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
@@ -25,6 +27,10 @@ class Room:
     free: int
     needed: int
     purposes: tuple[str, ...]
+
+    def with_more(self, other: Room) -> Room:
+        """Needed on the same disk for that as well."""
+        return replace(self, needed=self.needed + other.needed, purposes=self.purposes + other.purposes)
 
     @property
     def is_enough(self) -> bool:
@@ -40,10 +46,30 @@ class Room:
         )
 
 
-def free_bytes(place: Path) -> int:
-    """What a user without privileges may still write on the disk of `place`. Raises OSError."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Disk:
+    """What a folder is on. `blocks` and `unused` count blocks of the disk, `free` the bytes that a user without
+    privileges may still write."""
+
+    device: int
+    blocks: int
+    unused: int
+    free: int
+
+    def is_same(self, other: Disk) -> bool:
+        """A container's own file system has another device number than the disk below it, and the figures of that."""
+        return self.device == other.device or (self.blocks, self.unused) == (other.blocks, other.unused)
+
+
+def disk_of(place: Path) -> Disk:
+    """The disk of a folder. Raises OSError."""
     found = os.statvfs(place)
-    return found.f_bavail * found.f_frsize
+    return Disk(
+        device=place.stat().st_dev,
+        blocks=found.f_blocks,
+        unused=found.f_bfree,
+        free=found.f_bavail * found.f_frsize,
+    )
 
 
 def rooms_for(
@@ -53,7 +79,7 @@ def rooms_for(
     encrypts: bool,
     server_folder: Path | None,
     database_size: int,
-    free_of: Callable[[Path], int] = free_bytes,
+    disk_of: Callable[[Path], Disk] = disk_of,
 ) -> list[Room]:
     """The disks that a backup is written to, with what it needs there.
 
@@ -63,24 +89,23 @@ def rooms_for(
     """
     wanted: list[tuple[Path, float, str]] = []
     if last is not None:
-        wanted.append((folder, last.size * (2 if encrypts else 1) * _GROWTH, "the dump"))
+        wanted.append((folder, last.size * (2 if encrypts else 1) * _DUMP_GROWTH, "the dump"))
     if server_folder is not None:
-        wanted.append((server_folder, database_size * _GROWTH, "the database it is tried in"))
-    disks: dict[int, list[tuple[Path, float, str]]] = {}
-    try:
-        for each in wanted:
-            disks.setdefault(each[0].stat().st_dev, []).append(each)
-        return [
-            Room(
-                place=parts[0][0],
-                free=free_of(parts[0][0]),
-                needed=round(sum(size for _, size, _ in parts)),
-                purposes=tuple(purpose for _, _, purpose in parts),
-            )
-            for parts in disks.values()
-        ]
-    except OSError as error:
-        raise BackupFailed(f"cannot see how much space is free: {error}") from error
+        wanted.append((server_folder, database_size * _DATABASE_GROWTH, "the database it is tried in"))
+    rooms: list[tuple[Disk, Room]] = []
+    for place, size, purpose in wanted:
+        try:
+            disk = disk_of(place)
+        except OSError as error:
+            raise BackupFailed(f"cannot see how much space is free: {error}") from error
+        room = Room(place=place, free=disk.free, needed=round(size), purposes=(purpose,))
+        for index, (other, shared) in enumerate(rooms):
+            if disk.is_same(other):
+                rooms[index] = other, shared.with_more(room)
+                break
+        else:
+            rooms.append((disk, room))
+    return [room for _, room in rooms]
 
 
 def check_space(rooms: Sequence[Room]) -> None:

@@ -25,6 +25,7 @@ from database.backup.manifest import (
     check_file,
     list_backups,
     newest,
+    remove_backup,
     sha256_of,
     sync_folder,
     write_manifest,
@@ -119,9 +120,14 @@ def _take(
         recipients=recipients,
         figures=figures,
     )
-    kept.replace(final)
-    sync_folder(folder)
-    write_manifest(folder, backup)
+    try:
+        kept.replace(final)
+        sync_folder(folder)
+        write_manifest(folder, backup)
+    except BaseException:
+        # No later backup and no retention would remove a dump without a manifest.
+        remove_backup(folder, backup)
+        raise
     check_file(folder, backup)
     return backup
 

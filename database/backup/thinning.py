@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from database.backup.errors import BackupFailed
-from database.backup.manifest import SUFFIX, Backup, list_backups
+from database.backup.manifest import Backup, list_backups, remove_backup
 from database.backup.retention import Retention
 
 
@@ -25,8 +25,7 @@ def thin_out(folder: Path, retention: Retention) -> list[Backup]:
     gone = surplus(list_backups(folder), retention)
     try:
         for backup in gone:
-            (folder / (backup.name + SUFFIX)).unlink(missing_ok=True)
-            (folder / backup.file).unlink(missing_ok=True)
+            remove_backup(folder, backup)
     except OSError as error:
         raise BackupFailed(f"cannot delete old backups in {folder}: {error}") from error
     return gone

@@ -5,13 +5,17 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import stat
 import subprocess
 import tempfile
+import threading
 from collections.abc import Iterator
-from contextlib import closing
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -24,6 +28,7 @@ from alpha.ledger.fills import FillRecorder
 from alpha.ledger.heads import take_account
 from alpha.local.binaries import postgres_programs
 from alpha.local.postgres import EmbeddedPostgres
+from database.backup import manifest, taking
 from database.backup.encryption import new_identity
 from database.backup.errors import BackupBusy, BackupFailed, BackupMisconfigured, ProgramsMissing
 from database.backup.figures import figures_of
@@ -31,14 +36,23 @@ from database.backup.job import back_up
 from database.backup.manifest import Backup, list_backups
 from database.backup.programs import find_programs
 from database.backup.restoring import restore_backup, restored_name, switch_to
-from database.backup.space import free_bytes
+from database.backup.scratch import new_database
+from database.backup.space import disk_of
 from database.backup.taking import take_backup, verify_dump
 from database.roles import ensure_pooler
 from tests.integration.ledger.heard import MAIN, heard
-from tests.support import Database
+from tests.support import Database, eventually
 from tests.unit.domain.fills import a_fill
 
 PROGRAMS = (postgres_programs(16, None),)
+
+
+@pytest.fixture(autouse=True)
+def interruptible() -> Iterator[None]:
+    """Ctrl-C raises KeyboardInterrupt: where a shell runs the tests in the background it is ignored from the start."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture
@@ -340,6 +354,103 @@ def test_a_restore_that_is_interrupted_leaves_no_database_and_nothing_in_the_cle
     assert left_in(folder) == {backup.file, f"{backup.name}.json"}
 
 
+@contextmanager
+def interrupted_while_it_waits(
+    database: Database, statement: str, *, behind: str = "LOCK TABLE pg_database IN SHARE MODE", commits: bool = True
+) -> Iterator[None]:
+    """Presses Ctrl-C while a statement that begins so waits for a transaction that did what it stands `behind`."""
+
+    def waits() -> bool:
+        with closing(connect(database.owner, "tests")) as owner, transaction(owner) as cursor:
+            cursor.execute(
+                "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND starts_with(query, %s)",
+                (statement,),
+            )
+            return cursor.fetchone() == (1,)
+
+    def press() -> None:
+        with closing(connect(database.owner, "tests")) as holder, transaction(holder) as cursor:
+            cursor.execute(behind)
+            held.set()
+            eventually(waits, 30, "a statement that waits")
+            # Pending until the statement is answered, which is after this transaction.
+            os.kill(os.getpid(), signal.SIGINT)
+            if not commits:
+                holder.rollback()
+
+    held = threading.Event()
+    with ThreadPoolExecutor(1) as pool:
+        pressed = pool.submit(press)
+        assert held.wait(30)
+        with pytest.raises(KeyboardInterrupt):
+            yield
+        pressed.result()
+
+
+def test_a_restore_that_is_interrupted_while_its_database_is_made_leaves_none(ledger: Database, tmp_path: Path) -> None:
+    backup = take(ledger, tmp_path)
+    before = databases(ledger)
+
+    with interrupted_while_it_waits(ledger, "CREATE DATABASE"):
+        restore_backup(ledger.owner, tmp_path, backup, into="never_there", programs=PROGRAMS)
+
+    assert databases(ledger) == before
+
+
+def test_a_backup_that_is_interrupted_while_its_scratch_database_is_made_leaves_none(
+    ledger: Database, tmp_path: Path
+) -> None:
+    before = databases(ledger)
+
+    with interrupted_while_it_waits(ledger, "CREATE DATABASE"):
+        take(ledger, tmp_path)
+
+    assert databases(ledger) == before
+    assert left_in(tmp_path) == set()
+
+
+@pytest.mark.parametrize("commits", [True, False], ids=["the name is taken", "the name stays free"])
+def test_ctrl_c_upon_a_name_that_somebody_may_be_taking_drops_only_what_is_ours(
+    ledger: Database, restored_names: list[str], commits: bool
+) -> None:
+    restored_names += ["of_somebody", "wanted"]
+    with closing(connect(replace(ledger.owner, dbname="postgres"), "tests")) as server:
+        with new_database(server, "of_somebody"):
+            pass
+        before = databases(ledger)
+        with pytest.raises(LedgerRefused, match="already exists"), new_database(server, "of_somebody"):
+            pass
+        assert databases(ledger) == before
+
+        taking_it = "ALTER DATABASE of_somebody RENAME TO wanted"
+        with (
+            interrupted_while_it_waits(ledger, 'ALTER DATABASE "', behind=taking_it, commits=commits),
+            new_database(server, "wanted"),
+        ):
+            pass
+
+    assert databases(ledger) == ((before - {"of_somebody"}) | {"wanted"} if commits else before)
+
+
+@pytest.mark.parametrize("module", [taking, manifest], ids=["before the manifest", "with the manifest"])
+def test_a_backup_that_is_interrupted_at_its_very_end_leaves_no_dump_without_a_manifest(
+    ledger: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: ModuleType
+) -> None:
+    folder = tmp_path / "backups"
+    old = take(ledger, folder)
+
+    def sync_folder(of: Path) -> None:
+        manifest_sync(of)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    manifest_sync = manifest.sync_folder
+    monkeypatch.setattr(module, "sync_folder", sync_folder)
+    with pytest.raises(KeyboardInterrupt):
+        take(ledger, folder)
+
+    assert left_in(folder) == {old.file, f"{old.name}.json"}
+
+
 @pytest.fixture
 def small_disk() -> Iterator[Path]:
     """A folder on a disk of 4 MB."""
@@ -361,7 +472,7 @@ def test_a_disk_that_fills_up_is_told_and_older_backups_stay(ledger: Database, s
     # The last one says that it was small, so that nothing is known before the disk is full.
     small = replace(old, size=1)
     (settings.folder / f"{old.name}.json").write_text(json.dumps(small.to_json()))
-    (small_disk / "other").write_bytes(bytes(free_bytes(small_disk) - 2 * 4096))
+    (small_disk / "other").write_bytes(bytes(disk_of(small_disk).free - 2 * 4096))
 
     with pytest.raises(BackupFailed, match="No space left on device"):
         back_up(ledger.dsn("backup"), settings, tell=told, programs=PROGRAMS)
@@ -376,7 +487,7 @@ def test_a_disk_that_fills_up_is_told_and_older_backups_stay(ledger: Database, s
 def test_a_backup_that_would_not_fit_is_not_begun(ledger: Database, small_disk: Path) -> None:
     settings, told, steps = BackupSettings(folder=small_disk / "backups"), Told(), list[str]()
     old = back_up(ledger.dsn("backup"), settings, tell=told, programs=PROGRAMS).backup
-    (small_disk / "other").write_bytes(bytes(free_bytes(small_disk) - old.size))
+    (small_disk / "other").write_bytes(bytes(disk_of(small_disk).free - old.size))
 
     with pytest.raises(BackupFailed, match=r"too little space: .*backups has .* free, and the dump may need"):
         back_up(ledger.dsn("backup"), settings, tell=told, programs=PROGRAMS, on_step=steps.append)

@@ -11,7 +11,9 @@ import pytest
 from alpha.config.registry import load_registry
 from alpha.config.service_accounts import service_accounts
 from alpha.config.settings import load_settings
+from alpha.domain.ids import AccountName, BotId, Symbol
 from alpha.ledger.connection import Connection, LedgerRefused, LedgerUnavailable, connect, transaction
+from alpha.ledger.registry import AccountKind, RegisteredAccount, RegisteredBot, sync_registry
 from database.provision import provision_logins
 from database.roles import close_logins, ensure_login, ensure_pooler
 from tests.support import Database, eventually
@@ -47,9 +49,28 @@ def test_nobody_else_reads_verifiers(database: Database) -> None:
         cursor.execute("SELECT * FROM trading.login_of_pooler('trading_user')")
 
 
+def register(database: Database, *names: str) -> None:
+    """In trading.bots, as a listener does."""
+    account = RegisteredAccount(account=AccountName("main"), kind=AccountKind.PAPER, uid=None)
+    bots = [
+        RegisteredBot(
+            bot=BotId(name),
+            code=f"r{number}",
+            account=account.account,
+            strategy="strategies.canary:Canary",
+            symbols=[Symbol("BTCUSDT")],
+            redis_db=number,
+        )
+        for number, name in enumerate(names)
+    ]
+    with closing(connect(database.dsn("ledger_writer"), "tests")) as writer:
+        sync_registry(writer, [account], bots)
+
+
 def test_a_login_that_is_closed_is_ended_and_can_be_made_again(database: Database) -> None:
     kept, _ = database.passwords["bot"]
     gone = replace(database.owner, user="gone_001", password="drawn at random")
+    register(database, kept, gone.user)
     with closing(connect(database.owner, "tests")) as owner:
         ensure_login(owner, gone.user, gone.password, "bot")
         with closing(connect(gone, "tests")) as session:
@@ -88,15 +109,28 @@ def test_a_bot_that_is_gone_from_the_registry_cannot_log_in_any_more(database: D
     environ = {account.postgres_variable: "drawn at random" for account in service_accounts(registry)}
     first, *_, last = registry.bots.values()
     fewer = replace(registry, bots={first.id: first})
-    try:
-        provision_logins(settings, registry, environ)
-        connect(replace(owner, user=last.id, password="drawn at random"), "tests").close()
-        assert last.id not in provision_logins(settings, fewer, environ)
+    register(database, *registry.bots)
+    provision_logins(settings, registry, environ)
+    connect(replace(owner, user=last.id, password="drawn at random"), "tests").close()
+    assert last.id not in provision_logins(settings, fewer, environ)
 
-        with pytest.raises(LedgerUnavailable, match="password authentication failed"):
-            connect(replace(owner, user=last.id, password="drawn at random"), "tests")
-        connect(replace(owner, user=first.id, password="drawn at random"), "tests").close()
-    finally:
-        # Those of the other tests are of no bot in bots.yaml, either.
-        with closing(connect(owner, "tests")) as connection:
-            ensure_login(connection, *database.passwords["bot"], "bot")
+    with pytest.raises(LedgerUnavailable, match="password authentication failed"):
+        connect(replace(owner, user=last.id, password="drawn at random"), "tests")
+    connect(replace(owner, user=first.id, password="drawn at random"), "tests").close()
+    # Of no bot in bots.yaml either, and none that was ever registered here.
+    connect(database.dsn("bot"), "tests").close()
+
+
+def test_members_of_the_group_who_are_no_bots_of_this_ledger_keep_their_logins(database: Database) -> None:
+    gone = replace(database.owner, user="gone_002", password="drawn at random")
+    person = replace(database.owner, user="a_person", password="drawn at random")
+    register(database, gone.user)
+    with closing(connect(database.owner, "tests")) as owner:
+        for login in (gone, person):
+            ensure_login(owner, login.user, login.password, "bot")
+        with closing(connect(person, "tests")) as session:
+            assert close_logins(owner, "bot", keep=()) == [gone.user]
+            with transaction(session) as cursor:
+                cursor.execute("SELECT 1")
+    for login in (person, database.dsn("bot")):
+        connect(login, "tests").close()

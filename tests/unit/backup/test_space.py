@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 from database.backup.errors import BackupFailed
 from database.backup.figures import Figures
 from database.backup.manifest import Backup
-from database.backup.space import Room, check_space, rooms_for
+from database.backup.space import Disk, Room, check_space, rooms_for
 
 AT = datetime(2026, 3, 1, 2, 0, tzinfo=UTC)
 LAST = Backup(
@@ -29,14 +30,26 @@ LAST = Backup(
 )
 
 
-def rooms(folder: Path, *, last: Backup | None, encrypts: bool = False, server: Path | None = None) -> list[Room]:
+def a_disk(folder: Path, *, device: int = 1, unused: int = 300) -> Disk:
+    folder.stat()
+    return Disk(device=device, blocks=1_000, unused=unused, free=20_000)
+
+
+def rooms(
+    folder: Path,
+    *,
+    last: Backup | None,
+    encrypts: bool = False,
+    server: Path | None = None,
+    disk_of: Callable[[Path], Disk] = a_disk,
+) -> list[Room]:
     return rooms_for(
         folder=folder,
         last=last,
         encrypts=encrypts,
         server_folder=server,
         database_size=10_000,
-        free_of=lambda _: 20_000,
+        disk_of=disk_of,
     )
 
 
@@ -49,9 +62,32 @@ def test_a_dump_needs_half_as_much_again_as_the_last_one_and_an_encrypted_one_tw
 
 def test_what_lies_on_one_disk_has_to_fit_together(tmp_path: Path) -> None:
     (room,) = rooms(tmp_path, last=LAST, server=tmp_path)
-    assert room.needed == 1_500 + 15_000
+    assert room.needed == 1_500 + 11_000
     assert room.is_enough
     assert not room.is_ample
+
+
+def test_a_trial_needs_the_size_of_the_database_and_a_tenth(tmp_path: Path) -> None:
+    (room,) = rooms(tmp_path, last=None, server=tmp_path)
+    assert room.needed == 11_000
+    assert room.purposes == ("the database it is tried in",)
+
+
+@pytest.mark.parametrize(("unused", "needed"), [(300, [12_500]), (299, [1_500, 11_000])], ids=["one disk", "two disks"])
+def test_a_disk_seen_through_a_container_is_known_by_its_figures(
+    tmp_path: Path, unused: int, needed: list[int]
+) -> None:
+    overlay = tmp_path / "overlay"
+    overlay.mkdir()
+
+    found = rooms(
+        tmp_path,
+        last=LAST,
+        server=overlay,
+        disk_of=lambda folder: a_disk(folder, device=2, unused=unused) if folder == overlay else a_disk(folder),
+    )
+
+    assert [room.needed for room in found] == needed
 
 
 def test_a_disk_that_is_too_small_is_named_with_both_figures(tmp_path: Path) -> None:
