@@ -107,18 +107,10 @@ class Unattributed:
 
 def unattributed_between(connection: Connection, since: datetime, until: datetime) -> list[Unattributed]:
     """What nobody owns of the fills with since <= exec_time < until (market clock), by account."""
-    with transaction(connection) as cursor:
-        cursor.execute(
-            "SELECT account, count(*), coalesce(sum(fee) FILTER (WHERE exec_type <> 'Funding'), 0),"
-            " coalesce(-sum(fee) FILTER (WHERE exec_type = 'Funding'), 0) FROM trading.owned_fills"
-            " WHERE bot IS NULL AND exec_time >= %s AND exec_time < %s"
-            " AND account NOT IN (SELECT account FROM trading.uncounted_accounts) GROUP BY account ORDER BY account",
-            (since, until),
-        )
-        return [
-            Unattributed(account=account, fills=fills, fees=fees, funding=funding)
-            for account, fills, fees, funding in cursor.fetchall()
-        ]
+    sums = _in_no_result(connection, "trading.owned_fills WHERE bot IS NULL AND", since, until)
+    return [
+        Unattributed(account=account, fills=fills, fees=fees, funding=funding) for account, fills, fees, funding in sums
+    ]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,18 +126,11 @@ class BeforeBeginning:
 
 def before_beginning(connection: Connection, since: datetime, until: datetime) -> list[BeforeBeginning]:
     """What opening positions include of the fills with since <= exec_time < until (market clock), by account."""
-    with transaction(connection) as cursor:
-        cursor.execute(
-            "SELECT account, count(*), coalesce(sum(fee) FILTER (WHERE exec_type <> 'Funding'), 0),"
-            " coalesce(-sum(fee) FILTER (WHERE exec_type = 'Funding'), 0) FROM trading.fills_before_beginning"
-            " WHERE exec_time >= %s AND exec_time < %s"
-            " AND account NOT IN (SELECT account FROM trading.uncounted_accounts) GROUP BY account ORDER BY account",
-            (since, until),
-        )
-        return [
-            BeforeBeginning(account=account, fills=fills, fees=fees, funding=funding)
-            for account, fills, fees, funding in cursor.fetchall()
-        ]
+    sums = _in_no_result(connection, "trading.fills_before_beginning WHERE", since, until)
+    return [
+        BeforeBeginning(account=account, fills=fills, fees=fees, funding=funding)
+        for account, fills, fees, funding in sums
+    ]
 
 
 def trading_accounts(connection: Connection) -> dict[AccountName, datetime | None]:
@@ -183,3 +168,18 @@ def last_fill_day(connection: Connection) -> date | None:
         cursor.execute("SELECT max(day) FROM trading.bot_daily_performance")
         row = cursor.fetchone()
     return row[0] if row else None
+
+
+def _in_no_result(
+    connection: Connection, which: str, since: datetime, until: datetime
+) -> list[tuple[AccountName, int, Decimal, Decimal]]:
+    """Account, number, fees and funding of fills that no bot's result holds. `which` begins their condition."""
+    with transaction(connection) as cursor:
+        cursor.execute(
+            "SELECT account, count(*), coalesce(sum(fee) FILTER (WHERE exec_type <> 'Funding'), 0),"
+            " coalesce(-sum(fee) FILTER (WHERE exec_type = 'Funding'), 0)"
+            f" FROM {which} exec_time >= %s AND exec_time < %s"
+            " AND account NOT IN (SELECT account FROM trading.uncounted_accounts) GROUP BY account ORDER BY account",
+            (since, until),
+        )
+        return cursor.fetchall()
