@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -215,6 +217,15 @@ class ExchangeProcess:
         assert self._process is not None, "the exchange was not started"
         self._process.kill()
         self._process.wait(timeout=20)
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """SIGSTOP: what is sent to it meanwhile waits in its sockets."""
+        os.kill(self.pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(self.pid, signal.SIGCONT)
 
     def executions(self) -> list[dict[str, Any]]:
         """The journal: what the engine did, oldest first."""
