@@ -22,7 +22,7 @@ class NotInTime(AssertionError):
 
 
 def eventually(
-    check: Callable[[], T | None], within_s: float = 10.0, what: str = "the expected state", *, every_s: float = 0.02
+    check: Callable[[], T | None], within_s: float = 30.0, what: str = "the expected state", *, every_s: float = 0.02
 ) -> T:
     """Calls `check` until it returns something true, and returns that. Raises NotInTime with the last answer.
 

@@ -191,7 +191,7 @@ class Pair:
             assert not disorder, f"out of order, or written by who was fenced: {disorder}"
         return fills
 
-    def until_redis_follows(self, fills: list[LedgerFill], within_s: float = 10.0) -> None:
+    def until_redis_follows(self, fills: list[LedgerFill], within_s: float = 30.0) -> None:
         """Waits until streams, positions and health are those of the ledger, the exchange and the holder."""
         held = {
             (account, row["symbol"]): Decimal(row["size"]) * (1 if row["side"] == "Buy" else -1)

@@ -60,7 +60,7 @@ def test_the_order_that_comes_after_its_fill_makes_it_the_bots(
         # given a fill without a tag, of an order that nobody has heard of
         submission = listener.writer.record([heard(1, symbol=FOREIGN, order_id=OrderId("order-1"))])
         assert submission is not None
-        assert submission.done.wait(10)
+        assert submission.done.wait(30)
         assert [each.fill.exec_id for each in unattributed_fills(ledger)] == ["exec-1"]
         # when its order is reported, twice
         listener.writer.save_orders([(the_order(), TWO)])
@@ -84,7 +84,7 @@ def test_a_listener_that_starts_in_between_knows_the_fill(
     first = a_listener(database, epochs)
     submission = first.writer.record([heard(1, symbol=FOREIGN, order_id=OrderId("order-1"))])
     assert submission is not None
-    assert submission.done.wait(10)
+    assert submission.done.wait(30)
     first.writer.stop(1.0)
     second = a_listener(database, epochs)
     try:
@@ -106,7 +106,7 @@ def test_what_no_book_can_take_is_recorded_as_nobodys(
             [heard(1, category="spot", fee_currency="BTC"), heard(2, fee_currency="XYZ"), heard(3)]
         )
         assert submission is not None
-        assert submission.done.wait(10)
+        assert submission.done.wait(30)
     finally:
         listener.writer.stop(1.0)
     # then both are in the ledger, and in no book

@@ -40,7 +40,7 @@ def test_what_the_firehose_tells_is_recorded_and_live(servers):
             live = positions.read(scene.clients[role.bot], role.bot, symbol)
             return live is not None and live.position.size == script.position(symbol, FILLS).size
 
-        scene.until(lambda: all(told(symbol) for symbol in SYMBOLS), within_s=10, what="live positions")
+        scene.until(lambda: all(told(symbol) for symbol in SYMBOLS), within_s=60, what="live positions")
 
 
 def test_what_happens_while_the_listener_is_down_is_found_over_rest(servers):
@@ -48,7 +48,7 @@ def test_what_happens_while_the_listener_is_down_is_found_over_rest(servers):
         scene.start_listener()
         scene.stop_listener()
         scene.run(heard=False)
-        scene.until(lambda: (scene.progress() or {}).get("ended_ns"), within_s=10, what="the executions")
+        scene.until(lambda: (scene.progress() or {}).get("ended_ns"), within_s=60, what="the executions")
         scene.start_listener()
         scene.until_recorded(FILLS, within_s=30)
         # 151 executions are two pages of at most 100, and that more than once

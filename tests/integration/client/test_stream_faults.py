@@ -54,7 +54,7 @@ class Heard:
         return [reason for state, reason in self.states if state is STALE]
 
 
-async def soon(check: Callable[[], Any], what: str, within_s: float = 5.0) -> None:
+async def soon(check: Callable[[], Any], what: str, within_s: float = 30.0) -> None:
     await asyncio.to_thread(eventually, check, within_s, what)
 
 

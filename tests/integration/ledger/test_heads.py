@@ -157,7 +157,7 @@ def test_who_was_stopped_in_the_middle_of_a_copy_is_ended(listener: Login) -> No
 
     with ThreadPoolExecutor(1) as pool:
         done = pool.submit(copy)
-        assert copying.wait(10)
+        assert copying.wait(30)
         assert take_expired(standby, [A], "standby").blocked == {A}
         assert end_blockers(standby, [A]) == [stopped.info.backend_pid]
         eventually(lambda: take_expired(standby, [A], "standby").epochs == {A: 2}, what="the account")

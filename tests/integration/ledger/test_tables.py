@@ -223,7 +223,7 @@ def test_a_lease_has_one_holder_until_it_ends(login: Login) -> None:
     assert not renew_lease(bot, "bot:a", "first", 30)
     assert take_lease(bot, "bot:a", "second", 0.05)
     # or runs out
-    eventually(lambda: take_lease(bot, "bot:a", "third", 30), within_s=5, what="the lease to run out")
+    eventually(lambda: take_lease(bot, "bot:a", "third", 30), what="the lease to run out")
 
 
 # What the exchange says

@@ -46,7 +46,7 @@ def test_books_are_told_also_when_the_answer_to_their_commit_was_lost(
         # given a batch that is committed without anybody hearing of it
         submission = listener.writer.record([heard(1), heard(2)])
         assert submission is not None
-        assert submission.done.wait(10)
+        assert submission.done.wait(30)
         listener.writer.stop()
         # then the repeat finds both there, and the book they made is told all the same
         assert AnswerLost.lost

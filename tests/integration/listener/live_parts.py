@@ -84,7 +84,7 @@ class Parts:
     def record(self, *numbers: int) -> None:
         submission = self.writer.record([heard(n) for n in numbers])
         assert submission is not None
-        assert submission.done.wait(10)
+        assert submission.done.wait(30)
 
     def stream(self, bot: BotId = ONE) -> list[int]:
         return [fill.bot_seq or 0 for fill in fill_stream.read(self.by_bot[bot], bot, after=0, limit=10_000)]

@@ -71,7 +71,7 @@ class Followed:
 
         return eventually(recorded, within_s, f"{len(wanted)} fills in the ledger") or []
 
-    def until_published(self, bot: BotId, within_s: float = 10.0) -> list[int]:
+    def until_published(self, bot: BotId, within_s: float = 30.0) -> list[int]:
         """Waits until the bot's stream holds what the ledger has of it, without a hole; answers the numbers."""
         wanted = [fill.bot_seq for fill in self.fills(bot)]
 

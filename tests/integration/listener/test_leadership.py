@@ -38,7 +38,7 @@ class Contender:
         self.leadership = Leadership(dsn, name, hooks)
         self.leadership.start()
 
-    def until_holds(self, *accounts: AccountName, within_s: float = 5.0) -> None:
+    def until_holds(self, *accounts: AccountName, within_s: float = 30.0) -> None:
         eventually(lambda: self.held.keys() == set(accounts), within_s, f"{accounts} to be held")
 
     def _lost(self, account: AccountName) -> None:

@@ -123,7 +123,7 @@ def test_a_position_lost_on_a_live_stream_is_asked_for(followed: Followed) -> No
     followed.relay.rule = without("position")
     followed.trader.trade(SS, Side.BUY)
     followed.until_recorded()
-    eventually(lambda: followed.held(SS) == Decimal("0.001"), within_s=15, what="the position")
+    eventually(lambda: followed.held(SS) == Decimal("0.001"), what="the position")
     assert followed.query(open_drift) == []
 
 
@@ -213,9 +213,9 @@ def test_a_flushed_redis_is_rebuilt(followed: Followed, valkey_server: EmbeddedV
     followed.until_published(SS)
     with open_redis(followed.redis, 0) as client:
         client.flushall()
-    eventually(lambda: followed.held(SS) == Decimal("-0.001"), within_s=5, what="the position again")
-    eventually(lambda: followed.held(CN1) == Decimal("0.001"), within_s=5, what="the fold again")
-    assert followed.until_published(SS, within_s=5) == [1, 2, 3]
+    eventually(lambda: followed.held(SS) == Decimal("-0.001"), what="the position again")
+    eventually(lambda: followed.held(CN1) == Decimal("0.001"), what="the fold again")
+    assert followed.until_published(SS) == [1, 2, 3]
 
 
 def test_an_untagged_fill_is_the_sole_owners(followed: Followed) -> None:

@@ -69,27 +69,27 @@ def test_a_flush_of_everything(parts: Parts, database: Database) -> None:
     save_state(bot, ONE, 2, {"kept": "1.5"})
     bot.close()
     parts.state.flushall()
-    eventually(lambda: everything(parts), within_s=5, what="everything again")
+    eventually(lambda: everything(parts), what="everything again")
     eventually(lambda: read_state(parts.by_bot[ONE], ONE) == {"cursor": 2, "kept": "1.5"}, what="the bot's own state")
 
 
 def test_a_flush_of_one_bots_database(parts: Parts) -> None:
     first_written = positions.read(parts.by_bot[TWO], TWO, ETHUSDT)
     parts.by_bot[ONE].flushdb()
-    eventually(lambda: everything(parts), within_s=5, what="everything again")
+    eventually(lambda: everything(parts), what="everything again")
     assert first_written is not None
     assert positions.read(parts.by_bot[TWO], TWO, ETHUSDT).epoch == first_written.epoch  # type: ignore[union-attr]
 
 
 def test_a_flush_of_the_state_database(parts: Parts) -> None:
     parts.state.flushdb()
-    eventually(lambda: everything(parts), within_s=5, what="everything again")
+    eventually(lambda: everything(parts), what="everything again")
 
 
 def test_a_restart_into_nothing(parts: Parts, valkey_server: EmbeddedValkey) -> None:
     valkey_server.stop()
     valkey_server.start()
-    eventually(lambda: everything(parts), within_s=5, what="everything again")
+    eventually(lambda: everything(parts), what="everything again")
 
 
 def test_a_reader_gets_each_fill_once_whatever_is_lost(parts: Parts, valkey_server: EmbeddedValkey) -> None:
@@ -123,7 +123,7 @@ def test_without_the_ledger_positions_and_orders_go_on_and_come_back(
         eventually(lambda: len(order_stream.open_orders(parts.by_bot[ONE], ONE)) == 2, what="the order")
         eventually(lambda: _mark(parts) == 110, what="the exchange's mark on the row")
         parts.state.flushall()
-        eventually(lambda: parts.held() == 3 and parts.held(TWO) == 0, within_s=5, what="the positions again")
+        eventually(lambda: parts.held() == 3 and parts.held(TWO) == 0, what="the positions again")
         eventually(lambda: len(order_stream.open_orders(parts.by_bot[ONE], ONE)) == 2, what="the open orders again")
         first = positions.read(client, TWO, ETHUSDT)
         assert first is not None
@@ -198,7 +198,7 @@ def test_a_person_has_everything_written_anew(parts: Parts) -> None:
     client.hset(f"{ONE}:open_orders", "stranger", "{}")
     client.xtrim(fill_stream.fills_key(ONE), maxlen=1)
     client.set(rebuild_key(ONE), "1")
-    eventually(lambda: not client.exists(rebuild_key(ONE)) and everything(parts), within_s=5, what="everything again")
+    eventually(lambda: not client.exists(rebuild_key(ONE)) and everything(parts), what="everything again")
 
 
 def test_while_redis_is_away_for_long_what_is_kept_is_bounded(parts: Parts, valkey_server: EmbeddedValkey) -> None:

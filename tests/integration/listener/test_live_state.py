@@ -57,10 +57,10 @@ def test_after_a_flush_everything_is_there_again_with_the_same_ids(parts: Parts)
     eventually(lambda: len(parts.stream()) == 30 and read_wallet(parts.state, MAIN), what="thirty fills")
     before = fill_stream.read(parts.by_bot[ONE], ONE, after=0)
     parts.state.flushall()
-    eventually(lambda: parts.stream() == list(range(1, 31)), within_s=5, what="the stream again")
-    eventually(lambda: parts.held() == 30 and parts.held(TWO) == 0, within_s=5, what="the positions again")
-    eventually(lambda: order_stream.open_orders(parts.by_bot[ONE], ONE), within_s=5, what="the open orders again")
-    eventually(lambda: read_wallet(parts.state, MAIN), within_s=5, what="the wallet again")
+    eventually(lambda: parts.stream() == list(range(1, 31)), what="the stream again")
+    eventually(lambda: parts.held() == 30 and parts.held(TWO) == 0, what="the positions again")
+    eventually(lambda: order_stream.open_orders(parts.by_bot[ONE], ONE), what="the open orders again")
+    eventually(lambda: read_wallet(parts.state, MAIN), what="the wallet again")
     assert fill_stream.read(parts.by_bot[ONE], ONE, after=0) == before
 
 
@@ -123,8 +123,8 @@ def test_positions_are_confirmed_every_second(parts: Parts) -> None:
         return found is not None and found.updated_at > moment  # type: ignore[operator]
 
     first = now()
-    eventually(lambda: confirmed_later_than(first), within_s=3, what="a confirmation")
-    eventually(lambda: confirmed_later_than(first + timedelta(seconds=1)), within_s=3, what="another one")
+    eventually(lambda: confirmed_later_than(first), what="a confirmation")
+    eventually(lambda: confirmed_later_than(first + timedelta(seconds=1)), what="another one")
 
 
 def _drifted(client: redis.Redis) -> bool:

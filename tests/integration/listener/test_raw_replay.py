@@ -154,7 +154,7 @@ def test_a_fill_that_is_there_already_is_not_recorded_twice(listening: Listening
     known = heard(1)
     submission = listening.writer.record([known])
     assert submission is not None
-    assert submission.done.wait(10)
+    assert submission.done.wait(30)
     store(
         ledger,
         "execution",

@@ -31,7 +31,7 @@ def listener(database: Database, ledger: Connection) -> Iterator[WritingListener
     writing.writer.add_account(owners, take_account(ledger, OTHER, "tests"), [])
     first = writing.writer.record([heard(0), heard(0, account=OTHER)])
     assert first is not None
-    assert first.done.wait(10)
+    assert first.done.wait(30)
     assert len(writing.recorded) == 2
     yield writing
     writing.writer.stop(1.0)

@@ -39,10 +39,10 @@ def hold_up(writer: Writer) -> Iterator[None]:
 
     def wait(_: Connection) -> None:
         begun.set()
-        go_on.wait(10)
+        go_on.wait(30)
 
     writer.run(wait)
-    assert begun.wait(10)
+    assert begun.wait(30)
     try:
         yield
     finally:
@@ -53,7 +53,7 @@ def test_whatever_waits_is_one_transaction_and_numbered_per_bot(listener: Writin
     submissions = [listener.writer.record([heard(n), heard(100 + n, symbol=ETHUSDT)]) for n in range(1, 21)]
     for submission in submissions:
         assert submission is not None
-        assert submission.done.wait(10)
+        assert submission.done.wait(30)
     assert [fill.bot_seq for fill in fills_after(ledger, ONE, 0)] == list(range(1, 21))
     assert bot_head(ledger, TWO) == 20
     assert len(listener.batches) < 20
@@ -65,7 +65,7 @@ def test_the_same_fill_again_is_one_row(listener: WritingListener, ledger: Conne
     listener.writer.record([heard(1)])
     recovered = listener.writer.record([heard(1, source=FillSource.RECOVERY), heard(2, source=FillSource.RECOVERY)])
     assert recovered is not None
-    assert recovered.done.wait(10)
+    assert recovered.done.wait(30)
     assert [(fill.fill.exec_id, fill.source) for fill in fills_after(ledger, ONE, 0)] == [
         ("exec-1", FillSource.STREAM),
         ("exec-2", FillSource.RECOVERY),
@@ -78,7 +78,7 @@ def test_the_same_fill_with_other_content_is_drift_and_no_second_row(
     listener.writer.record([heard(1)])
     again = listener.writer.record([heard(1, fee=Decimal("0.5"))])
     assert again is not None
-    assert again.done.wait(10)
+    assert again.done.wait(30)
     assert len(fills_after(ledger, ONE, 0)) == 1
     (conflict,) = [conflict for batch in listener.batches for conflict in batch.result.conflicts]
     assert conflict.differences == {"fee": ("0", "0.5")}
@@ -105,7 +105,7 @@ def test_one_fill_that_is_refused_does_not_hold_up_the_others(listener: WritingL
     bad = heard(3, order_link_id="a\x00b")
     submission = listener.writer.record([heard(1), heard(2), bad, heard(4)])
     assert submission is not None
-    assert submission.done.wait(10)
+    assert submission.done.wait(30)
     assert [fill.fill.exec_id for fill in fills_after(ledger, ONE, 0)] == ["exec-1", "exec-2", "exec-4"]
     assert submission.refused == ["exec-3"]
     assert [refused.heard for refused in listener.refused] == [bad]
@@ -117,7 +117,7 @@ def test_a_restart_of_postgresql_delays_and_loses_nothing(
     numbers = iter(range(1, 10_000))
     first = listener.writer.record([heard(next(numbers))])
     assert first is not None
-    assert first.done.wait(10)
+    assert first.done.wait(30)
     postgres_server.stop()
     waiting = [listener.writer.record([heard(next(numbers))], droppable=True) for _ in range(50)]
     eventually(lambda: not listener.writer.available, what="the writer to notice")
@@ -136,7 +136,7 @@ def test_a_connection_cut_in_between_is_mended(listener: WritingListener, ledger
         cursor.execute("SELECT pg_terminate_backend(%s)", (pid,))
     submission = listener.writer.record([heard(1)])
     assert submission is not None
-    assert submission.done.wait(10)
+    assert submission.done.wait(30)
     assert bot_head(ledger, ONE) == 1
 
 
@@ -146,7 +146,7 @@ def test_a_fenced_account_is_given_up(listener: WritingListener, ledger: Connect
     epoch = take_account(ledger, MAIN, "another listener")
     submission = listener.writer.record([heard(2)])
     assert submission is not None
-    assert submission.done.wait(10)
+    assert submission.done.wait(30)
     assert listener.fenced == [MAIN]
     assert (submission.fenced, submission.refused) == (frozenset({MAIN}), [])
     # the new holder writes, the old one does not
@@ -169,10 +169,10 @@ def test_of_a_fenced_account_nothing_is_written_and_the_others_go_on(
         work = listener.writer.run(lambda c: add_interval(c, MAIN, CoverageKind.PROVEN, START, START), account=MAIN)
     # then
     assert fenced is not None
-    assert fenced.done.wait(10)
+    assert fenced.done.wait(30)
     assert fenced.fenced == {MAIN}
     assert goes_on is not None
-    assert goes_on.done.wait(10)
+    assert goes_on.done.wait(30)
     assert (goes_on.fenced, goes_on.refused) == (frozenset(), [])
     assert [fill.fill.account for fill in listener.recorded] == [other]
     with pytest.raises(Fenced):
@@ -193,7 +193,7 @@ def test_work_handed_in_under_an_epoch_that_is_gone_is_not_done_under_the_next(
     # and the account, which is ours under the new epoch, is not given up for that
     submission = listener.writer.record([heard(1)])
     assert submission is not None
-    assert submission.done.wait(10)
+    assert submission.done.wait(30)
     assert (listener.fenced, bot_head(ledger, ONE)) == ([], 1)
 
 
@@ -202,7 +202,7 @@ def test_what_waits_for_an_account_that_was_dropped_is_let_go(listener: WritingL
         submission = listener.writer.record([heard(1)])
         listener.writer.drop_account(MAIN)
     assert submission is not None
-    assert submission.done.wait(10)
+    assert submission.done.wait(30)
     assert submission.fenced == {MAIN}
     assert listener.writer.run(lambda _: None, account=MAIN).exception(0) is not None
     assert bot_head(ledger, ONE) == 0
@@ -234,7 +234,7 @@ def test_a_turn_that_fails_says_nothing_of_the_fills_before_it(
     submissions = [listener.writer.record([heard(n)]) for n in range(1, 4)]
     for submission in submissions:
         assert submission is not None
-        assert submission.done.wait(10)
+        assert submission.done.wait(30)
         assert submission.refused == []
     eventually(lambda: turns, what="a turn")
     assert len(fills_after(ledger, ONE, 0)) == 3
@@ -256,20 +256,20 @@ def test_an_untagged_fill_is_its_orders_bots_as_the_ledger_knows_it(
     eventually(lambda: bot_of_order(ledger, MAIN, OrderId("of-two")) == TWO, what="the order in the ledger")
     submission = listener.writer.record([heard(1, symbol=FOREIGN, order_id=OrderId("of-two"))])
     assert submission is not None
-    assert submission.done.wait(10)
+    assert submission.done.wait(30)
     (fill,) = fills_after(ledger, TWO, 0)
     assert fill.attribution.method is AttributionMethod.ORDER
     # and from then on it holds the position
     submission = listener.writer.record([heard(2, symbol=FOREIGN)])
     assert submission is not None
-    assert submission.done.wait(10)
+    assert submission.done.wait(30)
     assert fills_after(ledger, TWO, 1)[0].attribution.method is AttributionMethod.HOLDER
 
 
 def test_a_fill_of_nobody_is_recorded_all_the_same(listener: WritingListener) -> None:
     submission = listener.writer.record([heard(1, symbol=FOREIGN)])
     assert submission is not None
-    assert submission.done.wait(10)
+    assert submission.done.wait(30)
     (fill,) = listener.recorded
     assert (fill.attribution.bot, fill.bot_seq) == (None, None)
 

@@ -146,16 +146,16 @@ def test_controls_stop_and_start_bots_within_a_second(running: Platform) -> None
     bot, other = BOTS
     with closing(connect(running.dsn("commander"), "test")) as connection:
         set_control(connection, bot_scope(bot), by="test", why="test", desired_state=DesiredState.STOPPED)
-        eventually(ticking(running, lambda: not running.child(bot).running), within_s=2, what="the bot has ended")
+        eventually(ticking(running, lambda: not running.child(bot).running), what="the bot has ended")
         assert running.child(other).running
         set_control(connection, PLATFORM, by="test", why="test", desired_state=DesiredState.STOPPED)
-        eventually(ticking(running, lambda: not running.child(other).running), within_s=2, what="all bots have ended")
+        eventually(ticking(running, lambda: not running.child(other).running), what="all bots have ended")
         assert running.child("listener").running
         set_control(connection, PLATFORM, by="test", why="test", desired_state=DesiredState.RUNNING)
-        eventually(ticking(running, lambda: running.child(other).running), within_s=2, what="the other bot runs")
+        eventually(ticking(running, lambda: running.child(other).running), what="the other bot runs")
         assert not running.child(bot).running
         set_control(connection, bot_scope(bot), by="test", why="test", desired_state=DesiredState.RUNNING)
-        eventually(ticking(running, lambda: running.child(bot).running), within_s=2, what="the bot runs")
+        eventually(ticking(running, lambda: running.child(bot).running), what="the bot runs")
 
 
 def test_a_stopped_account_stops_its_bots_and_a_restart_is_done_once(running: Platform) -> None:
@@ -163,18 +163,18 @@ def test_a_stopped_account_stops_its_bots_and_a_restart_is_done_once(running: Pl
     scope = account_scope(running.registry.bot(bot).account)
     with closing(connect(running.dsn("commander"), "test")) as connection:
         set_control(connection, scope, by="test", why="test", desired_state=DesiredState.STOPPED)
-        eventually(ticking(running, lambda: not running.child(bot).running), within_s=2, what="the bot has ended")
+        eventually(ticking(running, lambda: not running.child(bot).running), what="the bot has ended")
         set_control(connection, scope, by="test", why="test", desired_state=DesiredState.RUNNING)
-        eventually(ticking(running, lambda: running.child(bot).pid), within_s=2, what="the bot runs")
+        eventually(ticking(running, lambda: running.child(bot).pid), what="the bot runs")
         before, restarts = running.child(bot).pid, running.child(bot).restarts
         set_control(connection, bot_scope(bot), by="test", why="test", restart=True)
         eventually(ticking(running, lambda: running.child(bot).pid not in (None, before)), what="another life")
         after = running.child(bot).pid
         # the next control is read, and the bot left alone; it did not die, so nobody is told that
         set_control(connection, scope, by="test", why="again", desired_state=DesiredState.STOPPED)
-        eventually(ticking(running, lambda: not running.child(bot).running), within_s=2, what="the bot has ended")
+        eventually(ticking(running, lambda: not running.child(bot).running), what="the bot has ended")
         set_control(connection, scope, by="test", why="again", desired_state=DesiredState.RUNNING)
-        eventually(ticking(running, lambda: running.child(bot).pid not in (None, after)), within_s=2, what="it runs")
+        eventually(ticking(running, lambda: running.child(bot).pid not in (None, after)), what="it runs")
         assert running.child(bot).restarts == restarts
 
 
@@ -366,6 +366,6 @@ def test_the_end_of_the_supervisor_is_the_end_of_all_its_processes(home: Path) -
             assert len(pids) == len(NAMES)
             supervisor.send_signal(number)
             supervisor.wait(5)
-    eventually(lambda: not [pid for pid in pids if exists(pid)], what="no process is left", within_s=6)
+    eventually(lambda: not [pid for pid in pids if exists(pid)], what="no process is left")
     with pytest.raises(NotRunning):
         attach(home)

@@ -105,7 +105,7 @@ def test_alerts_wait_for_the_database_and_come_in_order(database: Database, door
     assert not writer.flush(0.05)
     assert stored(database) == []
     door.open()
-    assert eventually(lambda: writer.flush(0.05), within_s=15, what="all written")
+    assert eventually(lambda: writer.flush(0.05), what="all written")
     assert [alert.text for alert in stored(database)] == ["0", "1", "2", "3", "4"]
     assert writer.dropped == 0
     writer.close()
@@ -149,7 +149,7 @@ def test_a_full_queue_lets_go_of_the_oldest(database: Database, door: Door, monk
         writer.alert("numbered", str(number))
     assert writer.dropped == 2
     door.open()
-    assert eventually(lambda: writer.flush(0.05), within_s=15, what="all written")
+    assert eventually(lambda: writer.flush(0.05), what="all written")
     assert [alert.text for alert in stored(database)] == ["first", "2", "3", "4"]
     writer.close()
 

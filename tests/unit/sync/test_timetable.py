@@ -102,7 +102,7 @@ def test_it_may_be_stopped_the_moment_a_single_run_begins(monkeypatch: pytest.Mo
             timetable, begun = Timetable(threads=1), threading.Event()
             timetable.once("retry", begun.set, after=timedelta(0))
             timetable.start()
-            assert begun.wait(10)
+            assert begun.wait(30)
             timetable.stop()
     finally:
         sys.setswitchinterval(switched_every_s)
