@@ -10,7 +10,7 @@ COPY requirements.lock deploy/locked.py ./
 RUN python locked.py requirements.lock \
         msgspec orjson prometheus-client psycopg2-binary pybit pydantic pydantic-settings python-dotenv pyyaml redis \
         requests structlog websockets > core.txt \
- && python locked.py requirements.lock aiohttp click numpy uvloop > paper_exchange.txt \
+ && python locked.py requirements.lock aiohttp click httptools numpy uvloop > paper_exchange.txt \
  && python locked.py requirements.lock apscheduler click rich > trade_sync_service.txt \
  && python locked.py requirements.lock \
         aiohttp aiolimiter click docker matplotlib numpy python-telegram-bot rich uvloop > telegram_manager.txt \
