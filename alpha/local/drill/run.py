@@ -31,7 +31,7 @@ _TICK_S = 0.02
 _LOOK_EVERY_S = 0.3
 _MEMORY_EVERY_S = 1.0
 _LAST_FILLS_WITHIN_S = 60.0
-_WELL_WITHIN_S = 15.0
+_WELL_WITHIN_S = 60.0
 _TRIES_AGAIN = 3
 _FILLS_PER_S_AGAIN = 50
 
@@ -151,15 +151,15 @@ class Drill:
 
     def _try_again(self, plan: Plan) -> None:
         """A fault that met nothing shows nothing: it is injected again, alone and into a platform that is well."""
-        for _ in range(_TRIES_AGAIN):
+        for attempt in range(1, _TRIES_AGAIN + 1):
             met = {kind for kind, tally in self._director.tallies().items() if tally.hit}
             missed = {each.kind: each for each in plan.injections if each.kind not in met}
             if not missed:
                 return
             self._until(self._stage.all_live, _WELL_WITHIN_S, "waiting for the listeners")
             self._load.pace(_FILLS_PER_S_AGAIN)
-            for injection in missed.values():
-                self._play([again(injection, at_s=0.0)], injection.for_s + 1.0)
+            for injection in [again(each, attempt) for each in missed.values()]:
+                self._play([injection], injection.for_s + 1.0)
 
     def _settle(self) -> tuple[Verdict, float | None]:
         """The verdict once everything that was on its way has arrived, or as it is after the time allowed; and the

@@ -91,9 +91,11 @@ def make_plan(
     )
 
 
-def again(injection: Injection, *, at_s: float) -> Injection:
-    """The same fault at another time, for all accounts: for a kind that hit nothing the first time."""
-    return replace(injection, at_s=at_s, account=None, burst=max(injection.burst, _BURST_AGAIN))
+def again(injection: Injection, attempt: int) -> Injection:
+    """The same fault at once and for all accounts, for a kind that hit nothing the first time. It lasts twice as long
+    with each attempt, counted from 1: on a slow machine what it hampers may begin only when it would be over."""
+    for_s = injection.for_s * 2**attempt
+    return replace(injection, at_s=0.0, for_s=for_s, account=None, burst=max(injection.burst, _BURST_AGAIN))
 
 
 def _lane(

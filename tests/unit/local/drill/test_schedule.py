@@ -83,6 +83,7 @@ def test_every_kind_says_what_it_is_and_what_it_hits(kind: Kind) -> None:
 
 def test_a_fault_that_is_tried_again_is_the_same_for_all_accounts_and_with_a_burst() -> None:
     first = make_plan(seed=4, fills=100, accounts=3, kinds=[Kind.WITHHOLD]).injections[0]
-    second = again(first, at_s=0.0)
+    second, third = again(first, 1), again(first, 2)
     assert (second.kind, second.seed, second.details, second.account) == (first.kind, first.seed, first.details, None)
     assert second.burst >= 20
+    assert (second.at_s, second.for_s, third.for_s) == (0.0, first.for_s * 2, first.for_s * 4)
