@@ -1,4 +1,4 @@
-"""A wire between the listener and Valkey that can be cut."""
+"""A wire between a process and one of its servers that can be cut."""
 
 from __future__ import annotations
 

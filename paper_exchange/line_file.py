@@ -24,23 +24,23 @@ class LineFile:
         """Opens the file, or makes it. Raises OSError."""
         self._path = path
         self._file = path.open("ab", buffering=0)
+        self._length = self._file.tell()
 
     def append(self, lines: bytes) -> None:
         """Returns when the operating system has them. Raises Unwritable, and then the file is what it was."""
-        length = self._file.tell()
         left = memoryview(lines)
         try:
             # One write may take less than it is given.
             while left:
                 left = left[self._file.write(left) :]
         except OSError as error:
-            self._file.truncate(length)
-            self._file.seek(length)
+            self._file.truncate(self._length)
             raise Unwritable(self._path, error) from error
+        self._length += len(lines)
 
     def empty(self) -> None:
         self._file.truncate(0)
-        self._file.seek(0)
+        self._length = 0
 
     def close(self) -> None:
         self._file.close()

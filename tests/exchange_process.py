@@ -204,7 +204,7 @@ class ExchangeProcess:
                 stdout=log,
                 stderr=log,
             )
-        eventually(self._answers, within_s=30, what="the paper exchange to answer")
+        eventually(self._answers, within_s=90, what="the paper exchange to answer")
 
     def stop(self) -> int:
         """Ends it with SIGTERM and gives its exit code."""

@@ -48,7 +48,7 @@ def _row(ids: Ids, execution: Execution, size: Decimal, balance: Decimal) -> Tra
     is_funding = execution.exec_type is FUNDING
     return Transaction(
         uid=execution.uid,
-        id=ids.make("transaction", execution.uid, execution.exec_id),
+        id=ids.make("transaction", str(execution.uid), execution.exec_id),
         time=execution.exec_time,
         type=_TYPES[execution.exec_type],
         symbol=execution.symbol,

@@ -29,7 +29,7 @@ def _pay(venue: Venue, market: Market, account: Account, holding: Holding, rate:
     value = holding.mark_value
     signed_rate = holding.direction * rate
     fee = round_cost(value * signed_rate)
-    name = (account.uid, holding.symbol, holding.position_idx, to_ms(at))
+    name = (str(account.uid), holding.symbol, str(holding.position_idx), str(to_ms(at)))
     seq = market.next_seq()
     holding.seq = seq
     holding.current_realized_pnl -= fee

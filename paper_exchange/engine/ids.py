@@ -10,15 +10,16 @@ class Ids:
     however they were interleaved.
     """
 
-    __slots__ = ("_prefix",)
+    __slots__ = ("_begun",)
 
     def __init__(self, seed: int) -> None:
-        self._prefix = f"{seed}\x1f"
+        self._begun = blake2b(f"{seed}\x1f".encode(), digest_size=16)
 
-    def make(self, *parts: str | int) -> str:
+    def make(self, *parts: str) -> str:
         """The id of what the parts name; the same parts always give the same id."""
-        name = self._prefix + "\x1f".join(map(str, parts))
-        digest = blake2b(name.encode(), digest_size=16).hexdigest()
+        whole = self._begun.copy()
+        whole.update("\x1f".join(parts).encode())
+        digest = whole.hexdigest()
         return f"{digest[:8]}-{digest[8:12]}-{digest[12:16]}-{digest[16:20]}-{digest[20:]}"
 
 

@@ -166,7 +166,7 @@ def _exchange_order(
         reduce_only=True,
         position_idx=holding.position_idx,
     )
-    name = (create_type, account.uid, holding.symbol, holding.position_idx, holding.stops_made)
+    name = (create_type, str(account.uid), holding.symbol, str(holding.position_idx), str(holding.stops_made))
     order = WorkingOrder(
         holding,
         request,

@@ -159,8 +159,8 @@ def _cancel(venue: Venue, account: Account, holding: Holding, order: WorkingOrde
 def _order_id(venue: Venue, uid: int, request: OrderRequest, content: tuple[str, ...]) -> OrderId:
     """From the link id; without one from what is asked, when, and how many equal requests there were before it."""
     if request.order_link_id:
-        return OrderId(venue.ids.make("order", uid, request.order_link_id))
-    return OrderId(venue.ids.make("unnamed-order", to_ms(venue.now), *content, venue.unnamed[content] + 1))
+        return OrderId(venue.ids.make("order", str(uid), request.order_link_id))
+    return OrderId(venue.ids.make("unnamed-order", str(to_ms(venue.now)), *content, str(venue.unnamed[content] + 1)))
 
 
 def _content(uid: int, request: OrderRequest) -> tuple[str, ...]:

@@ -257,7 +257,7 @@ def _make(
         trigger_direction=1 if kind.takes_profit is (holding.quantity > 0) else 2,
         trigger_by=by,
     )
-    name = (account.uid, holding.symbol, holding.position_idx, kind.value, holding.stops_made)
+    name = (str(account.uid), holding.symbol, str(holding.position_idx), kind.value, str(holding.stops_made))
     order = WorkingOrder(
         holding,
         request,

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack, suppress
+from collections.abc import Iterator
+from contextlib import AsyncExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -38,7 +39,7 @@ from paper_exchange.server.private_stream import PrivateStream
 from paper_exchange.server.public_stream import PublicStream
 from paper_exchange.server.rate_limits import RateLimits
 from paper_exchange.server.rest import Rest
-from paper_exchange.server.sockets import IDLE_S, Keeping
+from paper_exchange.server.sockets import IDLE_S, Keeping, enveloped
 from paper_exchange.server.trade_stream import TradeStream
 from paper_exchange.server.wall_clock import WallClock
 from paper_exchange.state import InputLog
@@ -50,6 +51,7 @@ log = structlog.get_logger()
 
 LOOPBACK = "127.0.0.1"
 _OBJECTS_BETWEEN_COLLECTIONS = 100_000
+_LAST_ANSWERS_S = 1.0
 
 
 class CannotStart(AlphaError):
@@ -144,11 +146,21 @@ def _accounts_and_symbols(options: ServerOptions) -> tuple[Accounts, tuple[Symbo
 
 
 def _source(options: ServerOptions, listings: dict[Symbol, Listing]) -> MarketSource:
-    # What is not wanted is not imported: pyarrow costs a quarter of a second that others need not wait for.
     if options.live is not None:
         from paper_exchange.market.live import LiveMarket
 
         return LiveMarket(listings, options.live, options.state, step=options.step)
+    try:
+        return _recorded(options, listings) or SyntheticMarket(listings, seed=options.seed)
+    except ModuleNotFoundError as error:
+        raise CannotStart(
+            f"a recorded market needs the package {error.name}, which the image of the paper exchange leaves out: run "
+            "`alpha paper-exchange` on the machine itself"
+        ) from error
+
+
+def _recorded(options: ServerOptions, listings: dict[Symbol, Listing]) -> MarketSource | None:
+    # What is not wanted is not imported: pyarrow costs a quarter of a second that others need not wait for.
     if options.trades is not None:
         from paper_exchange.market.trades import TradesMarket
 
@@ -158,7 +170,7 @@ def _source(options: ServerOptions, listings: dict[Symbol, Listing]) -> MarketSo
         from paper_exchange.market.replay import ReplayMarket
 
         return ReplayMarket(listings, CandleStore(options.candles))
-    return SyntheticMarket(listings, seed=options.seed)
+    return None
 
 
 def _header(source: MarketSource, accounts: Accounts, options: ServerOptions) -> dict[str, object]:
@@ -187,19 +199,21 @@ async def _serve(exchange: Exchange, options: ServerOptions, stop: StopSignal) -
         paused=options.paused,
         arrived=None if live is None else live.arrived,
     )
-    app = web.Application(client_max_size=1 << 20)
     limits = RateLimits() if options.rate_limits == "on" else None
-    Rest(exchange, broadcast, lockstep, clock, limits=limits, faults=faults).add_to(app)
-    private.add_to(app)
-    public.add_to(app)
-    TradeStream(exchange, broadcast, clock, keeping, limits).add_to(app)
-    app.router.add_get("/healthz", _health(exchange, market))
+    health = partial(_health, exchange, market)
+    rest = Rest(exchange, broadcast, lockstep, clock, health, limits=limits, faults=faults)
+    sockets = web.Application(middlewares=[enveloped])
+    private.add_to(sockets)
+    public.add_to(sockets)
+    TradeStream(exchange, broadcast, clock, keeping, limits).add_to(sockets)
     async with AsyncExitStack() as stack:
-        await _listen(stack, app, options.host, options.port)
+        await _listen(stack, rest, sockets, options.host, options.port)
         if faults is not None:
             admin_clock = AdminClock(exchange, market, broadcast, lockstep, is_live=live is not None)
             admin = Admin(exchange, market, private, broadcast, admin_clock, faults, token=options.admin_token)
-            await _listen(stack, admin.app(), LOOPBACK, options.admin_port)
+            runner = await _running(stack, admin.app())
+            with _port(options.admin_port):
+                await web.TCPSite(runner, LOOPBACK, options.admin_port).start()
         log.info(
             "paper_exchange_open",
             port=options.port,
@@ -229,28 +243,38 @@ async def _until_stopped(market: MarketLoop, live: LiveMarket | None, stop: Stop
             await task
 
 
-async def _listen(stack: AsyncExitStack, app: web.Application, host: str, port: int) -> None:
+async def _listen(stack: AsyncExitStack, rest: Rest, sockets: web.Application, host: str, port: int) -> None:
+    runner = await _running(stack, sockets)
+    assert runner.server is not None
+    front = HttpFront(rest, runner.server, {resource.canonical for resource in sockets.router.resources()})
+    with _port(port):
+        await front.listen(host, port)
+    stack.push_async_callback(front.close, _LAST_ANSWERS_S)
+
+
+async def _running(stack: AsyncExitStack, app: web.Application) -> web.AppRunner:
     # Sockets of clients that do not answer the closing handshake must not hold up the end.
-    runner = HttpFront(app, access_log=None, shutdown_timeout=1.0)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=_LAST_ANSWERS_S)
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
+    return runner
+
+
+@contextmanager
+def _port(port: int) -> Iterator[None]:
+    """Raises CannotStart for a port that cannot be had."""
     try:
-        await web.TCPSite(runner, host, port).start()
+        yield
     except OSError as error:
         raise CannotStart(f"port {port} cannot be opened: {error.strerror}; choose another one") from error
 
 
-def _health(exchange: Exchange, market: MarketLoop) -> Callable[[web.Request], Awaitable[web.Response]]:
-    async def health(request: web.Request) -> web.Response:  # noqa: ARG001
-        return web.json_response(
-            {
-                "ok": market.held_by is None,
-                "market_time": to_ms(exchange.now),
-                "bars": exchange.steps,
-                "paused": market.paused,
-                "ended": market.ended,
-                "held_by": market.held_by,
-            }
-        )
-
-    return health
+def _health(exchange: Exchange, market: MarketLoop) -> dict[str, object]:
+    return {
+        "ok": market.held_by is None,
+        "market_time": to_ms(exchange.now),
+        "bars": exchange.steps,
+        "paused": market.paused,
+        "ended": market.ended,
+        "held_by": market.held_by,
+    }

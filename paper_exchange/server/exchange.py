@@ -89,8 +89,10 @@ class Exchange:
         self.klines = Klines(self.source, lambda: self.engine.now)
         self.tape = Tape(listing.instrument for listing in self.listings.values())
         self._events: list[Event] = []
-        self._unwritten: list[Event] = []
-        """What the journal could not take yet, and nobody may be told before it has."""
+        self._unwritten: list[Execution] = []
+        """What the journal could not take yet."""
+        self._untold: list[Event] = []
+        """What nobody may be told before the journal has those."""
         self._unfinished: MarketStep | None = None
         """The step whose executions may be among those."""
         self._indexes: dict[int, ExecutionIndex] = {}
@@ -119,7 +121,7 @@ class Exchange:
             made = _executions(self.engine.take_events())
             self.tape.add(made, step)
             executions += made
-        self._journal.write(executions)
+        self._journal.complete(executions)
         self._log = log
         return self.steps
 
@@ -247,13 +249,15 @@ class Exchange:
         executions = _executions(events)
         if executions or step is not None:
             self.tape.add(executions, step)
-        self._unwritten += events
+        self._unwritten += executions
+        self._untold += events
         return len(executions)
 
     def _write_down(self) -> None:
-        self._journal.write(_executions(self._unwritten))
-        self._events += self._unwritten
-        self._unwritten = []
+        self._journal.write(self._unwritten)
+        self._unwritten.clear()
+        self._events += self._untold
+        self._untold.clear()
 
     def _apply(self, request: Request[T]) -> T:
         outcome = request.apply(self.engine)

@@ -1,61 +1,363 @@
-"""HTTP below the routes: what cannot even be read as a request is answered in Bybit's form as well."""
+"""HTTP/1.1 below the routes: bytes in, requests out, and their answers back in order.
+
+httptools reads (llhttp, which Node.js reads with). Between its last callback and the answer there is no task: an order
+takes the engine less time than asyncio's tasks and futures take. What cannot be read as a request is answered in
+Bybit's form as well. A request that becomes a WebSocket takes its connection with it, to whoever serves those.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import socket
 import time
-from typing import Any
+import zlib
+from collections import deque
+from collections.abc import Callable, Collection
+from email.utils import formatdate
+from http import HTTPStatus
+from typing import Protocol, cast
+from urllib.parse import unquote
 
+import httptools
 import orjson
-import structlog
-from aiohttp import web
-from aiohttp.http_exceptions import HttpProcessingError
 
 from paper_exchange.server.envelope import refusal
+from paper_exchange.server.http_message import Answer, Request
 from paper_exchange.server.params import BAD_PARAMETER
 
-log = structlog.get_logger()
+_LONGEST_HEAD = 16 << 10
+_LONGEST_BODY = 1 << 20
+_LINGER_S = 1.0
+"""A client may still be sending when it gets its last answer. To close at once would take that from it (RST)."""
 
-_SERVER_ERROR = 10016
-
-
-class HttpFront(web.AppRunner):
-    """Runs an application whose connections speak Bybit's form from the first byte on."""
-
-    async def _make_server(self) -> web.Server:
-        # aiohttp lets nobody choose the class of a connection, so the server it made is made again with ours.
-        made = await super()._make_server()
-        return _Server(made.request_handler, request_factory=made.request_factory, **made._kwargs)
+_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+_STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}" for status in HTTPStatus}
+_NO_HTTP = "params error: the request is not valid HTTP"
+_GZIP_OR_ZLIB = zlib.MAX_WBITS | 32
 
 
-class _Server(web.Server):
-    def __call__(self) -> web.RequestHandler:
-        return _Connection(self, loop=self._loop, **self._kwargs)
+class Routes(Protocol):
+    """Whatever answers requests."""
+
+    def answer(self, request: Request) -> Answer | None:
+        """None cuts the connection instead. Raises nothing."""
+
+    def refuse_socket(self, request: Request) -> Answer | None:
+        """Why a request must not become a WebSocket; None when it may."""
 
 
-class _Connection(web.RequestHandler):
-    __slots__ = ()
+class HttpFront:
+    """One port. `open_socket` makes the protocol of a WebSocket; they are at `socket_paths`.
 
-    def handle_error(
-        self,
-        request: web.BaseRequest,
-        status: int = 500,
-        exc: BaseException | None = None,
-        message: str | None = None,  # noqa: ARG002
-    ) -> web.StreamResponse:
-        """The last answer of a connection: a request that is no HTTP, or a fault of ours that nobody caught."""
-        if request.writer.output_size > 0:
-            raise ConnectionError("a part of another answer was sent already")
-        is_ours = status >= 500
-        if is_ours:
-            log.error("request_failed", exc_info=exc)
-        code = _SERVER_ERROR if is_ours else BAD_PARAMETER
-        text = "Internal System Error." if is_ours else "params error: the request is not valid HTTP"
-        body = orjson.dumps(refusal(code, text, time.time_ns() // 1_000_000))
-        response = web.Response(body=body, status=status, content_type="application/json")
-        response.force_close()
-        return response
+    A connection is kept for as long as its client keeps it, of which the network is asked now and then.
+    """
 
-    def log_exception(self, *args: Any, **kw: Any) -> None:
-        """A body that breaks off, or is not what its headers say, is the client's fault and no event of ours."""
-        if not isinstance(kw.get("exc_info"), HttpProcessingError | web.RequestPayloadError):
-            super().log_exception(*args, **kw)
+    def __init__(
+        self, routes: Routes, open_socket: Callable[[], asyncio.Protocol], socket_paths: Collection[str]
+    ) -> None:
+        self.routes = routes
+        self.open_socket = open_socket
+        self.socket_paths = frozenset(socket_paths)
+        self._server: asyncio.Server | None = None
+        self._connections: set[_Connection] = set()
+        self._is_closing = False
+        self._all_gone = asyncio.Event()
+        self._second = 0
+        self._date = ""
+
+    async def listen(self, host: str, port: int) -> None:
+        """Raises OSError when the port cannot be had."""
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(lambda: _Connection(self, loop), host, port, backlog=128)
+
+    @property
+    def port(self) -> int:
+        """The one it listens on, also when any was asked for (0)."""
+        assert self._server is not None
+        return int(self._server.sockets[0].getsockname()[1])
+
+    async def close(self, within_s: float) -> None:
+        """Takes no more, and gives answers that are late so much time."""
+        self._is_closing = True
+        if self._server is not None:
+            self._server.close()
+        for connection in list(self._connections):
+            connection.end()
+        if self._connections:
+            try:
+                async with asyncio.timeout(within_s):
+                    await self._all_gone.wait()
+            except TimeoutError:
+                for connection in list(self._connections):
+                    connection.abort()
+
+    def add(self, connection: _Connection) -> None:
+        self._connections.add(connection)
+
+    def forget(self, connection: _Connection) -> None:
+        """The connection is gone, or somebody else's now."""
+        self._connections.discard(connection)
+        if self._is_closing and not self._connections:
+            self._all_gone.set()
+
+    def date(self) -> str:
+        """For the header of that name."""
+        second = int(time.time())
+        if second != self._second:
+            self._second, self._date = second, formatdate(second, usegmt=True)
+        return self._date
+
+
+class _Connection(asyncio.Protocol):
+    """One client, whose requests are answered one after the other, however many it sends at a time."""
+
+    def __init__(self, front: HttpFront, loop: asyncio.AbstractEventLoop) -> None:
+        self._front = front
+        self._loop = loop
+        self._parser = httptools.HttpRequestParser(self)
+        self._transport: asyncio.Transport
+        self._peer = ""
+        # what waits to be answered; an answer among them is that of a request which could not be read
+        self._waiting: deque[Request | Answer] = deque()
+        # the request that is being read
+        self._is_in_head = False
+        self._head_length = 0
+        self._target = b""
+        self._headers: dict[str, str] = {}
+        self._body: list[bytes] = []
+        self._body_length = 0
+        # the first bytes of a WebSocket's own
+        self._of_socket: bytes | None = None
+        self._late: asyncio.TimerHandle | None = None
+        self._lingering: asyncio.TimerHandle | None = None
+        self._is_unread = False
+        self._is_ending = False
+        self._is_over = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        # uvloop's transports are of no class of asyncio's
+        self._transport = cast(asyncio.Transport, transport)
+        peer = transport.get_extra_info("peername")
+        self._peer = peer[0] if peer else ""
+        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        self._front.add(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
+        self._is_over = True
+        for timer in (self._late, self._lingering):
+            if timer is not None:
+                timer.cancel()
+        self._front.forget(self)
+
+    def data_received(self, data: bytes) -> None:
+        if self._of_socket is not None:
+            self._of_socket += data
+        elif not self._is_over:
+            self._read(data)
+            self._go_on()
+
+    def eof_received(self) -> bool:
+        """True keeps the connection open, for an answer that is late."""
+        return self._late is not None
+
+    def pause_writing(self) -> None:
+        """The client does not read its answers, so no more are made until it does."""
+        self._is_unread = True
+        self._transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        self._is_unread = False
+        if self._late is None:
+            self._transport.resume_reading()
+            self._go_on()
+
+    def end(self) -> None:
+        """Close: after the answer that is late, if there is one."""
+        self._is_ending = True
+        if self._late is None:
+            self._transport.close()
+
+    def abort(self) -> None:
+        self._is_over = True
+        self._transport.abort()
+
+    def on_message_begin(self) -> None:
+        self._is_in_head = True
+        self._head_length = self._body_length = 0
+        self._target = b""
+        self._headers = {}
+        self._body = []
+
+    def on_url(self, part: bytes) -> None:
+        self._target += part
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._headers.setdefault(name.decode("latin-1").lower(), value.decode("utf-8", "surrogateescape"))
+
+    def on_headers_complete(self) -> None:
+        self._is_in_head = False
+        target, headers = self._target, self._headers
+        length = len(target) + sum(map(len, headers)) + sum(map(len, headers.values()))
+        if length > _LONGEST_HEAD or not target.isascii():
+            raise httptools.HttpParserError("a head beyond all measure")
+        if headers.get("expect", "").lower() == "100-continue" and not self._waiting:
+            self._transport.write(_CONTINUE)
+
+    def on_body(self, part: bytes) -> None:
+        self._body_length += len(part)
+        if self._body_length <= _LONGEST_BODY:
+            self._body.append(part)
+
+    def on_message_complete(self) -> None:
+        path, query = _split(self._target)
+        headers = self._headers
+        body = b"".join(self._body)
+        if "content-encoding" in headers and self._body_length <= _LONGEST_BODY:
+            try:
+                body = _unpacked(body, headers["content-encoding"].lower())
+            except zlib.error:
+                self._waiting.append(_refused(HTTPStatus.BAD_REQUEST, "params error: the body cannot be read"))
+                return
+        if max(self._body_length, len(body)) > _LONGEST_BODY:
+            status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+            self._waiting.append(_refused(status, status.phrase))
+            return
+        parser = self._parser
+        request = Request(
+            method=parser.get_method().decode(),
+            target=self._target,
+            path=path,
+            query=query,
+            headers=headers,
+            body=body,
+            peer=self._peer,
+            keeps_alive=parser.should_keep_alive(),
+            asks_for_socket=parser.should_upgrade() and headers.get("upgrade", "").lower() == "websocket",
+        )
+        self._waiting.append(request)
+
+    def _read(self, data: bytes) -> None:
+        """Puts the requests that end in it among those that wait."""
+        while data and self._of_socket is None:
+            data = self._feed(data)
+
+    def _feed(self, data: bytes) -> bytes:
+        """Gives what is to be read after it: nothing, but behind a request that wants another protocol to begin."""
+        if self._is_in_head:
+            self._head_length += len(data)
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            return self._behind_upgrade(data[upgrade.args[0] :])
+        except httptools.HttpParserError:
+            self._waiting.append(_refused(HTTPStatus.BAD_REQUEST, _NO_HTTP))
+            return b""
+        if self._is_in_head and self._head_length > _LONGEST_HEAD:
+            self._waiting.append(_refused(HTTPStatus.BAD_REQUEST, _NO_HTTP))
+        return b""
+
+    def _behind_upgrade(self, rest: bytes) -> bytes:
+        request = self._waiting[-1]
+        if not isinstance(request, Request):
+            return b""
+        if request.asks_for_socket and request.method == "GET" and request.path in self._front.socket_paths:
+            self._of_socket = rest
+            return b""
+        if "upgrade" in request.headers:
+            # Clients of Java offer HTTP/2 in this way. As a request that offers nothing it has its body.
+            self._waiting.pop()
+            return _head_of(request, without="upgrade") + rest
+        return rest
+
+    def _go_on(self) -> None:
+        """Answers what waits, until an answer is late or the client reads none."""
+        waiting = self._waiting
+        while waiting and self._late is None and not self._is_unread and not self._is_over:
+            request = waiting.popleft()
+            if isinstance(request, Answer):
+                self._write(None, request)
+            elif self._of_socket is not None and not waiting:
+                self._hand_over(request, self._of_socket)
+            else:
+                self._answer(request)
+
+    def _answer(self, request: Request) -> None:
+        answer = self._front.routes.answer(request)
+        if answer is None:
+            self.abort()
+        elif answer.late_s:
+            self._transport.pause_reading()
+            self._late = self._loop.call_later(answer.late_s, self._write_late, request, answer)
+        else:
+            self._write(request, answer)
+
+    def _write_late(self, request: Request, answer: Answer) -> None:
+        self._late = None
+        self._write(request, answer)
+        if not self._is_unread and not self._transport.is_closing():
+            self._transport.resume_reading()
+            self._go_on()
+
+    def _write(self, request: Request | None, answer: Answer) -> None:
+        is_last = answer.closes or self._is_ending or request is None or not request.keeps_alive
+        body = answer.body
+        head = (
+            f"{_STATUS_LINES[answer.status]}\r\nContent-Type: {answer.content_type}\r\n"
+            f"Content-Length: {len(body)}\r\nDate: {self._front.date()}\r\n"
+            f"Connection: {'close' if is_last else 'keep-alive'}\r\n"
+        )
+        for name, value in answer.headers.items():
+            head += f"{name}: {value}\r\n"
+        if request is not None and request.method == "HEAD":
+            body = b""
+        self._transport.write(f"{head}\r\n".encode() + body)
+        if is_last:
+            self._is_over = True
+            self._transport.write_eof()
+            self._lingering = self._loop.call_later(_LINGER_S, self._transport.abort)
+
+    def _hand_over(self, request: Request, rest: bytes) -> None:
+        """The connection is a WebSocket's from here on, or of nobody when it must not become one."""
+        refused = self._front.routes.refuse_socket(request)
+        if refused is not None:
+            self._write(None, refused)
+            return
+        protocol = self._front.open_socket()
+        self._is_over = True
+        self._front.forget(self)
+        self._transport.set_protocol(protocol)
+        protocol.connection_made(self._transport)
+        protocol.data_received(_head_of(request) + rest)
+
+
+def _head_of(request: Request, without: str = "") -> bytes:
+    lines = [f"{request.method} ".encode() + request.target + b" HTTP/1.1"]
+    for name, value in request.headers.items():
+        if name != without:
+            lines.append(f"{name}: {value}".encode("utf-8", "surrogateescape"))
+    return b"\r\n".join([*lines, b"", b""])
+
+
+def _split(target: bytes) -> tuple[str, bytes]:
+    """Path and query. Raises httptools.HttpParserError for a target that is none."""
+    if target.startswith(b"/"):
+        path, _, query = target.partition(b"?")
+    else:
+        url = httptools.parse_url(target)
+        path, query = url.path or b"", url.query or b""
+    text = path.decode()
+    return unquote(text) if "%" in text else text, query
+
+
+def _unpacked(body: bytes, encoding: str) -> bytes:
+    """The body as it was before it was packed; of one that is too long no more than shows it. Raises zlib.error."""
+    if encoding in ("", "identity"):
+        return body
+    if encoding not in ("gzip", "deflate"):
+        raise zlib.error(f"nobody here unpacks {encoding}")
+    return zlib.decompressobj(_GZIP_OR_ZLIB).decompress(body, _LONGEST_BODY + 1)
+
+
+def _refused(status: HTTPStatus, text: str) -> Answer:
+    body = orjson.dumps(refusal(BAD_PARAMETER, text, time.time_ns() // 1_000_000))
+    return Answer(body=body, status=status, closes=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 
 import orjson
@@ -33,24 +33,30 @@ class Journal:
             path.parent.mkdir(parents=True, exist_ok=True)
             if not continued:
                 path.write_bytes(b"")
-            self._known = {json.loads(line)["exec_id"] for line in whole_lines(path).splitlines() if line}
+            self._kept = frozenset(json.loads(line)["exec_id"] for line in whole_lines(path).splitlines() if line)
             self._file = LineFile(path)
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise JournalUnusable(f"the journal {path} cannot be continued: {error}; move it away") from error
 
-    def write(self, executions: Iterable[Execution]) -> None:
-        """Returns when the operating system has the lines. Executions that are in it already are left out.
+    def write(self, executions: Sequence[Execution]) -> None:
+        """Returns when the operating system has the lines of executions that were never written before.
 
         Raises Unwritable when they cannot be written, and then none of them is.
         """
-        new = [execution for execution in executions if execution.exec_id not in self._known]
-        if new:
-            self._file.append(b"".join(self._line(execution) for execution in new))
-            self._known.update(execution.exec_id for execution in new)
+        if executions:
+            self._file.append(b"".join(map(self._line, executions)))
+
+    def complete(self, executions: Sequence[Execution]) -> None:
+        """What the exchange did before its process began, of which all or all but the last is in the journal.
+
+        Raises as `write`.
+        """
+        self.write([execution for execution in executions if execution.exec_id not in self._kept])
+        self._kept = frozenset()
 
     def begin_anew(self) -> None:
         """Forgets everything: the exchange became another one, which writes what it did before."""
-        self._known.clear()
+        self._kept = frozenset()
         self._file.empty()
 
     def close(self) -> None:

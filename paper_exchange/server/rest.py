@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import parse_qsl
 
 import msgspec
 import orjson
 import structlog
-from aiohttp import web
 
 from alpha.domain.clock import to_ms
 from paper_exchange.accounts import ExchangeAccount
@@ -32,10 +31,11 @@ from paper_exchange.server.broadcast import Broadcast
 from paper_exchange.server.envelope import answer, refusal
 from paper_exchange.server.exchange import Exchange
 from paper_exchange.server.faults import Faults
+from paper_exchange.server.http_message import Answer, Request
 from paper_exchange.server.lockstep import Lockstep
 from paper_exchange.server.params import BAD_PARAMETER, Params
 from paper_exchange.server.rate_limits import RateLimits
-from paper_exchange.server.rest_guard import LIMIT_HEADERS, RestGuard
+from paper_exchange.server.rest_guard import RestGuard
 from paper_exchange.server.routes import BatchResult, PrivateRoute, PublicRoute, Result, Route
 from paper_exchange.server.signature import HeadersMissing, authenticated
 from paper_exchange.server.wall_clock import WallClock
@@ -61,11 +61,14 @@ _BAD_KEY = 10003
 _LONGEST_TEXT = 2_000
 """A client's text comes back in some refusals; a megabyte of it need not."""
 
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+Handler = Callable[[Request], Answer]
 
 
 class Rest:
-    """Serves every route of ROUTES, and the lockstep of the bots, which is not Bybit's."""
+    """Serves every route of ROUTES, and the lockstep of the bots and the health of the exchange, which are not Bybit's.
+
+    `health` gives whether all is well, as a JSON object.
+    """
 
     def __init__(
         self,
@@ -73,6 +76,7 @@ class Rest:
         broadcast: Broadcast,
         lockstep: Lockstep,
         clock: WallClock,
+        health: Callable[[], Mapping[str, Any]],
         *,
         limits: RateLimits | None = None,
         faults: Faults | None = None,
@@ -82,104 +86,92 @@ class Rest:
         self._broadcast = broadcast
         self._lockstep = lockstep
         self._clock = clock
+        self._health = health
         self._guard = RestGuard(clock, limits, faults)
         self._faults = faults
-        self.failures = 0
-        """Requests that met an error of ours."""
+        self._handlers = {(route.method, route.path): self._handler(route) for route in ROUTES}
+        self._handlers["POST", "/paper/lockstep"] = self._handle_lockstep
+        self._handlers["GET", "/healthz"] = self._handlers["HEAD", "/healthz"] = self._handle_health
 
-    def add_to(self, app: web.Application) -> None:
-        for route in ROUTES:
-            app.router.add_route(route.method, route.path, self._handler(route))
-        app.router.add_post("/paper/lockstep", self._handle_lockstep)
-        app.middlewares.append(self._enveloped)
+    def answer(self, request: Request) -> Answer | None:
+        """Every way a request can end becomes Bybit's form, but for one: None cuts its connection."""
+        try:
+            answer = self._ended(request)
+        except ConnectionCut:
+            return None
+        if request.limit_headers:
+            return msgspec.structs.replace(answer, headers={**answer.headers, **request.limit_headers})
+        return answer
 
-    @web.middleware
-    async def _enveloped(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Every way a request can end becomes Bybit's form."""
-        response = await self._ended(request, handler)
-        if LIMIT_HEADERS in request:
-            response.headers.update(request[LIMIT_HEADERS])
-        return response
+    def refuse_socket(self, request: Request) -> Answer | None:
+        try:
+            self._guard.check_maintenance()
+        except AnsweredInstead as fault:
+            return self._guard.instead(fault.answer, request.path)
+        return None
 
-    async def _ended(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+    def _ended(self, request: Request) -> Answer:
+        """Raises ConnectionCut."""
         try:
             if request.path.startswith("/v5/"):
                 self._guard.check_maintenance()
-            return await handler(request)
+            handler = self._handlers.get((request.method, request.path))
+            if handler is None:
+                text = f"Request path or method not found: {request.method} {request.path}"
+                return self._refuse(_NO_ROUTE, text, HTTPStatus.NOT_FOUND)
+            return handler(request)
+        except ConnectionCut:
+            raise
         except AnsweredInstead as fault:
             return self._guard.instead(fault.answer, request.path)
-        except ConnectionCut:
-            if request.transport is not None:
-                request.transport.abort()
-            return web.Response()
         except HeadersMissing as error:
             return self._refuse(error.code, error.text, HTTPStatus.UNAUTHORIZED)
         except Refused as error:
             return self._refuse(error.code, error.text)
-        except web.HTTPException as error:
-            if error.status in (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED):
-                text = f"Request path or method not found: {request.method} {request.path}"
-                return self._refuse(_NO_ROUTE, text, HTTPStatus.NOT_FOUND)
-            return self._refuse(BAD_PARAMETER, error.reason, HTTPStatus(error.status))
-        except web.RequestPayloadError:
-            # A body that is not what its headers say: chunks or a compression that do not add up.
-            response = self._refuse(BAD_PARAMETER, "params error: the body cannot be read", HTTPStatus.BAD_REQUEST)
-            response.force_close()
-            return response
-        except ConnectionError:
-            # The client went away in the middle of its request.
-            return web.Response(status=HTTPStatus.BAD_REQUEST)
         except Unwritable as error:
-            self.failures += 1
             log.error("request_not_kept", method=request.method, path=request.path, reason=str(error))
             return self._refuse(_SERVER_ERROR, "Internal System Error.")
         except Exception:
-            self.failures += 1
             log.exception("request_failed", method=request.method, path=request.path)
-            if request.writer.output_size > 0:
-                # A socket whose handshake is over: it can only be cut.
-                raise ConnectionError("the answer was begun already") from None
             return self._refuse(_SERVER_ERROR, "Internal System Error.")
 
     def _handler(self, route: Route) -> Handler:
         return self._public(route) if isinstance(route, PublicRoute) else self._private_handler(route)
 
     def _public(self, route: PublicRoute) -> Handler:
-        async def handle(request: web.Request) -> web.StreamResponse:
+        def handle(request: Request) -> Answer:
             self._guard.admit(request)
-            values = _json_object(await request.read()) if route.method == "POST" else request.rel_url.query
-            work = partial(route.handler, self._exchange, Params(values))
-            return await self._perform(route, None, values, work)
+            values = _values(request, route)
+            return self._perform(route, None, values, partial(route.handler, self._exchange, Params(values)))
 
         return handle
 
     def _private_handler(self, route: PrivateRoute) -> Handler:
         is_post = route.method == "POST"
 
-        async def handle(request: web.Request) -> web.StreamResponse:
+        def handle(request: Request) -> Answer:
             self._guard.admit(request)
             # Signed is what was received, byte for byte: clients order and encode parameters in their own ways.
-            signed = await request.read() if is_post else _raw_query(request)
+            signed = request.body if is_post else request.query
             account = authenticated(request.headers, signed, self._exchange.accounts, self._clock.now_ms())
-            values = _json_object(signed) if is_post else request.rel_url.query
+            values = _values(request, route)
             params = Params(values)
             units = params.count_of(route.items) if route.items else 1
             granted = self._guard.allow(request, account, units)
             if granted < units:
                 params.admitted = granted
-            work = partial(route.handler, self._exchange, account, params)
-            return await self._perform(route, account, values, work)
+            return self._perform(route, account, values, partial(route.handler, self._exchange, account, params))
 
         return handle
 
-    async def _perform(
+    def _perform(
         self,
         route: Route,
         account: ExchangeAccount | None,
         values: Mapping[str, Any],
         work: Callable[[], Result | BatchResult],
-    ) -> web.Response:
-        """Does what was asked, with whatever faults the request meets before and after."""
+    ) -> Answer:
+        """Does what was asked, with whatever faults the request meets before and after. Raises ConnectionCut."""
         meets = None
         if self._faults is not None and self._faults.are_armed:
             subject = str(values.get("orderLinkId", ""))
@@ -191,9 +183,8 @@ class Rest:
             content = refusal(error.code, error.text[:_LONGEST_TEXT], self._clock.now_ms())
         finally:
             self._broadcast.soon()
-        if meets is not None:
-            await asyncio.sleep(meets.after(content, is_get=route.method == "GET"))
-        return self._respond(content)
+        late_s = 0.0 if meets is None else meets.after(content, is_get=route.method == "GET")
+        return self._respond(content, late_s=late_s)
 
     def _answer(self, result: Result | BatchResult, message: str) -> dict[str, Any]:
         now_ms = self._clock.now_ms()
@@ -201,11 +192,11 @@ class Rest:
             return answer({"list": result.rows}, now_ms, message=message, extra={"list": result.outcomes})
         return answer(result, now_ms, message=message)
 
-    async def _handle_lockstep(self, request: web.Request) -> web.StreamResponse:
-        account = self._exchange.accounts.with_key(request.headers.get("X-BAPI-API-KEY", ""))
+    def _handle_lockstep(self, request: Request) -> Answer:
+        account = self._exchange.accounts.with_key(request.headers.get("x-bapi-api-key", ""))
         if account is None:
             raise Refused(_BAD_KEY, "API key is invalid.")
-        body = _json_object(await request.read())
+        body = _json_object(request.body)
         bot, executions, done = body.get("bot"), body.get("executions") or [], body.get("done")
         if not isinstance(bot, str) or not bot or not isinstance(executions, list):
             raise Refused(BAD_PARAMETER, "params error: bot and executions are required")
@@ -214,21 +205,25 @@ class Rest:
         self._lockstep.hear(bot, account.uid, [str(exec_id) for exec_id in executions], done)
         return self._respond(answer({}, self._clock.now_ms()))
 
-    def _refuse(self, code: int, text: str, status: HTTPStatus = HTTPStatus.OK) -> web.Response:
+    def _handle_health(self, request: Request) -> Answer:  # noqa: ARG002
+        return Answer(body=orjson.dumps(self._health()))
+
+    def _refuse(self, code: int, text: str, status: HTTPStatus = HTTPStatus.OK) -> Answer:
         return self._respond(refusal(code, text[:_LONGEST_TEXT], self._clock.now_ms()), status)
 
-    def _respond(self, content: Mapping[str, Any], status: HTTPStatus = HTTPStatus.OK) -> web.Response:
-        return web.Response(
-            body=orjson.dumps(content),
-            status=status,
-            content_type="application/json",
-            headers={MARKET_TIME_HEADER: str(to_ms(self._exchange.now))},
-        )
+    def _respond(self, content: Mapping[str, Any], status: int = 200, late_s: float = 0.0) -> Answer:
+        headers = {MARKET_TIME_HEADER: str(to_ms(self._exchange.now))}
+        return Answer(body=orjson.dumps(content), status=status, headers=headers, late_s=late_s)
 
 
-def _raw_query(request: web.Request) -> bytes:
-    # The parser keeps bytes that are no UTF-8 as surrogates.
-    return request.message.path.partition("?")[2].encode("utf-8", "surrogateescape")
+def _values(request: Request, route: Route) -> Mapping[str, Any]:
+    if route.method == "POST":
+        return _json_object(request.body)
+    if not request.query:
+        return {}
+    pairs = parse_qsl(request.query.decode(), keep_blank_values=True)
+    # of a parameter that is there twice the first counts
+    return dict(reversed(pairs))
 
 
 # Numbers are kept as they were written: a quantity must not pass through a float.

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from http import HTTPStatus
 
 import orjson
-from aiohttp import web
 
 from alpha.domain.ids import AccountName
 from paper_exchange.accounts import ExchangeAccount
@@ -16,6 +15,7 @@ from paper_exchange.faults.requests import AnsweredInstead
 from paper_exchange.faults.schedule import ArmedFault
 from paper_exchange.server.envelope import refusal
 from paper_exchange.server.faults import Faults
+from paper_exchange.server.http_message import Answer, Request
 from paper_exchange.server.rate_limits import (
     PER_SECOND,
     TOO_MANY_VISITS,
@@ -24,8 +24,6 @@ from paper_exchange.server.rate_limits import (
     RateLimits,
 )
 from paper_exchange.server.wall_clock import WallClock
-
-LIMIT_HEADERS = web.RequestKey("limit_headers", dict)
 
 _TEXTS = {
     "10006": TOO_MANY_VISITS_TEXT,
@@ -52,18 +50,18 @@ class RestGuard:
             if answer is not None:
                 raise AnsweredInstead(answer)
 
-    def admit(self, request: web.Request) -> None:
+    def admit(self, request: Request) -> None:
         """Raises AnsweredInstead (403) for an address that asks too often."""
         if self._limits is None and (self._faults is None or not self._faults.are_armed):
             return
         now = asyncio.get_running_loop().time()
         for armed, limits in self._in_force(None):
-            if not limits.admits(request.remote or "", now):
+            if not limits.admits(request.peer, now):
                 if armed is not None:
                     armed.count()
                 raise AnsweredInstead("403")
 
-    def allow(self, request: web.Request, account: ExchangeAccount, units: int) -> int:
+    def allow(self, request: Request, account: ExchangeAccount, units: int) -> int:
         """How many of so many orders may pass (another request counts as one of them).
 
         Leaves the headers of the limit with the request. Raises Refused (10006) when it is reached.
@@ -87,24 +85,24 @@ class RestGuard:
             ):
                 tightest = allowance
         if tightest is not None:
-            request[LIMIT_HEADERS] = tightest.headers(self._clock.now_ms())
+            request.limit_headers = tightest.headers(self._clock.now_ms())
             if tightest.exceeded:
                 raise Refused(TOO_MANY_VISITS, TOO_MANY_VISITS_TEXT)
         return granted
 
-    def instead(self, answer: str, path: str) -> web.Response:
+    def instead(self, answer: str, path: str) -> Answer:
         """The answer of a fault: a retCode in Bybit's envelope, or what a gateway says with an HTTP status."""
         if int(answer) < _HTTP_STATUS_BELOW:
             status = HTTPStatus(int(answer))
             text = _TEXTS.get(answer, status.phrase)
             page = f"<html><head><title>{status} {text}</title></head><body>{text}</body></html>"
-            return web.Response(text=page, status=status, content_type="text/html")
+            return Answer(body=page.encode(), status=status, content_type="text/html; charset=utf-8")
         now_ms = self._clock.now_ms()
         headers = {}
         if int(answer) == TOO_MANY_VISITS:
             headers = Allowance(PER_SECOND.get(path, 10), 0, _RESET_MS, exceeded=True).headers(now_ms)
         body = orjson.dumps(refusal(int(answer), _TEXTS[answer], now_ms))
-        return web.Response(body=body, content_type="application/json", headers=headers)
+        return Answer(body=body, headers=headers)
 
     def _in_force(self, account: AccountName | None) -> Iterator[tuple[ArmedFault | None, RateLimits]]:
         if self._limits is not None:

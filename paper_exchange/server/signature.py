@@ -22,16 +22,17 @@ class HeadersMissing(Refused):
 
 
 def authenticated(headers: Mapping[str, str], signed: bytes, accounts: Accounts, now_ms: int) -> ExchangeAccount:
-    """The account of a signed request. `signed` is the raw query string (GET) or the raw body (POST).
+    """The account of a signed request. `signed` is the raw query string (GET) or the raw body (POST); the names of the
+    headers are lower case.
 
     Raises Refused with 10001, 10002, 10003 or 10004, HeadersMissing when there is nothing to check.
     """
-    key = headers.get("X-BAPI-API-KEY", "")
-    timestamp = headers.get("X-BAPI-TIMESTAMP", "")
-    signature = headers.get("X-BAPI-SIGN", "")
+    key = headers.get("x-bapi-api-key", "")
+    timestamp = headers.get("x-bapi-timestamp", "")
+    signature = headers.get("x-bapi-sign", "")
     if not (key and timestamp and signature):
         raise HeadersMissing(_BAD_PARAMETER, "empty value: apiTimestamp[] apiKey[] apiSignature[]")
-    window = headers.get("X-BAPI-RECV-WINDOW", "")
+    window = headers.get("x-bapi-recv-window", "")
     _check_time(timestamp, window, now_ms)
     account = accounts.with_key(key)
     if account is None:

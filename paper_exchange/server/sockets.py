@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
@@ -12,6 +13,9 @@ from uuid import uuid4
 import orjson
 import structlog
 from aiohttp import WSCloseCode, WSMsgType, web
+
+from paper_exchange.server.envelope import refusal
+from paper_exchange.server.params import BAD_PARAMETER
 
 log = structlog.get_logger()
 
@@ -27,7 +31,8 @@ _MAX_FRAME = 1 << 20
 class Socket:
     """One connection. `send` only queues, so that a slow reader holds up nobody; one that stops reading is cut off."""
 
-    def __init__(self, response: web.WebSocketResponse, transport: asyncio.Transport | None) -> None:
+    def __init__(self, response: web.WebSocketResponse, transport: asyncio.Transport | None, path: str) -> None:
+        self.path = path
         self.conn_id = uuid4().hex[:20]
         self.topics: set[str] = set()
         self._response = response
@@ -110,6 +115,20 @@ class Keeping:
         return min(self.idle_s, max(_SHORTEST_IDLE_S, seconds))
 
 
+@web.middleware
+async def enveloped(
+    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+) -> web.StreamResponse:
+    """A handshake that is none is refused in Bybit's form."""
+    try:
+        return await handler(request)
+    except web.HTTPException as error:
+        content = refusal(BAD_PARAMETER, error.reason, time.time_ns() // 1_000_000)
+        response = web.Response(body=orjson.dumps(content), status=error.status, content_type="application/json")
+        response.force_close()
+        return response
+
+
 OnFrame = Callable[[Socket, dict[str, Any]], None]
 
 
@@ -129,7 +148,7 @@ async def serve(
         compress=False, max_msg_size=_MAX_FRAME, autoping=True, receive_timeout=keeping.of(request)
     )
     await response.prepare(request)
-    socket = Socket(response, request.transport)
+    socket = Socket(response, request.transport, request.path)
     opened(socket)
     working = [asyncio.create_task(socket.write_all()), asyncio.create_task(socket.acknowledge_all())]
     try:
@@ -142,7 +161,7 @@ async def serve(
         socket.abort()
     except Exception:
         # After the handshake nothing but a closing frame may be written here: an HTTP answer would be no frame at all.
-        log.exception("socket_failed", conn_id=socket.conn_id, path=request.path)
+        log.exception("socket_failed", conn_id=socket.conn_id, path=socket.path)
         await response.close(code=WSCloseCode.INTERNAL_ERROR)
     finally:
         for task in working:

@@ -198,7 +198,7 @@ async def test_a_topic_twice_refuses_the_whole_request(exchange: ExchangeProcess
 
 
 async def test_a_socket_that_says_nothing_is_cut_and_one_that_pings_is_not(tmp_path: Any) -> None:
-    with ExchangeProcess(tmp_path, options=["--idle-s", "0.4"]) as exchange:
+    with ExchangeProcess(tmp_path, options=["--idle-s", "1.5"]) as exchange:
         async with raw_socket(exchange) as silent, raw_socket(exchange) as lively:
             pinging = asyncio.create_task(_ping_for_ever(lively))
             with pytest.raises(ConnectionClosed):

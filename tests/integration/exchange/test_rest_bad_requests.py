@@ -213,8 +213,9 @@ def test_a_body_that_is_not_what_its_headers_say_is_refused(rest: RawRest) -> No
         b"POST /v5/order/create HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nZZ\r\n",
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03 as a client that speaks TLS\r\n\r\n",
         b"nonsense\r\n\r\n",
+        b"GET /v5/private HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n",
     ],
-    ids=["bytes", "blank", "long line", "long header", "url", "nul", "length", "chunk", "tls", "nonsense"],
+    ids=["bytes", "blank", "long line", "long header", "url", "nul", "length", "chunk", "tls", "nonsense", "handshake"],
 )
 def test_what_is_no_http_is_refused_in_the_same_form(exchange: ExchangeProcess, request_bytes: bytes) -> None:
     with socket.create_connection(("127.0.0.1", exchange.port), timeout=20) as connection:

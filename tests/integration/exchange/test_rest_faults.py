@@ -25,11 +25,11 @@ def no_faults_left(exchange: ExchangeProcess) -> Iterator[None]:
 
 
 def test_a_late_answer_is_late_and_its_order_was_taken_long_before(exchange: ExchangeProcess) -> None:
-    http = client(exchange, timeout=0.3)
     fault = _arm(exchange, kind="rest_late", for_s=60, by_s=1.0, paths=["/v5/order/create"])
     with pytest.raises(requests.ReadTimeout):
-        buy(http, "0.001", orderLinkId="late-1")
-    assert _exists(http, "late-1")
+        buy(client(exchange, timeout=0.3), "0.001", orderLinkId="late-1")
+    # a client with more patience, because a busy machine may be late as well
+    assert _exists(client(exchange), "late-1")
     assert _counts(exchange, fault) == (1, 1)
 
 
