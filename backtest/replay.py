@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import sys
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
 import numpy as np
 
-from alpha.candles.tape import Tape, TapeBar, as_numpy, narrowed
+from alpha.candles.tape import Tape, as_numpy, narrowed
 from alpha.domain.bar import Bar
 from alpha.domain.clock import from_ms
 from alpha.domain.ids import Symbol
@@ -48,13 +48,13 @@ class Replay:
         self._caught_up = self.index = index
         self._plan()
 
-    def pass_to(self, index: int) -> bool:
-        """The bar of the index closes. Whether the engine walked it; if not, nothing happened in it."""
+    def pass_to(self, index: int, bars: Sequence[Bar]) -> bool:
+        """The bars of the index close. Whether the engine walked them; if not, nothing happened in them."""
         self.index = index
         if index < self.next_step:
             return False
         if self._walks_next:
-            self._step(index)
+            self._step(index, bars)
             self._look = _LOOK_AHEAD
             self._plan()
             return True
@@ -62,7 +62,7 @@ class Replay:
         self._look = min(2 * self._look, _LONGEST_LOOK)
         self.index = index - 1
         self._plan()
-        return self.pass_to(index)
+        return self.pass_to(index, bars)
 
     def asked(self, *, waits: bool) -> None:
         """Somebody asked the engine for something: an order that waits for the next open, so that the bar has to be
@@ -95,24 +95,20 @@ class Replay:
         row = lane.latest[self.index]
         return None if row < 0 else lane.tape.price(lane.tape.mark[row])
 
-    def _step(self, index: int) -> None:
+    def _step(self, index: int, bars: Sequence[Bar]) -> None:
         # First to the prices of the bar before: gaps and mark prices are measured from there.
         self.index = index - 1
         self.catch_up()
         self._caught_up = self.index = index
-        bars: dict[Symbol, Bar] = {}
-        marks: dict[Symbol, Decimal] = {}
-        start = from_ms(int(self._timeline.starts_ms[index]))
-        end = start + self._timeline.interval
-        for symbol, lane in self._lanes.items():
-            row = lane.rows[index]
-            if row >= 0:
-                tape = lane.tape
-                bars[symbol] = TapeBar(tape, row, start, end)
-                if self._marked:
-                    marks[symbol] = tape.price(tape.mark[row])
-        funding = {symbol: due[index] for symbol, due in self._funding.items() if index in due and symbol in bars}
-        self.engine.step(bars, marks=marks if self._marked else None, funding=funding or None)
+        by_symbol = {bar.symbol: bar for bar in bars}
+        marks: dict[Symbol, Decimal] | None = None
+        if self._marked:
+            lanes = [(symbol, self._lanes[symbol]) for symbol in by_symbol]
+            marks = {symbol: lane.tape.price(lane.tape.mark[lane.rows[index]]) for symbol, lane in lanes}
+        funding = None
+        if self._funding:
+            funding = {s: due[index] for s, due in self._funding.items() if index in due and s in by_symbol}
+        self.engine.step(by_symbol, marks=marks, funding=funding)
 
     def _plan(self) -> None:
         """Find the next bar to be walked, as far as it is worth looking."""

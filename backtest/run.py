@@ -6,7 +6,7 @@ holds is told; the closed bars are observed and decided on; orders wait for the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 
 from alpha.bot.broker import Outcome as Answer
@@ -20,7 +20,6 @@ from alpha.bot.intent import Intent
 from alpha.bot.progress import Progress
 from alpha.bot.risk_limits import RiskLimits
 from alpha.candles.store import CandleStore
-from alpha.candles.tape import TapeBar
 from alpha.domain.arithmetic import accounting
 from alpha.domain.bar import Bar
 from alpha.domain.clock import from_ms, to_ms
@@ -204,54 +203,44 @@ class _Run:
         self._host.positions([held for s in self._plan.symbols if (held := self._surroundings.position(s)) is not None])
         self._progress.catching_up = False
         for first, last in self._timeline.runs(begin, length):
-            self._trade(first, last)
+            self._host.rounds(self._rounds(first, last))
         self._host.stop()
         return self._outcome()
 
     def _observe(self, first: int, last: int) -> None:
         """The warm-up: seen and not traded on."""
-        start = self._start_of(first)
-        for index in range(first, last):
-            end = start + self._timeline.interval
-            self._host.round(self._bars(index, start, end), trade=False)
-            start = end
+        for bars in self._timeline.bars(first, last):
+            self._host.round(bars, trade=False)
 
-    def _trade(self, first: int, last: int) -> None:
-        replay, interval, host, length = self._replay, self._timeline.interval, self._host, self._length
-        lanes = [(lane.tape, lane.rows) for lane in self._timeline.lanes.values()]
+    def _rounds(self, first: int, last: int) -> Iterator[Sequence[Bar]]:
+        """The bars of every index; before they are given out what happens in them, and when the next are asked for
+        what the decision on them led to, is handled."""
+        replay, length = self._replay, self._length
         changes = sorted(each for each in self._changes_of_tradability() if first <= each < last)
         changes.append(length)
         tick_at = wake = first
-        start = self._start_of(first)
-        for index in range(first, last):
-            end = start + interval
+        for index, bars in enumerate(self._timeline.bars(first, last), first):
             replay.index = index
             # One comparison for all that is rare: most bars are decided on and nothing else.
             if index >= wake:
                 if index >= tick_at:
                     self._ticked(index, length)
                     tick_at = index + _TICK_EVERY
-                if index >= replay.next_step and index > self._begin and replay.pass_to(index):
+                if index >= replay.next_step and index > self._begin and replay.pass_to(index, bars):
                     self._handle(self._engine.take_events(), index)
                 if index == changes[0]:
                     self._note_tradability(changes.pop(0))
                 wake = min(tick_at, replay.next_step, changes[0])
-            bars = []  # a comprehension is a call, at every bar
-            for tape, rows in lanes:
-                row = rows[index]
-                if row >= 0:
-                    bars.append(TapeBar(tape, row, start, end))
-            host.round(bars, trade=True)
+            yield bars
             if replay.next_step <= index + 1:
                 self._drain(index)
                 wake = index + 1
-            start = end
 
     def _handle(self, events: Sequence[Event], index: int) -> None:
         """What one step or request led to, in the order in which a live bot hears of it: orders, fills, positions."""
         executions: list[Execution] = []
         moved: dict[Symbol, PositionState] = {}
-        progress = self._progress
+        progress, host, account = self._progress, self._host, self._plan.account
         for event in events:
             if isinstance(event, OrderState):
                 if event.order_link_id:
@@ -262,28 +251,21 @@ class _Run:
                 moved[event.symbol] = event
         held = [self._surroundings.told(state) for state in moved.values()]
         for execution in executions:
-            fill = fill_of(execution, self._plan.account)
+            fill = fill_of(execution, account)
             numbered = BotFill(progress.cursor + 1, fill, reason_of_fill(fill))
             self._books.take(numbered)
-            self._host.fill(numbered)
+            host.fill(numbered)
         if executions:
             self._account.balance(index, self._engine.balance(UID))
             for position in held:
                 self._account.position(index, position.symbol, position.position)
         if held:
-            self._host.positions(held)
+            host.positions(held)
 
     def _drain(self, index: int) -> None:
         """What was answered to the requests of a decision, until nothing more is said."""
         while events := self._engine.take_events():
             self._handle(events, index)
-
-    def _bars(self, index: int, start: datetime, end: datetime) -> list[Bar]:
-        return [
-            TapeBar(lane.tape, row, start, end)
-            for lane in self._timeline.lanes.values()
-            if (row := lane.rows[index]) >= 0
-        ]
 
     def _first_decision(self) -> int:
         """The index of the bar at whose close trading begins: the one that ends at the start asked for, or where the

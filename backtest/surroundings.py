@@ -42,8 +42,9 @@ class Surroundings:
         """Symbols whose indicators have not seen enough bars in a row, and why."""
 
     def told(self, state: PositionState) -> HeldPosition:
-        held = self._held[state.symbol] = held_of(state)
-        self._marked_at[state.symbol] = -1
+        symbol = state.symbol
+        held = self._held[symbol] = held_of(state, self._held[symbol].position)
+        self._marked_at[symbol] = -1
         return held
 
     # What the broker asks.

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from itertools import pairwise
+from itertools import chain, pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
-from alpha.candles.tape import Tape
+from alpha.candles.tape import Tape, TapeBar
+from alpha.domain.clock import from_ms
 from alpha.domain.ids import Symbol
 
 _MILLISECOND = timedelta(milliseconds=1)
@@ -25,6 +26,14 @@ class Lane:
     tape: Tape
     rows: Sequence[int]
     latest: Sequence[int]
+
+    def changes_between(self, first: int, last: int) -> Sequence[int]:
+        """The indices within (first, last) at which its bars begin or end."""
+        if isinstance(self.rows, range):
+            return ()
+        is_there = np.array(self.rows[first:last], dtype=np.int64) >= 0
+        changes: list[int] = (np.flatnonzero(np.diff(is_there)) + first + 1).tolist()
+        return changes
 
     def latest_between(self, first: int, last: int) -> NDArray[np.int64]:
         """`latest` at the indices [first, last)."""
@@ -53,6 +62,18 @@ class Timeline:
         step = self.interval // _MILLISECOND
         breaks = np.flatnonzero(np.diff(self.starts_ms[first:last]) != step) + first + 1
         return [(start, end) for start, end in pairwise([first, *breaks.tolist(), last]) if start < end]
+
+    def bars(self, first: int, last: int) -> Iterator[Sequence[TapeBar]]:
+        """What the symbols have at each index of [first, last), which lies within one of `runs`."""
+        changes = {index for lane in self.lanes.values() for index in lane.changes_between(first, last)}
+        # Between two of these the same symbols have a bar at each index, so their rows go side by side.
+        stretches = pairwise(sorted({first, last} | changes))
+        return chain.from_iterable(self._side_by_side(start, end) for start, end in stretches)
+
+    def _side_by_side(self, first: int, last: int) -> Iterator[Sequence[TapeBar]]:
+        start = from_ms(int(self.starts_ms[first]))
+        there = [(lane.tape, row) for lane in self.lanes.values() if (row := lane.rows[first]) >= 0]
+        return zip(*[tape.bars(row, row + last - first, start) for tape, row in there], strict=True)
 
     def _lane(self, tape: Tape) -> Lane:
         if len(tape) == len(self.starts_ms):

@@ -7,7 +7,7 @@ from alpha.domain.fill import Fill
 from alpha.domain.fill_reason import reason_of
 from alpha.domain.ids import AccountName
 from alpha.domain.order import Order
-from alpha.domain.order_link_id import OrderLinkId
+from alpha.domain.order_link_id import reason_told_by
 from alpha.domain.position import FLAT, Position
 from alpha.domain.reason import Reason
 from paper_exchange.engine import Execution, OrderState, PositionState
@@ -45,8 +45,7 @@ def fill_of(execution: Execution, account: AccountName) -> Fill:
 
 def reason_of_fill(fill: Fill) -> Reason:
     """By the bot's own tag, else by what the exchange says created the order."""
-    tag = OrderLinkId.parse(fill.order_link_id) if fill.order_link_id else None
-    return reason_of(fill) if tag is None else tag.reason
+    return reason_told_by(fill.order_link_id) or reason_of(fill)
 
 
 def order_of(state: OrderState, account: AccountName) -> Order:
@@ -78,12 +77,17 @@ def order_of(state: OrderState, account: AccountName) -> Order:
     )
 
 
-def held_of(state: PositionState) -> HeldPosition:
-    """With the mark price of the moment it was told."""
-    quantity = state.quantity
+def held_of(state: PositionState, before: Position = FLAT) -> HeldPosition:
+    """With the mark price of the moment it was told. `before` is what was held last: it stays the same object while it
+    is the same position."""
+    quantity, entry_price = state.quantity, state.entry_price
+    if not quantity:
+        before = FLAT
+    elif before.quantity != quantity or before.entry_price != entry_price:
+        before = Position(quantity, entry_price)
     return HeldPosition(
         state.symbol,
-        Position(quantity, state.entry_price) if quantity else FLAT,
+        before,
         state.mark_price if quantity else None,
         state.stop_loss,
         state.take_profit,

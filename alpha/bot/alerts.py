@@ -5,9 +5,12 @@ from datetime import datetime
 from alpha.domain.ids import AccountName, BotId, Symbol
 from alpha.service.alerts import AlertWriter, Severity
 
+_SEVERITIES = {"position_unprotected": Severity.WARNING, "unprotected_closed": Severity.ERROR}
+"""Of what keeps positions under their stops (alpha/bot/protection.py)."""
+
 
 class StrategyAlerts:
-    """What a strategy tells goes out as an alert of its bot."""
+    """What a strategy tells goes out as an alert of its bot: it informs, unless a position is in danger."""
 
     def __init__(self, writer: AlertWriter, bot: BotId, account: AccountName) -> None:
         self._writer = writer
@@ -18,7 +21,7 @@ class StrategyAlerts:
         self._writer.alert(
             kind,
             text,
-            severity=Severity.INFO,
+            severity=_SEVERITIES.get(kind, Severity.INFO),
             account=self._account,
             bot=self._bot,
             symbol=symbol,

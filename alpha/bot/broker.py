@@ -8,6 +8,8 @@ from decimal import Decimal
 from enum import StrEnum, unique
 from typing import Protocol
 
+import msgspec
+
 from alpha.bot.result import Performance
 from alpha.domain.ids import Symbol
 from alpha.domain.instrument import Instrument
@@ -34,9 +36,7 @@ class OutcomeStatus(StrEnum):
     """Sent, and nobody can say yet what became of it. The runner keeps asking; no new entry goes out meanwhile."""
 
 
-@quick_init
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(msgspec.Struct, frozen=True, gc=False):
     """The answer to every request. `code` is stable and short, `text` is for people."""
 
     status: OutcomeStatus

@@ -22,20 +22,18 @@ class Decision:
     instant: datetime
     names: tuple[object, ...] = ()
     _ordinals: dict[tuple[Symbol, Reason], int] | None = None
+    _counted_for: datetime | None = None
 
     @property
     def scope(self) -> str:
         # Made when it is needed, as the ordinals are: of a backtest's millions of decisions few ask for an order.
         return "/".join(map(str, self.names))
 
-    def renew(self, start: datetime, end: datetime) -> None:
-        """Become the decision on the next fed bar: one object serves them all, for there is one bar after another."""
-        self.now, self.instant, self._ordinals = end, start, None
-
     def next_ordinal(self, symbol: Symbol, reason: Reason) -> int:
         asked = symbol, reason
-        if self._ordinals is None:
-            self._ordinals = {asked: 1}
+        # One object serves all decisions on fed bars, one bar after another (`StrategyHost.rounds`).
+        if self._ordinals is None or self._counted_for != self.instant:
+            self._ordinals, self._counted_for = {asked: 1}, self.instant
             return 0
         ordinal = self._ordinals.get(asked, 0)
         self._ordinals[asked] = ordinal + 1

@@ -23,6 +23,7 @@ log = structlog.get_logger()
 
 _PAUSES_S = (0.1, 0.3, 0.8)
 _RATE_LIMIT_PAUSE_MAX_S = 1.0
+_ACCEPTED = OutcomeStatus.ACCEPTED
 DUPLICATE = "duplicate"
 """Code of an outcome: the exchange had an order of this id before any attempt of this delivery."""
 
@@ -39,7 +40,7 @@ class Delivery:
         """Answers after at most three attempts. Only an `unknown` outcome stays in flight, to be asked for later."""
         link_id = order.order_link_id
         unknown: Outcome | None = None
-        outcome = Outcome(status=OutcomeStatus.NOT_SENT, order_link_id=link_id)
+        outcome: Outcome | None = None
         for pause_s in _PAUSES_S:
             try:
                 self._port.place_order(order)
@@ -66,12 +67,12 @@ class Delivery:
                     return Outcome(status=OutcomeStatus.ACCEPTED, code="found", order_link_id=link_id)
             else:
                 self._orders.accepted(link_id)
-                return Outcome(status=OutcomeStatus.ACCEPTED, order_link_id=link_id)
+                return Outcome(_ACCEPTED, "", "", link_id)
         if unknown is not None:
             # Whatever a later attempt met, the first one may still have arrived.
             return unknown
         self._orders.never_placed(link_id)
-        return outcome
+        return outcome or Outcome(status=OutcomeStatus.NOT_SENT, order_link_id=link_id)
 
     def _look_up(self, order: NewOrder) -> Order | None:
         try:

@@ -29,7 +29,16 @@ class ExchangePort:
         self._equity_until = 0.0
 
     def place_order(self, order: NewOrder) -> OrderId:
-        return self._client.place_order(order)
+        placed = self._client.place_order(order)
+        log.info(
+            "order_placed",
+            correlation_id=order.order_link_id,
+            symbol=order.symbol,
+            side=order.side.value,
+            quantity=order.quantity,
+            order_id=placed,
+        )
+        return placed
 
     def find_order(self, symbol: Symbol, order_link_id: str) -> Order | None:
         return self._client.order(symbol=symbol, order_link_id=order_link_id)

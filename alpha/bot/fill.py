@@ -1,19 +1,17 @@
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
+import msgspec
+
 from alpha.domain.fill import Fill
 from alpha.domain.ids import Symbol
-from alpha.domain.quick_init import quick_init
 from alpha.domain.reason import Reason
 from alpha.domain.side import Side
 
 
-@quick_init
-@dataclass(frozen=True, slots=True)
-class BotFill:
+class BotFill(msgspec.Struct, frozen=True, gc=False):
     """One of the bot's own fills: `seq` is its gapless number, `reason` why it happened."""
 
     seq: int

@@ -6,10 +6,10 @@ import logging
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 
+import msgspec
 import structlog
 
 from alpha.bot.broker import HeldPosition, Outcome, OutcomeStatus
@@ -87,7 +87,8 @@ class GatedBroker:
         self._delivery = Delivery(port, orders, pause)
         # Bound once: behind the lazy one lies a look-up for every order.
         self._log = log.bind()
-        self._decision: Decision | None = None
+        self.decision: Decision | None = None
+        """What is being decided, None outside of a hook: the strategy may ask for nothing then."""
         self._until_decided = _UntilDecided(self)
         self.newest: dict[Symbol, Bar] = {}
         """The newest bar of each symbol: its close is what a market order is judged by."""
@@ -96,14 +97,13 @@ class GatedBroker:
 
     def deciding(self, decision: Decision) -> AbstractContextManager[None]:
         """The hook called inside acts at this decision's time and under its ids. To be entered at once."""
-        self._decision = decision
+        self.decision = decision
         return self._until_decided
 
-    def begin_round(self, decision: Decision) -> None:
-        """Before anything is decided on bars that end at its time; until `decided` it is the one that orders are of."""
+    def look_at_limits(self, at: datetime) -> None:
+        """Before anything is decided on bars that end at the time."""
         if self._limits is not None:
-            self._limits.look(decision.now)
-        self._decision = decision
+            self._limits.look(at)
 
     def limit_standings(self) -> list[LimitStanding]:
         return [] if self._limits is None else self._limits.standings()
@@ -228,9 +228,9 @@ class GatedBroker:
 
     @property
     def _current(self) -> Decision:
-        if self._decision is None:
+        if self.decision is None:
             raise BotError("a strategy acts inside its hooks only (on_start, on_bar, on_fill, on_position, on_stop)")
-        return self._decision
+        return self.decision
 
     def _send(
         self,
@@ -320,7 +320,7 @@ class GatedBroker:
         if is_new and outcome.code == DUPLICATE:
             self._orders.was_there_before(order_link_id)
         if intent.reduce_only and outcome.code == str(_NOTHING_TO_REDUCE):
-            outcome = replace(outcome, code="flat")
+            outcome = msgspec.structs.replace(outcome, code="flat")
         self._journal.settle(order_link_id, outcome)
         if outcome.accepted and not self._log.is_enabled_for(logging.INFO):
             return outcome
@@ -371,10 +371,6 @@ class GatedBroker:
         bar = self.newest.get(symbol)
         return self.mark_price(symbol) if bar is None else bar.close
 
-    def decided(self) -> None:
-        """The hook is over; outside of one nothing may be asked for."""
-        self._decision = None
-
     def _ask_position(self, symbol: Symbol) -> HeldPosition | None:
         try:
             return self._port.position(symbol)
@@ -404,7 +400,7 @@ class _UntilDecided:
     def __enter__(self) -> None: ...
 
     def __exit__(self, *_: object) -> None:
-        self._broker.decided()
+        self._broker.decision = None
 
 
 def _denied(code: str, text: str) -> Outcome:

@@ -48,6 +48,8 @@ class StrategyHost:
         self._began_with = began_with
         self._newest = broker.newest
         self._on_bars = Decision.on_bar(start=progress.latest, end=progress.latest)
+        # What an on_round of its own would be asked, without asking it.
+        self._on_bar = strategy.on_bar if type(strategy).on_round is Strategy.on_round else None
         self._told: dict[Symbol, tuple[HeldPosition, datetime]] = {}
         self._larger = sorted(strategy.larger_intervals)
         for larger in self._larger:
@@ -104,30 +106,55 @@ class StrategyHost:
 
         Answers whether they were decided on: a round is at most once, and never an older one after a newer one.
         """
-        if self._larger:
-            self._closed.clear()
+        decided = self._progress.decided
+        if trade and bars and (decided is None or bars[0].end > decided):
+            self.rounds((bars,))
+            return True
+        self._closed.clear()
         for bar in bars:
             self.observe(bar)
-        if not bars or not trade:
-            return False
-        first, progress, broker = bars[0], self._progress, self._broker
-        end = first.end
-        if progress.decided is not None and end <= progress.decided:
-            return False
-        progress.decided = end
-        # As `with broker.deciding(Decision.on_bar(...))` does, which costs a tenth of a backtest; so for a fill.
-        self._on_bars.renew(first.start, end)
-        broker.begin_round(self._on_bars)
-        try:
-            self.strategy.on_round(bars)
-        finally:
-            broker.decided()
-        for larger in self._larger:
-            if closed := [bar for bar in self._closed if bar.interval == larger and bar.end == end]:
-                scope = f"bar/{larger // timedelta(minutes=1)}"
-                with self._broker.deciding(Decision.on_bar(start=closed[0].start, end=end, scope=scope)):
-                    self.strategy.on_round(closed)
-        return True
+        return False
+
+    def rounds(self, rounds: Iterable[Sequence[Bar]]) -> None:
+        """Round after round, each later than all before it and none of them empty, observed and decided on.
+
+        Whoever gives them out may let other events be handled before the next one. What a bar of a backtest costs is
+        mostly this loop, so what is the same for all of them is looked up once, and nothing is called that need not be.
+        """
+        progress, broker, strategy, newest = self._progress, self._broker, self.strategy, self._newest
+        observed, observe, on_bar, on_round = progress.observed, strategy.observe, self._on_bar, strategy.on_round
+        decision, larger, closed = self._on_bars, self._larger, self._closed
+        for bars in rounds:
+            if larger:
+                closed.clear()
+            end = bars[0].end
+            for bar in bars:
+                symbol = bar.symbol
+                if larger or observed.get(symbol) != bar.start:
+                    self.observe(bar)
+                    continue
+                # What `observe` comes to for a bar that follows the one before.
+                newest[symbol] = bar
+                observed[symbol] = end
+                if end > progress.latest:
+                    progress.latest = end
+                observe(bar)
+            progress.decided = decision.now = end
+            decision.instant = bars[0].start
+            if end >= progress.settled_until:
+                broker.look_at_limits(end)
+            # As `with broker.deciding(...)` does, at less cost; so for a fill.
+            broker.decision = decision
+            try:
+                if on_bar is None:
+                    on_round(bars)
+                else:
+                    for bar in bars:
+                        on_bar(bar)
+            finally:
+                broker.decision = None
+            if closed:
+                self._decide_larger(end)
 
     def fill(self, fill: BotFill) -> bool:
         """Handle the fill that comes next. False for one handled before, or only to be counted.
@@ -148,7 +175,7 @@ class StrategyHost:
         try:
             self.strategy.on_fill(fill)
         finally:
-            self._broker.decided()
+            self._broker.decision = None
         return True
 
     def positions(self, held: Iterable[HeldPosition], now: datetime | None = None) -> None:
@@ -171,6 +198,13 @@ class StrategyHost:
             )
             with self._broker.deciding(decision):
                 self.strategy.on_position(position)
+
+    def _decide_larger(self, end: datetime) -> None:
+        for larger in self._larger:
+            if completed := [bar for bar in self._closed if bar.interval == larger and bar.end == end]:
+                scope = f"bar/{larger // timedelta(minutes=1)}"
+                with self._broker.deciding(Decision.on_bar(start=completed[0].start, end=end, scope=scope)):
+                    self.strategy.on_round(completed)
 
     def _build(self, bar: Bar) -> None:
         for larger in self._larger:

@@ -1,20 +1,20 @@
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+
+import msgspec
 
 from alpha.domain.errors import InvalidValue
 from alpha.domain.ids import Symbol
 from alpha.domain.order import OrderType, TimeInForce
-from alpha.domain.quick_init import quick_init
 from alpha.domain.reason import Reason
 from alpha.domain.side import Side
 
+_NOTHING = Decimal(0)
 
-@quick_init
-@dataclass(frozen=True, slots=True)
-class Intent:
+
+class Intent(msgspec.Struct, frozen=True, gc=False):
     """An order a strategy wants, rounded, before anybody has agreed to it.
 
     `price` is a limit order's price, `decision_price` the price the decision was made at (the close of the bar). `bar`
@@ -36,7 +36,7 @@ class Intent:
     stop_loss: Decimal | None = None
 
     def __post_init__(self) -> None:
-        if self.quantity <= 0:
+        if self.quantity <= _NOTHING:
             raise InvalidValue(f"{self.symbol}: an order of {self.quantity} is not above 0")
         reference = self.price or self.decision_price
         if reference is None or (self.stop_loss is None and self.take_profit is None):

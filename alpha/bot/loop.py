@@ -203,6 +203,12 @@ class DecisionLoop:
         for recorded in fills:
             if self._host.fill(bot_fill(recorded)):
                 self._metrics.fills.inc()
+                log.info(
+                    "fill_handled",
+                    correlation_id=recorded.fill.order_link_id,
+                    exec_id=recorded.fill.exec_id,
+                    bot_seq=recorded.bot_seq,
+                )
             handled.append(recorded.fill.exec_id)
         self._metrics.cursor.set(self._progress.cursor)
         return handled

@@ -115,7 +115,7 @@ class OrdersInFlight:
         if known is None or fill.exec_type is not ExecType.TRADE:
             return
         known.heard += fill.quantity
-        if fill.leaves_quantity == 0:
+        if not fill.leaves_quantity:
             # The last fill of a filled order: no report is needed to know that it is done. A reduce-only order may have
             # been cut to the position, so only an entry is known to have filled what was asked.
             known.told = max(known.told, known.quantity if known.opens_risk else known.heard)

@@ -35,8 +35,10 @@ class Progress:
             (bar.symbol, bar.interval): bar for bar in checkpoint.forming
         }
         self.result = checkpoint.result or ResultState(uncosted={s: held for s, held in self.held.items() if held})
-        self.changes = 0
-        """Grows whenever the position or the cash moves."""
+        self.settled_until = EPOCH
+        """Up to which market time a look at the limits would find nothing new (`RiskLimits.look`)."""
+        self.fills_unsettle = True
+        """Whether a fill ends that: where no limit is on losses it does not."""
         self.catching_up = True
         self.bars_missing: dict[Symbol, datetime] = {}
         """Symbols whose indicators wait for bars that could not be had, each with the end of its newest bar. Bars that
@@ -61,14 +63,15 @@ class Progress:
         """One more fill: the position moves, and so does the cash."""
         told = fill.fill
         symbol, change = told.symbol, told.position_change
-        self.changes += 1
+        if self.fills_unsettle:
+            self.settled_until = EPOCH
         self.held[symbol] = self.held_in(symbol) + change
         self.result.cash -= change * told.price + told.fee
 
     def hold(self, held: Mapping[Symbol, Decimal]) -> None:
         """The position as the ledger has it. What differs from the fills handled is neither won nor lost: it enters the
         result at the mark price."""
-        self.changes += 1
+        self.settled_until = EPOCH
         uncosted = self.result.uncosted
         for symbol in {*held, *self.held}:
             more = held.get(symbol, Decimal(0)) - self.held_in(symbol)

@@ -76,15 +76,13 @@ class RiskLimits:
         self._lifted_at = lifted_at
         self._wall_now = wall_now
         self._watches = any(limits.loss_percents.values()) or limits.drawdown_halt_percent is not None
+        progress.fills_unsettle = self._watches
         self._performance: Performance | None = None
         self._flat_since: tuple[Decimal, datetime] | None = None
-        self._settled_until, self._settled_at = EPOCH, -1
 
     def look(self, at: datetime) -> None:
-        """Once at every round, before anything is decided, `at` being the end of its bars (market time)."""
-        # A look costs as much as many strategies' decision, and mostly there is nothing to be seen.
-        if at < self._settled_until and self._progress.changes == self._settled_at:
-            return
+        """Once at every round, before anything is decided, `at` being the end of its bars (market time). Up to
+        `Progress.settled_until` it may be left out: it costs as much as many strategies' decision."""
         if self._is_unchanged(at):
             self._settle()
             return
@@ -149,14 +147,14 @@ class RiskLimits:
         return found
 
     def _settle(self) -> None:
-        """Note until when a look would find nothing to do, as long as no fill comes: nothing is to be lifted, written
-        or costed, and there is no loss to watch, because there are no limits on it or nothing is held."""
+        """Note until when a look would find nothing to do: nothing is to be lifted, written or costed, and there is no
+        loss to watch, because there are no limits on it or, as long as no fill comes, nothing is held."""
         state = self._progress.result
         is_done = not (state.halt or state.unaudited or state.uncosted)
         if is_done and state.day is not None and not (self._watches and self._flat_since is None):
-            self._settled_until, self._settled_at = state.day.at + timedelta(days=1), self._progress.changes
+            self._progress.settled_until = state.day.at + timedelta(days=1)
         else:
-            self._settled_until = EPOCH
+            self._progress.settled_until = EPOCH
 
     def _is_unchanged(self, at: datetime) -> bool:
         """Flat, no fill since, the same day, nothing to wait for: what was known still holds."""

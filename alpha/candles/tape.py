@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from array import array
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -62,28 +63,44 @@ class Tape:
         return ticks * self.tick_size
 
     def bar(self, row: int) -> TapeBar:
-        start = self.start_of(row)
-        return TapeBar(self, row, start, start + self.interval)
+        return next(self.bars(row, row + 1, self.start_of(row)))
+
+    def bars(self, first: int, last: int, start: datetime) -> Iterator[TapeBar]:
+        """The rows [first, last), the first of which opens at `start` and each other one when the one before closes."""
+        symbol, interval, close = self.symbol, self.interval, self.close
+        over, under = self.tick_ratio
+        new = object.__new__
+        for row in range(first, last):
+            end = start + interval
+            # An __init__ would cost as much again as all of this.
+            bar = new(TapeBar)
+            bar._tape = self
+            bar._row = row
+            bar.symbol = symbol  # type: ignore[misc]
+            bar.start = start  # type: ignore[misc]
+            bar.end = end  # type: ignore[misc]
+            bar.close_as_float = close[row] * over / under  # type: ignore[misc]
+            yield bar
+            start = end
 
 
 class TapeBar(Bar):
     """A bar that reads its numbers from a tape when somebody asks for them: most of the millions that a backtest makes
-    are asked for their close only, or for nothing."""
+    are asked for their close only, or for nothing. Tapes make them (`Tape.bars`)."""
 
-    __slots__ = ("_row", "_tape", "end")
+    __slots__ = ("_row", "_tape", "close_as_float", "end")
+
+    _tape: Tape
+    _row: int
 
     # The parent refuses every assignment, at the cost of a call for each, which is more than all the rest of making a
     # bar. Both, because Python goes the slow way for both while one of them is written in Python.
     __setattr__ = object.__setattr__
     __delattr__ = object.__delattr__
 
-    def __init__(self, tape: Tape, row: int, start: datetime, end: datetime) -> None:
-        self._tape = tape
-        self._row = row
-        self.symbol = tape.symbol  # type: ignore[misc]
-        self.interval = tape.interval  # type: ignore[misc]
-        self.start = start  # type: ignore[misc]
-        self.end = end  # type: ignore[misc]
+    @property
+    def interval(self) -> timedelta:
+        return self._tape.interval
 
     @property
     def open(self) -> Decimal:
@@ -127,12 +144,6 @@ class TapeBar(Bar):
         tape = self._tape
         over, under = tape.tick_ratio
         return tape.low[self._row] * over / under
-
-    @property
-    def close_as_float(self) -> float:
-        tape = self._tape
-        over, under = tape.tick_ratio
-        return tape.close[self._row] * over / under
 
     @property
     def volume_as_float(self) -> float:

@@ -29,10 +29,12 @@ class ExecType(StrEnum):
     MOVE_POSITION = "MovePosition"
     FUTURE_SPREAD = "FutureSpread"
 
-    @property
-    def moves_position(self) -> bool:
-        """Funding reports the whole position as its quantity and is cash only."""
-        return self is not ExecType.FUNDING
+    moves_position: bool
+    """Funding reports the whole position as its quantity and is cash only."""
+
+
+for _exec_type in ExecType:
+    _exec_type.moves_position = _exec_type is not ExecType.FUNDING
 
 
 class ExecutionOrder(NamedTuple):
@@ -49,6 +51,7 @@ class ExecutionOrder(NamedTuple):
 
 
 _new_tuple = tuple.__new__
+_NOTHING = Decimal(0)
 
 
 @quick_init
@@ -88,7 +91,7 @@ class Fill:
         require_aware(self.exec_time)
         if not self.exec_id:
             raise InvalidValue("a fill without an execution id cannot be told from another")
-        if self.quantity <= 0 or self.price <= 0:
+        if self.quantity <= _NOTHING or self.price <= _NOTHING:
             raise InvalidValue(f"fill {self.exec_id}: price {self.price} and quantity {self.quantity} must be above 0")
 
     @property
@@ -99,7 +102,9 @@ class Fill:
     @property
     def position_change(self) -> Decimal:
         """Signed change of the position in base units; 0 for funding."""
-        return self.side.sign * self.quantity if self.exec_type.moves_position else Decimal(0)
+        if not self.exec_type.moves_position:
+            return _NOTHING
+        return self.quantity if self.side.sign > 0 else -self.quantity
 
     @property
     def content_hash(self) -> int:

@@ -16,6 +16,7 @@ from alpha.domain.reason import Reason
 
 _CODE = re.compile(r"[a-z0-9]{2,6}")
 _NONCE = re.compile(r"[a-z2-7]{20}")
+_PARTS = re.compile(r"([a-z0-9]{2,6})-([a-z]{2})-([a-z2-7]{20})")
 _LETTERS = "abcdefghijklmnopqrstuvwxyz234567"
 _PAIRS = [first + second for first in _LETTERS for second in _LETTERS]
 _ALLOWED = re.compile(r"[A-Za-z0-9_-]{1,36}")
@@ -70,15 +71,15 @@ class OrderLinkId:
     @classmethod
     def parse(cls, text: str) -> OrderLinkId | None:
         """The parts of one of our ids, or None for any other text: foreign tags are kept, not parsed."""
-        parts = text.split("-")
-        if len(parts) != 3:
-            return None
-        code, tag, nonce = parts
-        reason = Reason.from_tag(tag)
-        try:
-            return None if reason is None else cls(code, reason, nonce)
-        except InvalidValue:
-            return None
+        found = _PARTS.fullmatch(text)
+        reason = None if found is None else Reason.from_tag(found[2])
+        return None if found is None or reason is None else cls(found[1], reason, found[3])
+
+
+def reason_told_by(text: str) -> Reason | None:
+    """The reason in one of our ids, which `parse` finds too but makes more of, or None for any other text."""
+    found = _PARTS.fullmatch(text)
+    return None if found is None else Reason.from_tag(found[2])
 
 
 def _text(code: str, reason: Reason, nonce: str) -> str:

@@ -19,14 +19,15 @@ class Position:
     entry_price: Decimal
 
     def __post_init__(self) -> None:
-        if self.quantity == 0 and self.entry_price != 0:
+        if self.quantity:
+            if self.entry_price <= ZERO:
+                raise InvalidValue(f"a position of {self.quantity} needs an entry price above 0")
+        elif self.entry_price:
             raise InvalidValue(f"a flat position has no entry price, not {self.entry_price}")
-        if self.quantity != 0 and self.entry_price <= 0:
-            raise InvalidValue(f"a position of {self.quantity} needs an entry price above 0")
 
     @property
     def is_flat(self) -> bool:
-        return self.quantity == 0
+        return not self.quantity
 
     @property
     def size(self) -> Decimal:
@@ -34,9 +35,9 @@ class Position:
 
     @property
     def direction(self) -> Direction | None:
-        if self.quantity == 0:
+        if not self.quantity:
             return None
-        return Direction.LONG if self.quantity > 0 else Direction.SHORT
+        return Direction.SHORT if self.quantity.is_signed() else Direction.LONG
 
     def unrealized_pnl(self, mark_price: Decimal) -> Decimal:
         """(mark - entry) x signed quantity, in the quote currency."""

@@ -10,14 +10,10 @@ class Side(StrEnum):
     BUY = "Buy"
     SELL = "Sell"
 
-    @property
-    def sign(self) -> int:
-        """+1 for a buy, -1 for a sell: `sign * quantity` is the change of a signed position."""
-        return 1 if self is Side.BUY else -1
-
-    @property
-    def opposite(self) -> Side:
-        return Side.SELL if self is Side.BUY else Side.BUY
+    # Set below, once, as those of a direction are: what every order and fill asks must not cost a look-up.
+    sign: int
+    """+1 for a buy, -1 for a sell: `sign * quantity` is the change of a signed position."""
+    opposite: Side
 
 
 @unique
@@ -27,10 +23,10 @@ class Direction(StrEnum):
     LONG = "long"
     SHORT = "short"
 
-    @property
-    def sign(self) -> int:
-        return 1 if self is Direction.LONG else -1
+    sign: int
+    entry_side: Side
 
-    @property
-    def entry_side(self) -> Side:
-        return Side.BUY if self is Direction.LONG else Side.SELL
+
+for _side, _other, _direction in ((Side.BUY, Side.SELL, Direction.LONG), (Side.SELL, Side.BUY, Direction.SHORT)):
+    _side.opposite, _direction.entry_side = _other, _side
+    _side.sign = _direction.sign = 1 if _side is Side.BUY else -1

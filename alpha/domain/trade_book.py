@@ -9,12 +9,12 @@ from decimal import Decimal
 
 from alpha.domain.arithmetic import accounting
 from alpha.domain.errors import InvalidValue, InvariantViolated
-from alpha.domain.fill import ExecType, ExecutionOrder, Fill
+from alpha.domain.fill import ExecutionOrder, Fill
 from alpha.domain.ids import ExecId
 from alpha.domain.position import FLAT, ZERO, Position
 from alpha.domain.quick_init import quick_init
 from alpha.domain.reason import Reason
-from alpha.domain.side import Direction, Side
+from alpha.domain.side import Direction
 from alpha.domain.trade import BookKey, Trade
 
 PNL_VERSION = 1
@@ -138,8 +138,8 @@ class BookFold:
         if last is not None and not _follows(fill, last):
             raise InvalidValue(f"fill {fill.exec_id} is late for {self._key}: refold the book instead")
         self._last = fill
-        is_funding = fill.exec_type is ExecType.FUNDING
-        buys = fill.side is Side.BUY
+        is_funding = not fill.exec_type.moves_position
+        buys = fill.side.sign > 0
         return self.add(fill.exec_id, fill.exec_time, is_funding, buys, fill.price, fill.quantity, fill.fee, reason)
 
     def add(
@@ -247,7 +247,7 @@ class BookFold:
         self._quantity += quantity if buys else -quantity
         if self._quantity:
             gross = (price - self._entry_price) * quantity
-            if trip.direction is Direction.SHORT:
+            if trip.direction.sign < 0:
                 gross = -gross
             trip.gross_pnl += gross
             self._realized_pnl += gross
@@ -255,7 +255,7 @@ class BookFold:
         # What went in and what came out are exact, where an average entry price ends after 28 digits: the last fill
         # brings the difference to what was booked so far, and no digit is lost or made up.
         gross = trip.exited_value - trip.entered_value
-        if trip.direction is Direction.SHORT:
+        if trip.direction.sign < 0:
             gross = -gross
         self._realized_pnl += gross - trip.gross_pnl
         trip.gross_pnl = gross

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import ROUND_CEILING, ROUND_DOWN, ROUND_FLOOR, Decimal
 from typing import NamedTuple
 
@@ -39,12 +39,19 @@ class Liquidity:
     level_shares: tuple[Decimal, ...] = (Decimal("0.005"), Decimal("0.01"), Decimal("0.02"), Decimal("0.04"))
     resting_share: Decimal = Decimal("0.05")
     market_bound: Decimal = Decimal("0.01")
+    # Of a price: where each level lies, and one more behind the last, and the bound of market orders; for each side.
+    _levels_at: dict[Side, list[Decimal]] = field(init=False, repr=False, compare=False)
+    _bound_at: dict[Side, Decimal] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if not self.level_shares:
             raise InvalidValue("a book needs at least one level")
         if min(self.half_spread, self.level_spacing, self.resting_share, self.market_bound, *self.level_shares) < 0:
             raise InvalidValue("spread, spacing and shares of the book must not be negative")
+        away = [self.half_spread + number * self.level_spacing for number in range(len(self.level_shares) + 1)]
+        levels = {side: [_ONE + side.sign * each for each in away] for side in Side}
+        object.__setattr__(self, "_levels_at", levels)
+        object.__setattr__(self, "_bound_at", {side: _ONE + side.sign * self.market_bound for side in Side})
 
     def depth(self, price: Decimal, volume: Decimal, instrument: Instrument) -> Depth:
         """The book around `price` in a bar of this volume (base units)."""
@@ -54,9 +61,13 @@ class Liquidity:
         """What a taker of this side meets first around `price`: the ask for a buy, the bid for a sell."""
         return self.level_price(0, side, price, instrument)
 
+    def market_limit(self, side: Side, price: Decimal) -> Decimal:
+        """The worst price a market order may get around `price`, not on a tick."""
+        return price * self._bound_at[side]
+
     def level_price(self, number: int, side: Side, price: Decimal, instrument: Instrument) -> Decimal:
         """Where a level would lie that has none before it, on a tick."""
-        away = price * (_ONE + side.sign * (self.half_spread + number * self.level_spacing))
+        away = price * self._levels_at[side][number]
         rounding = ROUND_CEILING if side is BUY else ROUND_FLOOR
         ticks = (away / instrument.tick_size).to_integral_value(rounding)
         return max(ticks, _ONE) * instrument.tick_size
@@ -111,7 +122,7 @@ class Offers:
         self._rest = _walk(liquidity, side, price, volume, instrument)
         self._found = [next(self._rest)]
         self._most = len(liquidity.level_shares)
-        self.market_limit = instrument.round_price(price * (_ONE + side.sign * liquidity.market_bound))
+        self.market_limit = instrument.round_price(liquidity.market_limit(side, price))
 
     @property
     def best(self) -> Level:

@@ -28,7 +28,7 @@ from alpha.domain.ids import Symbol
 from alpha.domain.reason import Reason
 from alpha.domain.side import Side
 from strategies.shortseller.parameters import AssetStops, ShortSellerParams
-from strategies.shortseller.trend import Regime, Trend
+from strategies.shortseller.trend import ACTIVE, INACTIVE, Trend
 from strategies.shortseller.watch import MarketWatch
 
 
@@ -137,7 +137,7 @@ class ShortSeller(Strategy[ShortSellerParams, ShortSellerState]):
             return Reason.TAKE_PROFIT
         if self._holding(bar.symbol).age(bar.end) > timedelta(hours=self.params.hold_limit_hours):
             return Reason.TIME_EXIT
-        if self._trend(bar.symbol).regime is Regime.INACTIVE:
+        if self._trend(bar.symbol).regime is INACTIVE:
             return Reason.REGIME_EXIT
         return None
 
@@ -148,7 +148,7 @@ class ShortSeller(Strategy[ShortSellerParams, ShortSellerState]):
         trend, cooldown_until = self._trend(bar.symbol), self.state.cooldown_until.get(bar.symbol)
         if cooldown_until is not None and bar.end < cooldown_until:
             return "cooldown"
-        if trend.regime is not Regime.ACTIVE:
+        if trend.regime is not ACTIVE:
             return "regime"
         if trend.cross_day == bar.end.date() and trend.crosses >= self.params.crosses_per_day_limit:
             return "crosses_today"

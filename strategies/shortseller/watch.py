@@ -7,7 +7,7 @@ from datetime import datetime
 
 from alpha.bot import RecentValues
 from strategies.shortseller.parameters import ShortSellerParams
-from strategies.shortseller.trend import Regime, Trend
+from strategies.shortseller.trend import UNKNOWN, Regime, Trend
 
 
 @dataclass(slots=True)
@@ -16,7 +16,7 @@ class MarketWatch:
 
     closes: RecentValues
     volumes: RecentValues
-    regime: Regime = Regime.UNKNOWN
+    regime: Regime = UNKNOWN
     told: dict[str, datetime] = field(default_factory=dict)
 
     @classmethod
@@ -38,7 +38,7 @@ class MarketWatch:
         before, regime = self.regime, trend.regime
         if before is not regime:
             self.regime = regime
-            is_known = before is not Regime.UNKNOWN and regime is not Regime.UNKNOWN
+            is_known = before is not UNKNOWN and regime is not UNKNOWN
             if is_known and self._may_tell("regime_change", params, at):
                 found["regime_change"] = f"regime is {regime.value}, it was {before.value}"
         closes, volumes = self.closes.values, self.volumes.values
@@ -53,7 +53,7 @@ class MarketWatch:
             if volume > params.alert_volume_ratio * mean > 0 and self._may_tell("volume_spike", params, at):
                 times = volume / mean
                 found["volume_spike"] = f"volume is {times:.1f} times the mean of {params.alert_volume_bars} bars"
-        if regime is not Regime.UNKNOWN:
+        if regime is not UNKNOWN:
             slow = trend.slow.value
             gap_percent = abs(trend.fast.value - slow) / slow * 100.0
             if gap_percent < params.alert_ema_gap_percent and self._may_tell("averages_close", params, at):

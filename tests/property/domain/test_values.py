@@ -11,7 +11,7 @@ from alpha.domain.clock import from_ms, to_ms
 from alpha.domain.ids import BotId, Symbol
 from alpha.domain.instrument import Instrument
 from alpha.domain.order import TRANSITIONS, OrderStatus
-from alpha.domain.order_link_id import OrderLinkId, is_valid_order_link_id
+from alpha.domain.order_link_id import OrderLinkId, is_valid_order_link_id, reason_told_by
 from alpha.domain.reason import Reason
 from alpha.domain.side import Side
 
@@ -29,6 +29,7 @@ def link(code: str, reason: Reason, bar: datetime, ordinal: int = 0, run: str = 
 def test_a_link_id_is_read_back_and_fits_the_exchange(code: str, reason: Reason, bar: datetime, ordinal: int) -> None:
     made = link(code, reason, bar, ordinal)
     assert OrderLinkId.parse(str(made)) == made
+    assert reason_told_by(str(made)) is reason
     assert is_valid_order_link_id(str(made))
 
 
@@ -44,6 +45,7 @@ def test_the_same_decision_makes_the_same_id_and_a_second_try_another(code: str,
 def test_any_other_text_is_kept_and_not_parsed(text: str) -> None:
     parsed = OrderLinkId.parse(text)
     assert parsed is None or str(parsed) == text
+    assert (reason_told_by(text) is None) == (parsed is None)
 
 
 @given(st.integers(0, 4_102_444_800_000))

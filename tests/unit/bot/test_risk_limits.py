@@ -3,13 +3,13 @@ only, each once reached and once not."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from alpha.bot.checkpoint import Checkpoint
 from alpha.bot.gate import Allow, Deny, Gate
