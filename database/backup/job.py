@@ -8,7 +8,6 @@ from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Protocol
 
 import structlog
 
@@ -22,15 +21,10 @@ from database.backup.errors import BackupBusy, BackupFailed, BackupGivenUp
 from database.backup.manifest import Backup
 from database.backup.retention import Retention
 from database.backup.taking import take_backup
+from database.backup.tell import Tell
 from database.backup.thinning import thin_out
 
 log = structlog.get_logger(__name__)
-
-
-class Tell(Protocol):
-    """`alert()` of a service."""
-
-    def __call__(self, kind: str, text: str, *, severity: Severity) -> None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

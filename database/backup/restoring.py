@@ -17,7 +17,7 @@ from database.backup.errors import BackupFailed
 from database.backup.figures import differences, figures_of
 from database.backup.manifest import OPENED, Backup, check_file
 from database.backup.programs import find_programs
-from database.backup.scratch import new_database
+from database.backup.scratch import drop_left_overs, new_database
 from database.migrate import migrate
 from database.roles import ensure_groups
 
@@ -52,9 +52,9 @@ def restore_backup(
 ) -> Restored:
     """Restores into the new database `into` on the server of `dsn`, whose user will own it and may make roles.
 
-    The figures are compared with those of the snapshot before anything is migrated. `identity` is the file of the
-    secret key of an encrypted backup. Raises BackupFailed, ProgramsMissing, MigrationError or a LedgerError; there is
-    no such database then.
+    The figures are compared with those of the snapshot before anything is migrated, and only then, when all is done,
+    does the database get its name. `identity` is the file of the secret key of an encrypted backup. Raises
+    BackupFailed, ProgramsMissing, MigrationError or a LedgerError; there is no such database then.
     """
     on_step("checking the file")
     dump = check_file(folder, backup)
@@ -69,8 +69,9 @@ def restore_backup(
         ensure_groups(server)
         if _exists(server, into):
             raise BackupFailed(f"there is a database {into} already: choose another name, or drop it")
-        target = replace(dsn, dbname=into)
-        with new_database(server, into):
+        drop_left_overs(server)
+        with new_database(server, into) as draft:
+            target = replace(dsn, dbname=draft)
             with _readable(dump, backup, identity, folder, on_step) as plain:
                 on_step("restoring")
                 tools.restore(target, plain, privileges=True)
@@ -80,7 +81,7 @@ def restore_backup(
             if wrong:
                 raise BackupFailed(f"the restored database is not what the backup says: {'; '.join(wrong)}")
             migrations = migrate(target)
-    return Restored(dsn=target, backup=backup, migrations=tuple(migrations))
+    return Restored(dsn=replace(dsn, dbname=into), backup=backup, migrations=tuple(migrations))
 
 
 def switch_to(dsn: Dsn, restored: str, now: datetime | None = None) -> str:

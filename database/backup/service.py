@@ -23,7 +23,9 @@ from alpha.service.shutdown import StopSignal
 from database.backup.encryption import check_recipients
 from database.backup.errors import BackupBusy, BackupGivenUp
 from database.backup.health import health_of, is_due
-from database.backup.job import Tell, back_up
+from database.backup.inspection import Inspection
+from database.backup.job import back_up
+from database.backup.tell import Tell
 
 log = structlog.get_logger(__name__)
 
@@ -38,9 +40,10 @@ def run(settings: Settings, backups: BackupSettings) -> None:
     dsn = settings.dsn()
     alerts = AlertWriter(dsn, None, "backup")
     ledger = _Ledger(dsn)
+    inspection = Inspection(backups.folder, alerts.alert)
     health = HealthServer(
         settings.backup_port,
-        lambda: health_of(backups.folder, ledger.identity()),
+        lambda: health_of(backups.folder, ledger.identity(), damaged=inspection.damaged),
         CollectorRegistry(),
         host=settings.health_host,
     ).start()
@@ -71,10 +74,11 @@ def run(settings: Settings, backups: BackupSettings) -> None:
     scheduler.add_job(requests, IntervalTrigger(seconds=_LOOK_EVERY_S, timezone=UTC), max_instances=1, coalesce=True)
 
     def missed() -> None:
-        if is_due(backups.folder, datetime.now(UTC), ledger.identity()):
+        inspection.look()
+        if is_due(backups.folder, datetime.now(UTC), ledger.identity(), inspection.damaged):
             job()
 
-    # At once, and then hourly: what failed or was missed is not left until the next day.
+    # At once, and then hourly: what failed, was missed or was damaged since is not left until the next day.
     scheduler.add_job(missed, IntervalTrigger(hours=1, timezone=UTC), max_instances=1, next_run_time=datetime.now(UTC))
     scheduler.start()
     log.info("backups_scheduled", at=f"{backups.at:%H:%M}", folder=str(backups.folder), port=health.port)

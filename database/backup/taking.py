@@ -31,7 +31,7 @@ from database.backup.manifest import (
     write_manifest,
 )
 from database.backup.programs import Programs, find_programs
-from database.backup.scratch import scratch_database
+from database.backup.scratch import drop_left_overs, scratch_database
 from database.backup.space import check_space, rooms_for
 
 _STATEMENTS_S = 3600.0
@@ -65,6 +65,8 @@ def take_backup(
         _remove_left_overs(folder)
         try:
             with closing(connect(dsn, "backup", statement_timeout_s=_STATEMENTS_S)) as connection:
+                # First: they may be what takes the room.
+                drop_left_overs(connection)
                 _look_at_space(connection, folder, server_folder, bool(recipients), on_little_space)
                 tools = replace(find_programs(connection.server_version // 10_000, programs), given_up=given_up)
                 return _take(connection, dsn, folder, tuple(recipients), tools, on_step)

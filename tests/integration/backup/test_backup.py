@@ -372,7 +372,7 @@ def interrupted_while_it_waits(
         with closing(connect(database.owner, "tests")) as holder, transaction(holder) as cursor:
             cursor.execute(behind)
             held.set()
-            eventually(waits, 30, "a statement that waits")
+            eventually(waits, 120, "a statement that waits")
             # Pending until the statement is answered, which is after this transaction.
             os.kill(os.getpid(), signal.SIGINT)
             if not commits:
@@ -381,7 +381,7 @@ def interrupted_while_it_waits(
     held = threading.Event()
     with ThreadPoolExecutor(1) as pool:
         pressed = pool.submit(press)
-        assert held.wait(30)
+        assert held.wait(120)
         with pytest.raises(KeyboardInterrupt):
             yield
         pressed.result()
@@ -508,8 +508,8 @@ def test_a_server_without_room_for_the_trial_is_spared_it(ledger: Database, tmp_
     assert left_in(tmp_path) == set()
 
 
-def test_a_database_that_dies_in_the_middle_leaves_older_backups_alone(ledger: Database, tmp_path: Path) -> None:
-    old = take(ledger, tmp_path)
+def test_a_database_that_dies_in_the_middle_is_told_and_older_backups_stay(ledger: Database, tmp_path: Path) -> None:
+    old, told = take(ledger, tmp_path), Told()
     server = replace(ledger.owner, dbname="postgres")
 
     def die(step: str) -> None:
@@ -518,10 +518,25 @@ def test_a_database_that_dies_in_the_middle_leaves_older_backups_alone(ledger: D
 
     try:
         with pytest.raises((BackupFailed, LedgerError)):
-            take_backup(ledger.dsn("backup"), tmp_path, programs=PROGRAMS, on_step=die)
+            back_up(ledger.dsn("backup"), BackupSettings(folder=tmp_path), tell=told, programs=PROGRAMS, on_step=die)
     finally:
         _allow_connections(server, ledger.owner.dbname, True)
 
+    assert told.kinds == [("backup_failed", Severity.CRITICAL)]
+    assert list_backups(tmp_path) == [old]
+    assert left_in(tmp_path) == {old.file, f"{old.name}.json"}
+
+
+def test_a_server_that_became_newer_than_pg_dump_is_told_and_older_backups_stay(
+    ledger: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old, told = take(ledger, tmp_path), Told()
+    monkeypatch.setattr(taking, "find_programs", lambda _, programs: find_programs(99, programs))
+
+    with pytest.raises(ProgramsMissing, match=r"the server is PostgreSQL 99 .* install postgresql-client-99"):
+        back_up(ledger.dsn("backup"), BackupSettings(folder=tmp_path), tell=told, programs=PROGRAMS)
+
+    assert told.kinds == [("backup_failed", Severity.CRITICAL)]
     assert list_backups(tmp_path) == [old]
     assert left_in(tmp_path) == {old.file, f"{old.name}.json"}
 

@@ -1,0 +1,142 @@
+"""What kill -9 leaves at the server is dropped by the next backup or restore, and what is in use never is."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import pytest
+
+from alpha.ledger.connection import Dsn, connect, transaction
+from alpha.local.binaries import postgres_programs
+from database.backup.manifest import list_backups
+from database.backup.restoring import restore_backup
+from database.backup.taking import take_backup
+from tests.support import Database, eventually
+
+PROJECT = Path(__file__).parents[3]
+PROGRAMS = postgres_programs(16, None)
+# Each a process that can be killed: database, folder and programs are its arguments.
+WORK = {
+    "backup": "take_backup(dsn, folder, programs=[programs])",
+    "restore": "restore_backup(dsn, folder, list_backups(folder)[0], into='never_there', programs=[programs])",
+}
+_PROCESS = """
+import json, sys
+from pathlib import Path
+from alpha.ledger.connection import Dsn
+from database.backup.manifest import list_backups
+from database.backup.restoring import restore_backup
+from database.backup.taking import take_backup
+dsn, folder, programs = Dsn(**json.loads(sys.argv[1])), Path(sys.argv[2]), Path(sys.argv[3])
+"""
+
+
+@pytest.fixture
+def endless(tmp_path: Path) -> Path:
+    """The programs of 16, of which pg_restore logs in and never comes to an end."""
+    folder = tmp_path / "endless"
+    folder.mkdir()
+    (folder / "pg_dump").symlink_to(PROGRAMS / "pg_dump")
+    restore = folder / "pg_restore"
+    restore.write_text(
+        f'#!/bin/sh\n[ "$1" = --version ] && exec {PROGRAMS}/pg_restore --version\n'
+        'for word; do case "$word" in --dbname=*) into="$word";; esac; done\n'
+        f'PGAPPNAME=pg_restore exec {PROGRAMS}/psql "$into" --command "SELECT pg_sleep(600)"\n'
+    )
+    restore.chmod(0o755)
+    return folder
+
+
+@contextmanager
+def at_work(kind: str, dsn: Dsn, folder: Path, programs: Path) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+    """A process whose pg_restore is at work, and the database that it restores into."""
+    arguments = [json.dumps(asdict(dsn)), str(folder), str(programs)]
+    process = subprocess.Popen([sys.executable, "-c", _PROCESS + WORK[kind], *arguments], cwd=PROJECT)
+    try:
+        yield process, eventually(lambda: restored_into(dsn), 120, "a pg_restore at work")
+    finally:
+        process.kill()
+        process.wait()
+
+
+def restored_into(dsn: Dsn) -> str:
+    """The database that a pg_restore is logged in to, "" while there is none."""
+    return "".join(
+        _names(
+            dsn,
+            "SELECT datname FROM pg_stat_activity WHERE application_name = 'pg_restore' AND datname LIKE 'alpha\\_%'",
+        )
+    )
+
+
+def databases(dsn: Dsn) -> set[str]:
+    return set(_names(dsn, "SELECT datname FROM pg_database"))
+
+
+@pytest.mark.parametrize("kind", list(WORK))
+def test_what_a_killed_process_left_goes_with_the_next_and_not_before(
+    database: Database, tmp_path: Path, endless: Path, kind: str
+) -> None:
+    dsn = database.owner if kind == "restore" else database.dsn("backup")
+    folder = tmp_path / "backups"
+    backup = take_backup(dsn, folder, programs=[PROGRAMS])
+    before = databases(dsn)
+    beside = tmp_path / "beside"
+
+    with at_work(kind, dsn, folder, endless) as (process, left):
+        take_backup(dsn, beside, programs=[PROGRAMS])
+        assert databases(dsn) == before | {left}, "what is being made is left alone"
+        process.kill()
+        process.wait()
+
+    with closing(connect(replace(database.owner, dbname=left), "somebody who looks around")):
+        for _ in range(2):
+            take_backup(dsn, beside, programs=[PROGRAMS])
+        assert databases(dsn) == before | {left}
+
+    def next_one() -> bool:
+        if kind == "restore":
+            restore_backup(dsn, folder, backup, into="whole", programs=[PROGRAMS])
+            _drop(database.owner, "whole")
+        else:
+            take_backup(dsn, folder, programs=[PROGRAMS])
+        return left not in databases(dsn)
+
+    eventually(next_one, 120, "the left-over being dropped")
+    assert databases(dsn) == before
+    assert restored_into(dsn) == "", "what the killed one began is over, too"
+    assert {path.suffix for path in folder.iterdir()} == {".dump", ".json", ""}, "nothing half done in the folder"
+    assert backup in list_backups(folder)
+
+
+def test_what_belongs_to_somebody_else_does_not_keep_a_backup_from_being_made(
+    database: Database, tmp_path: Path, endless: Path
+) -> None:
+    folder, login = tmp_path / "backups", database.dsn("backup")
+    take_backup(login, folder, programs=[PROGRAMS])
+    with at_work("restore", database.owner, folder, endless) as (_, left):
+        pass
+
+    take_backup(login, folder, programs=[PROGRAMS])
+
+    assert left in databases(login)
+    _drop(database.owner, left)
+
+
+def _names(dsn: Dsn, query: str) -> list[str]:
+    with closing(connect(dsn, "tests")) as connection, transaction(connection) as cursor:
+        cursor.execute(query)
+        return [name for (name,) in cursor.fetchall()]
+
+
+def _drop(owner: Dsn, name: str) -> None:
+    with closing(connect(replace(owner, dbname="postgres"), "tests")) as connection:
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            cursor.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
