@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -123,6 +124,8 @@ class AccountSession:
         """Counts subscribed connections and changes of the holder; what was recovered for an earlier one says nothing
         about this one."""
         self.connections = 0
+        self.recoveries = 0
+        """How often the account went live after what was missed had been read."""
         self.connected = threading.Event()
         self.taken = threading.Event()
         """This process holds the account, under `taken_epoch`."""
@@ -174,6 +177,11 @@ class AccountSession:
             )
             await client.run(self._stop)
         stopping.cancel()
+
+    @property
+    def silent_for_s(self) -> float:
+        """Since anything was heard on the stream; infinite before it was first connected."""
+        return math.inf if self._stream is None else self._stream.silent_for_s
 
     def replace_stream(self, why: str) -> None:
         """Cut the connection off and make another. From any thread."""

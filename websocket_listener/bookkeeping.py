@@ -95,6 +95,10 @@ class Bookkeeping:
         result = committed.result
         if self._replay is not None:
             self._replay.committed(result.recorded)
+        if result.recorded:
+            # One line for a batch, however many: a fill is the listener's hottest path.
+            ids = dict.fromkeys(each.fill.order_link_id for each in result.recorded if each.fill.order_link_id)
+            log.info("fills_recorded", fills=len(result.recorded), correlation_ids=list(ids))
         counts = Counter([(each.fill.account, each.source, each.attribution.method) for each in result.recorded])
         for (account, source, method), count in counts.items():
             self._metrics.fills.labels(account, source.value, method.value).inc(count)

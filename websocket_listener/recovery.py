@@ -275,6 +275,7 @@ class Recovery:
         if session.live(generation):
             self._heard_from, self._live_since_s = until, time.monotonic()
             self._next_heard_s = 0.0
+            session.recoveries += 1
         log.info(
             "account_recovered",
             account=self._account,

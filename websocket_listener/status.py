@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
@@ -41,8 +40,12 @@ class Status:
         for name, session in sessions.items():
             metrics.live.labels(name).set_function(partial(_is_live, session))
             metrics.leader.labels(name).set_function(partial(_is_leader, session))
-            metrics.conflicts.labels(name)  # there from 0 on: a rule sees no increase in what begins at 1
-            metrics.stream_age.labels(name).set_function(partial(_stream_age_s, session))
+            # There from 0 on: a rule sees no increase in what begins at 1.
+            metrics.conflicts.labels(name)
+            metrics.raw_events.labels(name)
+            metrics.connections.set_function(name, partial(getattr, session, "connections"))
+            metrics.recoveries.set_function(name, partial(getattr, session, "recoveries"))
+            metrics.stream_age.labels(name).set_function(partial(getattr, session, "silent_for_s"))
         metrics.backlog.set_function(lambda: writer.backlog)
         metrics.dropped.set_function(lambda: writer.dropped)
 
@@ -73,9 +76,3 @@ def _is_live(session: AccountSession) -> float:
 
 def _is_leader(session: AccountSession) -> float:
     return session.role is Role.LEADER
-
-
-def _stream_age_s(session: AccountSession) -> float:
-    """Infinite before the first frame: a stream that never spoke is not fresh."""
-    last = session.last_frame_at
-    return float("inf") if last is None else max(0.0, (datetime.now(UTC) - last).total_seconds())

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import StrEnum, unique
@@ -116,6 +117,11 @@ class StreamClient:
         """Data frames delivered so far."""
         self.failures = 0
         """How often our own code failed on a frame."""
+
+    @property
+    def silent_for_s(self) -> float:
+        """Since anything was heard, an answer to a ping included; infinite before the first connection."""
+        return time.monotonic() - self._last_heard if self.connections else math.inf
 
     async def run(self, stop: asyncio.Event) -> None:
         """Keeps the stream up until `stop`. Raises nothing: a break is told by `on_state` and mended."""

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from datetime import UTC, datetime
-from typing import Any
 
 import structlog
 from prometheus_client.metrics_core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from alpha.config import Registry, Settings
+from alpha.exchange.budget import Purpose
 from alpha.ledger.connection import LedgerError, connect
 from alpha.ledger.controls import PLATFORM, DesiredState, account_scope, bot_scope
 from alpha.ledger.platform_figures import PlatformFigures, platform_figures
@@ -60,8 +60,8 @@ class PlatformCollector(Collector):
             self._of_ledger(values, figures)
         if glance is not None:
             self._of_redis(values, glance)
-        for (scope, purpose), count in (calls or {}).items():
-            values.add("alpha_rest_calls", count, scope, purpose.value)
+        if calls is not None:
+            _of_calls(values, calls)
         if pools is not None:
             _of_pools(values, pools)
         yield from values.families.values()
@@ -87,7 +87,7 @@ class PlatformCollector(Collector):
             log.warning("redis_unknown", error=str(error))
             return None
 
-    def _calls(self) -> dict[Any, int] | None:
+    def _calls(self) -> dict[tuple[str, Purpose], int] | None:
         try:
             with open_redis(self._settings.redis(), FLAGS_DB) as client:
                 return calls_in_window(client)
@@ -161,6 +161,14 @@ class _Values:
         if family is None:
             family = self.families[name] = self._metrics.family(name)
         family.add_metric(labels, float(value))
+
+
+def _of_calls(values: _Values, calls: Mapping[tuple[str, Purpose], int]) -> None:
+    for (scope, purpose), count in calls.items():
+        values.add("alpha_rest_calls", count, scope, purpose.value)
+    # Nothing is counted where nothing is limited, and "no data" would look like an exporter that does not know.
+    for purpose in set(Purpose) - {purpose for _, purpose in calls}:
+        values.add("alpha_rest_calls", 0, "", purpose.value)
 
 
 def _of_pools(values: _Values, pools: PoolStanding) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
-from prometheus_client.metrics_core import GaugeMetricFamily
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily
 
 from alpha.domain.errors import InvariantViolated
 from alpha.metrics.catalogue import BY_NAME, Kind, Metric, Process
@@ -32,6 +32,11 @@ class MetricSet:
         """For a collector that reads its values when it is asked."""
         metric = self.metric(name, Kind.GAUGE)
         return GaugeMetricFamily(metric.name, metric.text, labels=metric.labels)
+
+    def counter_family(self, name: str) -> CounterMetricFamily:
+        """For a collector that reads what somebody else counts."""
+        metric = self.metric(name, Kind.COUNTER)
+        return CounterMetricFamily(metric.name, metric.text, labels=metric.labels)
 
     def metric(self, name: str, kind: Kind) -> Metric:
         metric = BY_NAME.get(name)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
@@ -176,6 +178,16 @@ async def test_a_socket_that_answers_protocol_pings_only_is_replaced(stub: StubE
     async with running(stub.endpoints.private_url) as (_, heard):
         await soon(lambda: heard.names.count(S) >= 2, "a second subscription")
         assert "nothing heard for" in heard.reasons[0]
+
+
+async def test_where_nothing_happens_the_answers_to_pings_say_that_it_is_heard(stub: StubExchange) -> None:
+    stub.scripts = [serve]
+    async with running(stub.endpoints.private_url) as (client, heard):
+        assert client.silent_for_s == math.inf, "never connected"
+        await soon(lambda: S in heard.names, "a subscription")
+        subscribed_s = time.monotonic()
+        await soon(lambda: client.silent_for_s < time.monotonic() - subscribed_s, "something heard since")
+        assert client.frames == 0
 
 
 async def test_a_quiet_but_healthy_private_socket_stays(stub: StubExchange) -> None:

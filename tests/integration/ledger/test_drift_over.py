@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from concurrent.futures import Future
+from dataclasses import replace
+from decimal import Decimal
 from typing import Any
 
 from alpha.domain.ids import AccountName
@@ -32,6 +34,16 @@ class AtOnce:
 
     def alert(self, kind: str, *_: object, **__: object) -> None:
         self.alerts.append(kind)
+
+
+def test_a_disagreement_is_told_and_forbids_entries(writer: Connection) -> None:
+    differs = replace(AGREED, exchange_quantity=Decimal(2))
+    outside: Any = AtOnce(writer)
+    books = Bookkeeping(outside, outside)
+    books.use(outside)
+    books.drifted(MAIN, differs, began=True)
+    assert blocked_bots(writer) == {BOT}
+    assert outside.alerts == ["position_drift"]
 
 
 def test_agreement_ends_the_drift_of_an_earlier_process_and_is_told_once(writer: Connection) -> None:

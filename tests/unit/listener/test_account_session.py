@@ -6,6 +6,8 @@ import threading
 from datetime import datetime
 from typing import Any
 
+import pytest
+
 from alpha.config.credentials import Credentials
 from alpha.domain.side import Side
 from alpha.exchange.endpoints import paper_endpoints
@@ -35,7 +37,17 @@ class Recording:
         self.fills += fills
 
 
-def a_session(writer: Recording, keep_raw: Any = None) -> AccountSession:
+class Alerts:
+    """What a person is told."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[str, str]] = []
+
+    def alert(self, kind: str, text: str, **_: object) -> None:
+        self.told.append((kind, text))
+
+
+def a_session(writer: Recording, keep_raw: Any = None, alerts: Any = None) -> AccountSession:
     config = SessionConfig(
         account=an_account(),
         endpoints=paper_endpoints("http://127.0.0.1:1"),
@@ -43,9 +55,8 @@ def a_session(writer: Recording, keep_raw: Any = None) -> AccountSession:
         owners=alone(),
         timing=RecoveryTiming(lag_s=0.0, look_every_s=1.0, settle_s=1.0),
     )
-    nobody: Any = None
     taking: Any = writer
-    return AccountSession(config, taking, taking, keep_raw, nobody)
+    return AccountSession(config, taking, taking, keep_raw, alerts)
 
 
 def leading(session: AccountSession, *, epoch: int = 1, proven_until: datetime | None = START) -> None:
@@ -86,6 +97,29 @@ def test_an_account_whose_stream_breaks_while_it_becomes_live_is_not_live() -> N
     session.live(session.generation)
     breaking.breaking.join(5)
     assert session.state is AccountState.STALE
+
+
+def test_a_gap_that_lasts_is_told_and_so_is_its_recovery(monkeypatch: pytest.MonkeyPatch) -> None:
+    alerts, clock = Alerts(), [0.0]
+    monkeypatch.setattr("websocket_listener.account_session.time.monotonic", lambda: clock[0])
+    session = a_session(Recording(), alerts=alerts)
+    leading(session)
+    session.on_state(StreamState.SUBSCRIBED, "")
+    session.live(session.generation)
+    session.on_state(StreamState.STALE, "cut off")
+    for clock[0] in (1.0, 30.0):
+        session.look_after()
+    assert alerts.told == []
+    for clock[0] in (32.0, 33.0):
+        session.look_after()
+    ((kind, text),) = alerts.told
+    assert kind == "account_not_live"
+    assert "stale for more than 30 s" in text
+    session.on_state(StreamState.SUBSCRIBED, "")
+    session.live(session.generation)
+    for clock[0] in (34.0, 35.0):
+        session.look_after()
+    assert [kind for kind, _ in alerts.told] == ["account_not_live", "account_live"]
 
 
 def test_fills_wait_for_the_gap_before_them() -> None:

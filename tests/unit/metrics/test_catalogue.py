@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,11 +13,11 @@ from alpha.domain.errors import InvariantViolated
 from alpha.metrics.catalogue import CATALOGUE, Kind, Process
 from alpha.metrics.page import page
 from alpha.metrics.registry import MetricSet
+from tests.unit.metrics.boards import MONITORING, prometheus_queries
 from trade_sync_service.metrics import SyncMetrics
 from websocket_listener.metrics import ListenerMetrics
 
 ROOT = Path(__file__).parents[3]
-MONITORING = ROOT / "monitoring"
 _NAME = re.compile(r"\b(?:alpha|listener|trade_sync)_[a-z0-9_]+\b")
 
 
@@ -31,19 +29,6 @@ def exposed() -> set[str]:
         if metric.kind is Kind.HISTOGRAM:
             names |= {f"{metric.name}_sum", f"{metric.name}_count"}
     return names
-
-
-def prometheus_queries() -> Iterator[tuple[str, str]]:
-    """(where, query) of all rules and boards."""
-    rules = yaml.safe_load((MONITORING / "prometheus/rules.yml").read_text())
-    for group in rules["groups"]:
-        for rule in group["rules"]:
-            yield rule["alert"], rule["expr"]
-    for path in sorted((MONITORING / "grafana/dashboards").glob("*.json")):
-        for panel in json.loads(path.read_text())["panels"]:
-            for target in panel["targets"]:
-                if "expr" in target:
-                    yield f"{path.name}: {panel['title']}", target["expr"]
 
 
 def test_the_page_is_written_from_the_catalogue() -> None:
@@ -99,3 +84,12 @@ def test_every_metric_of_the_platform_is_looked_at_somewhere() -> None:
     shown = {metric.name for metric in CATALOGUE if any(name.startswith(metric.name) for name in asked)}
 
     assert {metric.name for metric in CATALOGUE if metric.process is Process.EXPORTER} <= shown
+
+
+def test_every_bot_of_the_registry_is_asked_for_its_metrics() -> None:
+    config = yaml.safe_load((MONITORING / "prometheus/prometheus.yml").read_text())
+    (job,) = [job for job in config["scrape_configs"] if job["job_name"] == "bot"]
+    asked = {static["labels"]["bot"] for static in job["static_configs"]}
+    asked |= {rule["replacement"] for rule in job["relabel_configs"] if rule["target_label"] == "bot"}
+
+    assert asked == {bot["id"] for bot in yaml.safe_load((ROOT / "bots.yaml").read_text())["bots"]}

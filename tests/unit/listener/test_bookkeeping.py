@@ -1,0 +1,69 @@
+"""What of a batch of fills a person is told."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from alpha.domain.fill import Attribution, AttributionMethod
+from alpha.domain.ids import BotId
+from alpha.domain.reason import Reason
+from alpha.domain.side import Side
+from alpha.ledger.fill_rows import FillSource, RecordedFill
+from alpha.ledger.fills import RecordResult
+from alpha.ledger.repeats import Conflict
+from alpha.live.wire import now
+from tests.unit.domain.fills import a_fill
+from tests.unit.listener.test_account_session import Alerts
+from websocket_listener.bookkeeping import Bookkeeping
+from websocket_listener.metrics import ListenerMetrics
+from websocket_listener.writer import Committed
+
+BOT = BotId("canary_001")
+
+
+def told_of(result: RecordResult, *, times: int = 1) -> list[tuple[str, str]]:
+    """Kind and text of the alerts, when the writer says so often that the batch is in the ledger."""
+    alerts = Alerts()
+    taking: Any = alerts
+    books = Bookkeeping(taking, ListenerMetrics())
+    for _ in range(times):
+        books.committed(Committed(result=result, at=now()))
+    return alerts.told
+
+
+def recorded(bot: BotId | None) -> RecordedFill:
+    method = AttributionMethod.NONE if bot is None else AttributionMethod.TAG
+    return RecordedFill(
+        fill=a_fill(Side.BUY, "1", at="100", n=1),
+        attribution=Attribution(bot=bot, reason=Reason.ENTRY, method=method),
+        position_idx=0,
+        bot_seq=None if bot is None else 1,
+        source=FillSource.STREAM,
+        frame_at=now(),
+        received_at=now(),
+        recorded_at=now(),
+    )
+
+
+def test_a_fill_that_nobody_owns_is_told_with_what_to_do() -> None:
+    ((kind, text),) = told_of(RecordResult(recorded=[recorded(None), recorded(BOT)]))
+    assert kind == "fill_unattributed"
+    assert "alpha assign" in text
+
+
+def test_a_fill_of_a_bot_is_no_alert() -> None:
+    assert told_of(RecordResult(recorded=[recorded(BOT)])) == []
+
+
+def test_an_execution_that_is_told_with_other_content_is_told_once() -> None:
+    fill = a_fill(Side.BUY, "1", at="100", n=1)
+    conflict = Conflict(
+        account=fill.account,
+        symbol=fill.symbol,
+        exec_id=fill.exec_id,
+        bot=BOT,
+        differences={"price": ("100", "101")},
+    )
+    ((kind, text),) = told_of(RecordResult(conflicts=[conflict]), times=2)
+    assert kind == "fill_conflict"
+    assert fill.exec_id in text
