@@ -75,7 +75,10 @@ def signalled(service: str, what: signal.Signals) -> None:
     """
     if os.getuid() != 0:
         pytest.skip("a process of a container can be signalled by root only")
-    os.kill(inspect(f"trading_{service}")["State"]["Pid"], what)
+    pid = int(inspect(f"trading_{service}")["State"]["Pid"])
+    # 0 for a container that does not run, and to the system it means this process and all that it has started.
+    assert pid > 0, f"{service} does not run"
+    os.kill(pid, what)
 
 
 def becomes(container: str, wanted: str, within_s: float = 300.0) -> None:

@@ -93,9 +93,13 @@ def test_one_strategy_brings_what_it_needs_and_no_more() -> None:
 
 
 def test_the_whole_platform_is_healthy_and_trades(platform: Deployment) -> None:
-    states = {service: health(container) for service, container in containers().items()}
-    assert states.pop("migrate") == "exited"
-    assert set(states.values()) == {"healthy"}
+    def all_healthy() -> bool:
+        states = {service: health(container) for service, container in containers().items()}
+        assert states.pop("migrate") == "exited"
+        assert set(states.values()) == {"healthy"}, states
+        return True
+
+    eventually(all_healthy, 300, "every container being healthy", every_s=1)
     eventually(
         lambda: (
             {"shortseller_001", "canary_001", "canary_002"}
@@ -105,10 +109,21 @@ def test_the_whole_platform_is_healthy_and_trades(platform: Deployment) -> None:
         "fills of a strategy and of both canaries",
         every_s=1,
     )
-    status = platform.alpha("status")
-    assert status.returncode == 0, status.stdout + status.stderr
+
+    def all_well() -> bool:
+        status = platform.alpha("status")
+        assert status.returncode == 0, status.stdout + status.stderr
+        return True
+
+    eventually(all_well, 120, "nothing to be said against it", every_s=1)
     verdict = platform.alpha("verify")
     assert verdict.returncode == 0, verdict.stdout + verdict.stderr
+
+
+def test_the_command_centre_answers_on_the_host_and_knows_the_pools(platform: Deployment) -> None:
+    told = platform.alpha("c2", "status").stdout
+    (pools,) = [line for line in told.splitlines() if "PgBouncer" in line]
+    assert "served" in pools, told
 
 
 @pytest.mark.usefixtures("platform")
@@ -125,6 +140,21 @@ def test_logs_are_json_on_the_output_and_in_the_folder(platform: Deployment) -> 
     for path in ("websocket_listener/logs/listener.log", "strategies/shortseller/logs/shortseller_001.log"):
         lines = (platform.folder / path).read_text().splitlines()
         assert json.loads(lines[0])["event"]
+
+
+def test_one_id_leads_from_the_order_over_the_fill_to_what_the_bot_made_of_it(platform: Deployment) -> None:
+    newest = (
+        "SELECT order_link_id FROM trading.fills JOIN trading.order_intents USING (bot, order_link_id)"
+        " WHERE bot = 'canary_001' ORDER BY bot_seq DESC LIMIT 1"
+    )
+    link = eventually(lambda: platform.sql(newest), 120, "a fill of the canary", every_s=1)
+
+    def trail() -> set[str]:
+        shown = [run(["docker", "logs", f"trading_{service}"]) for service in ("canary", "websocket_listener")]
+        lines = [line for each in shown for line in (each.stdout + each.stderr).splitlines() if link in line]
+        return {json.loads(line)["event"] for line in lines}
+
+    eventually(lambda: trail() >= {"order_placed", "fills_recorded", "fill_handled"}, 60, "the whole trail", every_s=1)
 
 
 @pytest.mark.parametrize("service", ["shortseller"])

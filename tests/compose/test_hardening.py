@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from tests.compose.deployment import Deployment, containers, docker, inspect
+from tests.compose.deployment import FILE, Deployment, containers, docker, inspect
 
 pytestmark = pytest.mark.usefixtures("platform")
 
@@ -85,14 +85,41 @@ def test_a_secret_is_where_it_is_needed_and_nowhere_else(platform: Deployment, v
     assert holding == GIVEN[variable] & set(containers())
 
 
+def secrets_of(platform: Deployment) -> set[str]:
+    found = {value for name, value in platform.env.items() if name.endswith(("_PASSWORD", "_SECRET", "_KEY")) and value}
+    assert len(found) > 20
+    return found
+
+
 def test_no_secret_is_in_a_log(platform: Deployment) -> None:
-    secrets = {
-        value for name, value in platform.env.items() if name.endswith(("_PASSWORD", "_SECRET", "_KEY")) and value
-    }
-    assert secrets
     for service, container in containers().items():
         done = subprocess.run(["docker", "logs", container], capture_output=True, text=True, check=True)
-        assert not [value for value in secrets if value in done.stdout + done.stderr], service
+        assert not [value for value in secrets_of(platform) if value in done.stdout + done.stderr], service
+
+
+def test_no_secret_is_in_an_image(platform: Deployment) -> None:
+    for image in {inspect(container)["Config"]["Image"] for container in containers().values()}:
+        told = docker("image", "inspect", image) + docker("history", "--no-trunc", image)
+        assert not [value for value in secrets_of(platform) if value in told], image
+    found = docker(
+        "run", "--rm", "--user", "0", "--entrypoint", "find", "alpha/migrate", "/", "-xdev", "-name", ".env*"
+    )
+    assert found == ""
+
+
+def test_no_secret_is_in_a_backup(platform: Deployment) -> None:
+    asked = f"docker compose -f {FILE} exec postgres_backup"
+    platform.typed(f"{asked} python -m database.backup --now")
+    newest = max(path.name for path in (platform.folder / "database/backups/postgres").glob("*.dump"))
+    written_out = platform.typed(f"{asked} pg_restore --file=- /app/database/backups/postgres/{newest}")
+    assert "COPY trading.fills" in written_out
+    assert not [value for value in secrets_of(platform) if value in written_out]
+
+
+def test_redis_writes_down_what_it_is_told_and_refuses_rather_than_forgets() -> None:
+    wanted = {"appendonly": "yes", "maxmemory-policy": "noeviction", "databases": "64"}
+    for name, value in wanted.items():
+        assert docker("exec", "trading_redis", "redis-cli", "config", "get", name).split() == [name, value]
 
 
 def test_an_image_holds_the_core_and_its_own_folder() -> None:

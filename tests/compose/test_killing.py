@@ -24,9 +24,10 @@ def is_proven(platform: Deployment) -> None:
 @pytest.mark.usefixtures("platform")
 def test_a_killed_container_comes_back(service: str) -> None:
     container = f"trading_{service}"
+    becomes(container, "healthy")
     started = inspect(container)["State"]["StartedAt"]
     signalled(service, signal.SIGKILL)
-    eventually(lambda: inspect(container)["State"]["StartedAt"] != started, 60, "a restart", every_s=0.3)
+    eventually(lambda: inspect(container)["State"]["StartedAt"] != started, 120, "a restart", every_s=0.3)
     becomes(container, "healthy")
 
 

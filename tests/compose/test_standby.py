@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 
 import pytest
 
-from tests.compose.deployment import Deployment, becomes, docker, health
+from tests.compose.deployment import Deployment, becomes, docker, health, inspect
 from tests.compose.test_killing import fills, is_proven
 from tests.support import eventually
 
@@ -31,16 +30,27 @@ def holders(platform: Deployment) -> set[str]:
     return {holder.split(":")[0] for holder in platform.sql("SELECT holder FROM trading.account_head").splitlines()}
 
 
+def holder(platform: Deployment) -> str:
+    """The one that holds every account, which on a machine that is too busy for leases of a second may be either."""
+
+    def only_one() -> str:
+        found = holders(platform)
+        return found.pop() if len(found) == 1 else ""
+
+    return eventually(only_one, 120, "one holder of all accounts", every_s=0.2)
+
+
 def test_the_second_listener_goes_on_when_the_first_is_killed(standby: Deployment) -> None:
-    first, second = (json.loads(docker("inspect", name))[0]["Config"]["Hostname"] for name in (FIRST, SECOND))
-    assert holders(standby) == {first}
+    named = {inspect(container)["Config"]["Hostname"]: container for container in (FIRST, SECOND)}
+    killed = holder(standby)
+    (other,) = named.keys() - {killed}
     # As an operator, so that the engine does not start it again: nobody else is left to record.
-    docker("kill", FIRST)
-    eventually(lambda: holders(standby) == {second}, 30, "the second one holding every account", every_s=0.2)
+    docker("kill", named[killed])
+    eventually(lambda: holders(standby) == {other}, 120, "the other one holding every account", every_s=0.2)
     recorded = fills(standby)
-    eventually(lambda: fills(standby) > recorded, 120, "fills that the second one recorded", every_s=1)
+    eventually(lambda: fills(standby) > recorded, 120, "fills that the other one recorded", every_s=1)
     is_proven(standby)
 
-    docker("start", FIRST)
-    becomes(FIRST, "healthy")
-    assert holders(standby) == {second}, "whoever comes back stands by"
+    docker("start", named[killed])
+    becomes(named[killed], "healthy")
+    assert holders(standby) == {other}, "whoever comes back stands by"
