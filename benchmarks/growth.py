@@ -14,7 +14,7 @@ from alpha.ledger.fills import FillRecorder
 from alpha.ledger.heads import take_account
 from alpha.ledger.rebuild import rebuild_account
 from alpha.ledger.rollup_check import check_days
-from alpha.ledger.rollups import fold_closed_days, pack_closed_months, rebuild_rollups
+from alpha.ledger.rollups import fold_closed_days, pack_indexes, rebuild_rollups
 from benchmarks.figures import Figure, Section, Unit, at_least, at_most
 from benchmarks.growth_ledger import ROUND, GrowthLedger
 from benchmarks.scene import BenchmarkFailed
@@ -34,7 +34,8 @@ _HOW = (
     "the last is open. Questions: median of {asked}, with planning, the round trip and all rows fetched; naive: GROUP "
     "BY over fills, median of three. Appending: a day's fills of all bots through the recorder at batches of 100, here "
     "and on the first 100,000 fills of the same ledger. Cost of the rollups: such batches with their triggers off, in "
-    "turn."
+    "turn. On disk: generated months have indexes as packing leaves them; a month that only the recorder has written "
+    "grows larger until the nightly job packs it."
 )
 
 
@@ -167,7 +168,7 @@ def _asked(connection: Connection, question: str, times: int) -> tuple[list[tupl
 
 
 def _sizes(connection: Connection, ledger: GrowthLedger) -> list[Figure]:
-    packed = pack_closed_months(connection)
+    packed = pack_indexes(connection)
     with transaction(connection) as cursor:
         cursor.execute("SELECT extract(epoch FROM max(packed_at) - min(packed_at)) FROM trading.packed_indexes")
         ((packing_s,),) = cursor.fetchall()
@@ -191,19 +192,37 @@ def _sizes(connection: Connection, ledger: GrowthLedger) -> list[Figure]:
 
 
 def _written_sizes(connection: Connection, ledger: GrowthLedger) -> list[Figure]:
-    """Of a month that begins after what was generated, so that nobody but the recorder has written it."""
+    """Of a month that begins after what was generated, so that nobody but the recorder has written it: as it grew, and
+    as the following night leaves it. Then the whole ledger with it."""
     following = (ledger.end.replace(day=1) + timedelta(days=32)).replace(day=1)
     month = f"trading.fills_{following:%Y_%m}"
     with transaction(connection) as cursor:
+        cursor.execute("SELECT coalesce(sum(fills), 0) FROM trading.account_head")
+        ((fills,),) = cursor.fetchall()
         cursor.execute("SELECT to_regclass(%s) IS NOT NULL", (month,))
         ((there,),) = cursor.fetchall()
-        if not there:
-            return []
-        cursor.execute(f"SELECT pg_total_relation_size(%s), count(*) FROM {month}", (month,))
-        ((size, fills),) = cursor.fetchall()
-    if fills < _ENOUGH:
-        return []
-    return [Figure("a fill on disk with all indexes, as the recorder writes it", size / fills, Unit.BYTES)]
+        of_month = 0
+        if there:
+            cursor.execute(f"SELECT count(*) FROM {month}")
+            ((of_month,),) = cursor.fetchall()
+    figures = []
+    if of_month >= _ENOUGH:
+        grown = _bytes(connection, month) / of_month
+        pack_indexes(connection)
+        packed = _bytes(connection, month) / of_month
+        figures = [
+            Figure("a fill of a month as the recorder has written it", grown, Unit.BYTES),
+            Figure("a fill of that month after the night", packed, Unit.BYTES, at_most(600)),
+        ]
+    whole = _fill_bytes(connection, "pg_total_relation_size") / float(fills)
+    return [*figures, Figure("a fill of the whole ledger with all indexes", whole, Unit.BYTES, at_most(600))]
+
+
+def _bytes(connection: Connection, table: str) -> float:
+    with transaction(connection) as cursor:
+        cursor.execute("SELECT pg_total_relation_size(%s)", (table,))
+        ((size,),) = cursor.fetchall()
+    return float(size)
 
 
 def _fill_bytes(connection: Connection, of_table: str) -> float:

@@ -20,7 +20,7 @@ from alpha.domain.errors import AlphaError
 from alpha.domain.ids import AccountName, Symbol
 from alpha.exchange.rest import ExchangeClient
 from alpha.ledger.connection import Connection, connect
-from alpha.ledger.rollups import fold_closed_days, pack_closed_months
+from alpha.ledger.rollups import fold_closed_days, pack_indexes
 from alpha.ledger.sync_requests import SyncRequest, finish_request, take_request
 from alpha.live.rate_budget import SharedBudget
 from alpha.service.alerts import AlertWriter
@@ -192,8 +192,8 @@ class TradeSync:
             log.info("days_folded", days=days)
 
     def _pack(self, ledger: Connection) -> None:
-        if indexes := pack_closed_months(ledger):
-            log.info("months_packed", indexes=indexes)
+        if indexes := pack_indexes(ledger):
+            log.info("indexes_packed", indexes=indexes)
 
     def _guarded(self, work: Callable[[Connection], None]) -> Callable[[], None]:
         """The work with a connection of its own; what fails is logged and tried again the next time."""

@@ -24,7 +24,8 @@ class Timetable:
     once as soon as it can.
 
     APScheduler counts by the wall clock: when that is set back by hours, everything would wait for hours. `look`
-    notices by the monotonic clock and has every job run now, as it does when the clock was set forward.
+    notices by the monotonic clock and has every job run now, as it does when the clock was set forward; a daily job
+    keeps its hour.
     """
 
     def __init__(
@@ -71,8 +72,9 @@ class Timetable:
             self._scheduler.shutdown(wait=True)
 
     def look(self) -> timedelta | None:
-        """To be called every second or so. Answers by how much the wall clock was set since the last look, None when it
-        went on as it should; then everything is due at once."""
+        """To be called every second or so, once started. Answers by how much the wall clock was set since the last
+        look, None when it went on as it should. When it was set everything is due at once, but a daily job only if its
+        hour was passed over."""
         (wall, steady), now = self._seen, (self._clock(), self._monotonic())
         self._seen = now
         by = (now[0] - wall) - timedelta(seconds=now[1] - steady)
@@ -85,7 +87,9 @@ class Timetable:
                 trigger = IntervalTrigger(seconds=job.trigger.interval.total_seconds(), start_date=now[0])
                 job.modify(trigger=trigger, next_run_time=now[0])
             elif isinstance(job.trigger, CronTrigger):
-                job.reschedule(job.trigger)
+                # One whose hour was passed over is due now, as it is.
+                if job.next_run_time > now[0]:
+                    job.reschedule(job.trigger)
             else:
                 job.modify(next_run_time=now[0])
         self._scheduler.wakeup()

@@ -73,11 +73,11 @@ def fold() -> int:
 @rollups.command(epilog=example("alpha rollups pack"))
 @one_line
 def pack() -> int:
-    """Makes the indexes of months that are over anew, once, so that they take less room."""
-    from alpha.ledger.rollups import pack_closed_months
+    """Makes indexes of fills anew that have grown since, so that they take less room."""
+    from alpha.ledger.rollups import pack_indexes
 
     with closing(_commander()) as connection:
-        click.echo(f"{pack_closed_months(connection)} indexes packed")
+        click.echo(f"{pack_indexes(connection)} indexes packed")
     return 0
 
 

@@ -14,6 +14,9 @@ from alpha.ledger.connection import Connection, as_json, transaction
 PLATFORM = "platform"
 """The scope over everything. Its row always exists: the first migration writes it with entries allowed."""
 
+ALL = "all"
+"""How a person names that scope."""
+
 
 def bot_scope(bot: BotId) -> str:
     return f"bot:{bot}"
@@ -23,11 +26,17 @@ def account_scope(account: AccountName) -> str:
     return f"account:{account}"
 
 
+def name_of(scope: str) -> str:
+    """As a person names the scope: the bot's or the account's own name, or `all`."""
+    return ALL if scope == PLATFORM else scope.rpartition(":")[2]
+
+
 class HeldByKill(AlphaError):
     """A kill holds the scope: only lifting that lets anything run or trade there again."""
 
     def __init__(self, scope: str, kill: str) -> None:
-        super().__init__(f"{scope} is held by kill {kill}: /unkill lifts it")
+        name = name_of(scope)
+        super().__init__(f"{name} is held by kill {kill}: /unkill {name} lifts it")
         self.scope, self.kill = scope, kill
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from decimal import Decimal
@@ -15,8 +14,6 @@ from alpha.ledger.connection import Cursor
 
 NULL = r"\N"
 _LINES_AT_ONCE = 16
-_ESCAPE = re.compile(r"\\(.)")
-_ESCAPED = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
 
 
 class _Lines:
@@ -56,11 +53,6 @@ def escaped(text: str) -> str:
     if "\\" not in text and "\t" not in text and "\n" not in text and "\r" not in text:
         return text
     return text.replace("\\", r"\\").replace("\t", r"\t").replace("\n", r"\n").replace("\r", r"\r")
-
-
-def unescaped(text: str) -> str:
-    """A text as COPY writes it, read."""
-    return _ESCAPE.sub(lambda match: _ESCAPED.get(match[1], match[1]), text) if "\\" in text else text
 
 
 def time_texts(times: Sequence[datetime]) -> list[str]:

@@ -12,14 +12,14 @@ from alpha.domain.errors import AlphaError
 from alpha.domain.ids import Symbol
 from alpha.ledger.audit import add_audit_event
 from alpha.ledger.connection import Connection, as_json, transaction
-from alpha.ledger.controls import CONTROL_COLUMNS, Control, DesiredState, check_scope, control_of
+from alpha.ledger.controls import CONTROL_COLUMNS, Control, DesiredState, check_scope, control_of, name_of
 
 
 class NotKilled(AlphaError):
     """No kill holds the scope, so none can be lifted."""
 
     def __init__(self, scope: str) -> None:
-        super().__init__(f"no kill holds {scope}")
+        super().__init__(f"no kill holds {name_of(scope)}")
         self.scope = scope
 
 

@@ -217,11 +217,13 @@ def bot_days(connection: Connection, day: date) -> dict[BotId, BotDay]:
 
 
 def recent_alerts(connection: Connection, limit: int, *, bot: BotId | None = None) -> list[tuple[int, Alert]]:
-    """The newest alerts with their numbers, newest first."""
+    """The newest alerts with their numbers, newest first. Of all bots: without what a bot only informs of, which would
+    hide the rest."""
     with transaction(connection) as cursor:
         cursor.execute(
             "SELECT id, at, service, kind, severity, account, bot, text FROM trading.alerts"
-            " WHERE %(bot)s::text IS NULL OR bot = %(bot)s ORDER BY id DESC LIMIT %(limit)s",
+            " WHERE bot = %(bot)s OR %(bot)s::text IS NULL AND (bot IS NULL OR severity <> 'info')"
+            " ORDER BY id DESC LIMIT %(limit)s",
             {"bot": bot, "limit": limit},
         )
         return [

@@ -1,4 +1,4 @@
-"""What keeps a ledger of years quick: closed days folded, closed months packed; sums cut in another zone or made anew.
+"""What keeps a ledger of years quick: closed days folded, indexes packed; sums cut in another zone or made anew.
 
 Triggers keep `trading.bot_symbol_days` in the transactions that change fills, owners and round trips; nothing here is
 needed for a sum to be right.
@@ -30,17 +30,18 @@ def fold_closed_days(connection: Connection) -> int:
         folded += int(days)
 
 
-def pack_closed_months(connection: Connection) -> int:
-    """Makes the indexes of months of fills that are over anew, once: they then take two thirds of the room. Answers how
-    many those were. Each is out of use for less than a second, during which the listener waits.
+def pack_indexes(connection: Connection) -> int:
+    """Makes indexes of fills anew, which then take two thirds of the room: of a month that is over, and of the one that
+    is being written when they have grown by an eighth since. Answers how many those were. Each is out of use for less
+    than a second, during which the listener waits.
 
-    Raises LedgerRefused when one is too busy to be taken: what is left is for the next time. Needs a login of
-    trade_sync_service or of commands, without a time-out shorter than that.
+    Raises LedgerUnavailable when somebody reads one for longer than can be waited for: what is left is for the next
+    time. Needs a login of trade_sync_service or of commands, without a time-out shorter than that.
     """
     packed = 0
     while True:
         with transaction(connection) as cursor:
-            cursor.execute("SELECT trading.pack_closed_month()")
+            cursor.execute("SELECT trading.pack_next_index()")
             ((name,),) = cursor.fetchall()
         if name is None:
             return packed

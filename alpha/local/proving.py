@@ -12,13 +12,14 @@ import click
 import orjson
 from rich.console import Console
 
-from alpha.config import Registry, Settings, credentials, endpoints
+from alpha.config import ConfigError, Registry, Settings, credentials, endpoints
 from alpha.domain.errors import AlphaError, Unreachable
 from alpha.domain.ids import AccountName
 from alpha.exchange.budget import LocalBudget
 from alpha.exchange.errors import ExchangeError, ExchangeUnknown
 from alpha.exchange.rest import ExchangeClient
 from alpha.ledger.connection import Connection, connect
+from alpha.ledger.coverage import start_of_account
 from alpha.ledger.proofs import add_proofs
 from alpha.local.kept import opened_platform
 from alpha.proof.days import end_of_day, start_of_day
@@ -43,10 +44,12 @@ class BooksUnreachable(NotSynced, Unreachable):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProofResult:
-    """All accounts asked for, and those that could not be judged, with the reason."""
+    """All accounts asked for, and those that could not be judged, with the reason. `later` are accounts that the
+    platform first saw after the day that was asked about, at this (market) time: there is nothing to judge."""
 
     proofs: tuple[AccountProof, ...]
     failed: Mapping[AccountName, AlphaError] = field(default_factory=dict)
+    later: Mapping[AccountName, datetime] = field(default_factory=dict)
 
     @property
     def proven(self) -> bool:
@@ -67,6 +70,7 @@ class ProofResult:
             "proven": self.proven,
             "accounts": [proof.to_json() for proof in self.proofs],
             "not_judged": {account: str(error) for account, error in self.failed.items()},
+            "first_seen_later": {account: at.isoformat() for account, at in self.later.items()},
         }
 
     def show(self, console: Console) -> None:
@@ -75,6 +79,8 @@ class ProofResult:
                 console.print(line, style=style, markup=False, highlight=False, soft_wrap=True)
         for account, error in self.failed.items():
             console.print(f"{account}: NOT JUDGED: {error}", style="bold red", markup=False, soft_wrap=True)
+        for account, at in self.later.items():
+            console.print(f"{account}: nothing to judge, first seen at {at.isoformat()}", markup=False, soft_wrap=True)
         if self.proofs or self.failed:
             verdict, style = ("proven", "bold green") if self.proven else ("not proven", "bold red")
             console.print(f"verdict: {verdict}", style=style)
@@ -93,14 +99,20 @@ def prove(
 ) -> ProofResult:
     """Judges one account or all, one UTC day or everything since the first contact, and stores the verdicts.
 
-    Raises LedgerError, and ConfigError for an account that is not there or a day that has not come.
+    Raises LedgerError, and ConfigError for an account that is not there, a day that has not begun or one before the
+    first contact with every account.
     """
     chosen = [registry.account(account)] if account is not None else list(registry.accounts.values())
     proofs: list[AccountProof] = []
     failed: dict[AccountName, AlphaError] = {}
+    later: dict[AccountName, datetime] = {}
     budget = LocalBudget()
     with closing(connect(settings.dsn(), "alpha-proof", statement_timeout_s=120)) as ledger:
         for config in chosen:
+            began = start_of_account(ledger, config.name)
+            if day is not None and began is not None and end_of_day(day) < began:
+                later[config.name] = began
+                continue
             client = ExchangeClient(
                 config.name, endpoints(config, settings), credentials(config, environ), budget=budget
             )
@@ -121,7 +133,10 @@ def prove(
                     continue
             add_proofs(ledger, rows_of(proof, by=by))
             proofs.append(proof)
-    return ProofResult(proofs=tuple(proofs), failed=failed)
+    if later and not proofs and not failed:
+        seen = ", ".join(f"{name} at {at.isoformat()}" for name, at in later.items())
+        raise ConfigError(f"nothing is known of {day}, which was over at the first contact (market time): {seen}")
+    return ProofResult(proofs=tuple(proofs), failed=failed, later=later)
 
 
 def run_proof(*, account: str | None, day: date | None, as_json: bool, by: str) -> int:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 
+from alpha.config import ConfigError
 from alpha.domain.ids import AccountName, Symbol
 from alpha.exchange.executions import MILLISECOND
 from alpha.exchange.rest import ExchangeClient
@@ -46,11 +47,13 @@ def prove_account(
 ) -> AccountProof:
     """Judges one account over [since, until], market time; by default from its first contact until now.
 
-    `symbols` are those that bots trade. Raises ExchangeError, LedgerError, and ConfigError for an interval that ends
-    before it begins.
+    `symbols` are those that bots trade. Raises ExchangeError, LedgerError, and ConfigError for an interval that has not
+    begun or ends before it begins.
     """
     account = client.account
     now = client.market_time()
+    if since is not None and since > now:
+        raise ConfigError(f"{day_of(since)} has not begun: for account {account} it is {now.isoformat()} (market time)")
     until = now if until is None else min(until, now)
     _wait_for_coverage(ledger, account, until, covered_within_s)
     verified = verify_account(client, ledger, since=since, until=until, symbols=symbols, settle_s=settle_s)

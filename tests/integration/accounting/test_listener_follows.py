@@ -89,8 +89,10 @@ def test_an_assigned_fill_moves_both_bots_books_positions_and_both_are_told(foll
     told = eventually(lambda: found if len(found := alerts(followed, "fill_assigned")) == 2 else None, what="alerts")
     assert {alert.bot for alert in told} == {CN1, CN2}
     with open_redis(followed.redis, BUS_DB) as client:
-        events = eventually(lambda: bus.read(client, bus.EVENTS, after="0"), what="the event")
-    (event,) = [event for _, event in events if event["kind"] == "fill_assigned"]
+        (event,) = eventually(
+            lambda: [event for _, event in bus.read(client, bus.EVENTS, after="0") if event["kind"] == "fill_assigned"],
+            what="the event",
+        )
     assert (event["exec_id"], event["from"], event["to"]) == (exec_id, CN1, CN2)
     # and the listener goes on from the books as they are
     followed.trader.trade(CN1, Side.SELL)

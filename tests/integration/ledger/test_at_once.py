@@ -44,13 +44,14 @@ def while_it_waits(database: Database, other: Connection, work: Callable[[], Non
             )
             with closing(connect(database.owner, "watching")) as watching:
                 eventually(lambda: waits_for_a_lock(watching))
-        return recording.result(10)
+        return recording.result(60)
 
 
 def waits_for_a_lock(watching: Connection) -> bool:
     with transaction(watching) as cursor:
         cursor.execute(
-            "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%at_once%'"
+            "SELECT count(*) FROM pg_stat_activity"
+            " WHERE wait_event_type = 'Lock' AND datname = current_database() AND query LIKE '%at_once%'"
         )
         ((count,),) = cursor.fetchall()
     return bool(count)

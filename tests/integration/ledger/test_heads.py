@@ -144,7 +144,7 @@ def test_who_was_stopped_in_the_middle_of_a_copy_is_ended(listener: Login) -> No
             if self._lines:
                 return self._lines.pop()
             copying.set()
-            ended.wait(20)
+            ended.wait(120)
             return b""
 
         readline = read
@@ -162,7 +162,7 @@ def test_who_was_stopped_in_the_middle_of_a_copy_is_ended(listener: Login) -> No
         assert end_blockers(standby, [A]) == [stopped.info.backend_pid]
         eventually(lambda: take_expired(standby, [A], "standby").epochs == {A: 2}, what="the account")
         ended.set()
-        assert isinstance(done.exception(10), LedgerUnavailable)
+        assert isinstance(done.exception(60), LedgerUnavailable)
 
 
 def test_who_was_stopped_while_taking_is_ended_too(listener: Login) -> None:

@@ -324,7 +324,7 @@ def test_who_waited_for_the_lock_sees_what_was_recorded_meanwhile(
             result = thread.submit(waiting.record, batch)
             eventually(lambda: waits_for_a_lock(database, connection), what="the second recorder to wait")
         # then that one finds it there
-        assert (result.result(10).recorded, result.result().duplicates) == ([], 2)
+        assert (result.result(60).recorded, result.result().duplicates) == ([], 2)
     assert [each.bot_seq for each in fills_after(writer, BOT, 0)] == [1, 2]
 
 

@@ -18,7 +18,7 @@ from alpha.domain.reason import Reason
 from alpha.domain.side import Side
 from alpha.domain.trade import BookKey
 from alpha.ledger.assignments import Assignment, apply_assignments, find_fill, request_assignment
-from alpha.ledger.connection import Connection, LedgerRefused, connect, transaction
+from alpha.ledger.connection import Connection, LedgerRefused, LedgerUnavailable, connect, transaction
 from alpha.ledger.fills import FillRecorder
 from alpha.ledger.heads import lock_heads
 from alpha.ledger.opening_positions import OpeningPosition, adopt_positions
@@ -26,7 +26,7 @@ from alpha.ledger.registry import AccountKind, RegisteredAccount, RegisteredBot,
 from alpha.ledger.rollup_check import check_days, recorded_days
 from alpha.ledger.rollups import (
     fold_closed_days,
-    pack_closed_months,
+    pack_indexes,
     rebuild_rollups,
     reporting_zone,
     set_reporting_zone,
@@ -124,7 +124,10 @@ def test_a_fill_that_is_recorded_while_its_day_is_folded_is_not_lost(
             late = threading.Thread(target=recorder.record, args=([heard(at_hour(2, Side.SELL, "1", at="110"))],))
             late.start()
             # the recorder waits for the row of the day
-            waiting = "SELECT count(*) AS n FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+            waiting = (
+                "SELECT count(*) AS n FROM pg_stat_activity"
+                " WHERE wait_event_type = 'Lock' AND datname = current_database() AND backend_type = 'client backend'"
+            )
             with closing(connect(database.owner, "tests")) as looking:
                 eventually(lambda: rows(looking, waiting) == [{"n": 1}], what="the recorder to wait")
         late.join()
@@ -403,13 +406,52 @@ def test_a_month_that_is_over_is_packed_once(login: Login, recorder: FillRecorde
     sync, reader = login("sync_writer"), login("reader")
     indexes = "SELECT count(*) AS n FROM pg_index WHERE indrelid = 'trading.fills_2025_10'::regclass"
     (of_month,) = rows(reader, indexes)
-    assert pack_closed_months(sync) == of_month["n"]
+    assert pack_indexes(sync) == of_month["n"]
     names = {str(row["name"]) for row in rows(reader, "SELECT name FROM trading.packed_indexes")}
     assert all(name.startswith("fills_2025_10") for name in names)
-    assert pack_closed_months(sync) == 0
+    assert pack_indexes(sync) == 0
     # a late fill still comes in
     recorder.record([heard(at_hour(2, Side.SELL, "1", at="110"))])
     assert check_days(reader, FIRST, LAST) == []
+
+
+@pytest.mark.parametrize("month", ["2025_10", "2125_10"])
+def test_an_index_that_has_grown_by_an_eighth_is_packed_again(login: Login, recorder: FillRecorder, month: str) -> None:
+    # given fills of a month that is over, or not, and an index that was smaller when it was packed
+    fill = at_hour(1, Side.BUY, "1", at="100")
+    recorder.record([heard(replace(fill, exec_time=fill.exec_time.replace(year=int(month[:4]))))])
+    owner, sync, reader = login("owner"), login("sync_writer"), login("reader")
+    pack_indexes(sync)
+    with transaction(owner) as cursor:
+        cursor.execute("SELECT pg_relation_size(to_regclass(%s))", (f"trading.fills_{month}_pkey",))
+        ((bytes_now,),) = cursor.fetchall()
+        cursor.execute("DELETE FROM trading.packed_indexes")
+        cursor.execute(
+            "INSERT INTO trading.packed_indexes (name, bytes_before, bytes, packed_at)"
+            " SELECT c.relname, %s, %s * 9 / 10, 'infinity'"
+            " FROM pg_index AS x JOIN pg_class AS c ON c.oid = x.indexrelid"
+            " WHERE x.indrelid = to_regclass(%s)",
+            (bytes_now, bytes_now, f"trading.fills_{month}"),
+        )
+        cursor.execute(
+            "UPDATE trading.packed_indexes SET bytes = %s * 8 / 9 - 1 WHERE name = %s",
+            (bytes_now, f"fills_{month}_pkey"),
+        )
+    packed = "SELECT name, bytes FROM trading.packed_indexes WHERE packed_at < 'infinity'"
+    assert pack_indexes(sync) == 1
+    assert rows(reader, packed) == [{"name": f"fills_{month}_pkey", "bytes": bytes_now}]
+    assert pack_indexes(sync) == 0
+
+
+def test_a_month_that_somebody_reads_at_length_is_packed_another_night(login: Login, recorder: FillRecorder) -> None:
+    fill = at_hour(1, Side.BUY, "1", at="100")
+    recorder.record([heard(fill)])
+    sync, reader = login("sync_writer"), login("reader")
+    with transaction(reader) as cursor:
+        cursor.execute("SELECT FROM trading.fills WHERE exec_id = %s", (fill.exec_id,))
+        with pytest.raises(LedgerUnavailable, match="lock timeout"):
+            pack_indexes(sync)
+    assert pack_indexes(sync) > 0
 
 
 def test_fills_of_before_there_were_sums_are_counted_by_the_migration(login: Login, recorder: FillRecorder) -> None:

@@ -91,3 +91,15 @@ def test_alerts_newest_first_and_of_a_bot(stage: Stage, reader: Connection) -> N
             )
     assert [alert.text for _, alert in recent_alerts(reader, 2)] == ["2", "1"]
     assert [alert.text for _, alert in recent_alerts(reader, 5, bot=FIRST)] == ["2", "0"]
+
+
+def test_what_a_bot_only_informs_of_does_not_hide_the_alerts_of_the_others(stage: Stage, reader: Connection) -> None:
+    told = [("grave", Severity.CRITICAL, FIRST), ("over", Severity.INFO, None)]
+    chatter = [(f"volume {number}", Severity.INFO, FIRST) for number in range(12)]
+    with closing(connect(stage.database.dsn("commander"), "tests")) as writer:
+        for words, severity, bot in told + chatter:
+            add_alert(
+                writer, Alert(kind="report", text=words, severity=severity, service="tests", at=LEDGER.end, bot=bot)
+            )
+    assert [alert.text for _, alert in recent_alerts(reader, 10)] == ["over", "grave"]
+    assert [alert.text for _, alert in recent_alerts(reader, 2, bot=FIRST)] == ["volume 11", "volume 10"]

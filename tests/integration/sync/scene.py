@@ -90,7 +90,7 @@ class Scene:
             end = proven_end(intervals(self.ledger, account))
             return end is not None and end >= until
 
-        eventually(proven, 30, f"{account} to be proven until {until}")
+        eventually(proven, 60, f"{account} to be proven until {until}")
 
     def __enter__(self) -> Scene:
         return self

@@ -3,6 +3,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta, tzinfo
 
 import apscheduler.schedulers.base
@@ -33,11 +34,18 @@ def clocks() -> Clocks:
     return Clocks()
 
 
+@contextmanager
+def running(timetable: Timetable) -> Iterator[Timetable]:
+    try:
+        yield timetable
+    finally:
+        timetable.stop()
+
+
 @pytest.fixture
 def timetable(clocks: Clocks) -> Iterator[Timetable]:
-    made = Timetable(threads=2, clock=clocks.wall, monotonic=clocks.monotonic)
-    yield made
-    made.stop()
+    with running(Timetable(threads=2, clock=clocks.wall, monotonic=clocks.monotonic)) as made:
+        yield made
 
 
 @pytest.mark.parametrize("set_by", [timedelta(hours=-5), timedelta(hours=5)])
@@ -110,24 +118,28 @@ def test_it_may_be_stopped_the_moment_a_single_run_begins(monkeypatch: pytest.Mo
 
 
 def test_a_daily_job_runs_when_its_hour_comes_and_is_due_again_a_day_later(
-    timetable: Timetable, monkeypatch: pytest.MonkeyPatch
+    clocks: Clocks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # given a scheduler whose clock says that it is a moment before ten past three
+    # given a job at ten past three, an hour before
     due = datetime(2026, 3, 29, 3, 10, tzinfo=UTC)
-    ahead = due - timedelta(seconds=0.3) - datetime.now(UTC)
+    clocks.set_by = due - HOUR - datetime.now(UTC)
 
-    class AheadOfUs(datetime):
+    class OfThatDay(datetime):
         @classmethod
         def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]
-            return datetime.now(tz) + ahead
+            return clocks.wall().astimezone(tz)
 
-    monkeypatch.setattr(apscheduler.schedulers.base, "datetime", AheadOfUs)
-    ran_at: list[datetime] = []
-    timetable.daily("pack", lambda: ran_at.append(AheadOfUs.now(UTC)), hour=3, minute=10)
-    timetable.start()
-    assert timetable.next_run("pack") == due
-    # then the clock runs it, not before its time, and once
-    eventually(lambda: ran_at, what="the daily job")
-    assert ran_at[0] >= due
-    eventually(lambda: timetable.next_run("pack") == due + timedelta(days=1), what="the job to be due tomorrow")
-    assert len(ran_at) == 1
+    monkeypatch.setattr(apscheduler.schedulers.base, "datetime", OfThatDay)
+    with running(Timetable(threads=2, clock=clocks.wall, monotonic=clocks.monotonic)) as timetable:
+        ran_at: list[datetime] = []
+        timetable.daily("pack", lambda: ran_at.append(clocks.wall()), hour=3, minute=10)
+        timetable.start()
+        assert timetable.next_run("pack") == due
+        # when it is a moment before
+        clocks.set_by += HOUR - timedelta(seconds=0.5)
+        assert timetable.look() is not None
+        # then the clock runs it, not before its time, and once
+        eventually(lambda: ran_at, what="the daily job")
+        assert ran_at[0] >= due
+        eventually(lambda: timetable.next_run("pack") == due + timedelta(days=1), what="the job to be due tomorrow")
+        assert len(ran_at) == 1
