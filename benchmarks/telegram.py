@@ -1,4 +1,4 @@
-"""The command centre: how long `/status` of twenty bots takes, and `/analytics` over a million fills."""
+"""The command centre: `/status` of twenty bots, `/analytics` over a million fills, and a kill's first cancel."""
 
 from __future__ import annotations
 
@@ -30,6 +30,7 @@ from alpha.live.health import (
 )
 from alpha.live.positions import LivePosition, fields_of
 from alpha.live.wallet import LiveWallet, write_wallet
+from benchmarks import killing
 from benchmarks.figures import Figure, Section, Unit, at_most
 from benchmarks.growth_ledger import BOTS_OF_ACCOUNT, SYMBOLS, GrowthLedger
 from benchmarks.scene import BenchmarkFailed
@@ -46,6 +47,7 @@ _FILLS, _FILLS_QUICK = 1_000_000, 100_000
 _FULL = 10 * _FILLS
 """As densely as ten million over three years, so that a month holds a quarter of them."""
 _ASKED, _ASKED_CHARTS = 20, 5
+_KILLS, _KILLS_QUICK = 12, 4
 _HOW = (
     "{fills:,} fills of 50 bots over {days} days, generated; the registry has {bots} of the bots, all with fresh live "
     "state. From the text of the command to the pages and the picture that are sent, each time on new connections: "
@@ -72,6 +74,9 @@ def measure(servers: Servers, *, quick: bool) -> Section:
         servers.postgres.drop_database(owner.dbname)
     days = (ledger.end - ledger.time(0)).days
     how = _HOW.format(fills=ledger.fills, days=days, bots=_BOTS, asked=_ASKED, charts=_ASKED_CHARTS)
+    kills = _KILLS_QUICK if quick else _KILLS
+    how += " " + killing.HOW.format(kills=kills)
+    figures += killing.figures(servers, kills=kills)
     return Section("telegram", "The command centre", how, tuple(figures))
 
 

@@ -95,7 +95,7 @@ _SEEING: tuple[Command, ...] = (
             Argument(Takes.BOT_OR_ALL),
             Argument(Takes.DAYS),
         ),
-        help="Net, fees, win rate, drawdown, by symbol and exit reason, with a chart.",
+        help="Net, fees, funding, win rate, drawdown, by symbol and exit reason, with a chart.",
         run=analytics,
         examples=(
             "/analytics all 7",

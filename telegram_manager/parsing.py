@@ -63,9 +63,9 @@ def _arguments(command: Command, words: Sequence[str], registry: Registry) -> Ar
                 given = taken
                 break
             if argument.required:
-                raise NotUnderstood(f"{word} is no {argument.shown}: {_wanted(argument, registry)}")
+                raise NotUnderstood(f"'{word}' is no {argument.shown}: {_wanted(argument, registry)}")
         else:
-            raise NotUnderstood(f"{word} is not understood here: {_hint(command, registry)}")
+            raise NotUnderstood(f"'{word}' is not understood here: {_hint(command, registry)}")
     missing = next((argument for argument in waiting if argument.required), None)
     if missing is not None:
         raise NotUnderstood(f"{command.usage}: {missing.shown} is missing; {_wanted(missing, registry)}")
@@ -99,7 +99,7 @@ def _scope(given: Arguments, word: str, registry: Registry) -> Arguments | None:
     found = found or [(name, kind) for name, kind in names if name.lower().startswith(wanted)]
     if len(found) > 1:
         shown = ", ".join(f"{kind} {name}" for name, kind in found)
-        raise NotUnderstood(f"{word} may be several things: {shown}")
+        raise NotUnderstood(f"'{word}' may be several things: {shown}")
     if not found:
         return None
     ((name, kind),) = found
@@ -113,7 +113,7 @@ def _the_one(word: str, names: Iterable[Name], what: str) -> Name | None:
     found = [name for name in known if name.lower() == wanted]
     found = found or [name for name in known if name.lower().startswith(wanted)]
     if len(found) > 1:
-        raise NotUnderstood(f"{word} may be several {what}: {', '.join(found)}")
+        raise NotUnderstood(f"'{word}' may be several {what}: {', '.join(found)}")
     return found[0] if found else None
 
 

@@ -62,11 +62,11 @@ def c2(words: tuple[str, ...], yes: bool, out: Path) -> int:
 def _context() -> Iterator[Context]:
     """Of the platform that runs here, else of the one that the environment describes. Who can read its keys may
     everything."""
+    from alpha.commands.terminal_log import log_failures_only
     from alpha.config import load_registry, load_settings
     from alpha.local.attach import environment_of
     from alpha.local.status import bots_of, processes_of, running_here
     from alpha.service.alerts import AlertWriter
-    from alpha.service.logging import configure_logging
     from telegram_manager.actor import Actor, Role
     from telegram_manager.command_table import COMMANDS
     from telegram_manager.commanding.desk import Desk
@@ -76,8 +76,7 @@ def _context() -> Iterator[Context]:
     settings = load_settings(environ)
     registry = load_registry(settings.alpha_bots_file).in_use(environ)
     running = running_here(settings)
-    # What happens on the way is told by the answer; of the log only what failed.
-    configure_logging("c2", settings.model_copy(update={"log_level": "error"}))
+    log_failures_only("c2", settings)
     with (
         closing(AlertWriter(settings.dsn(), settings.redis(), "c2")) as alerts,
         closing(Desk.open(settings, registry, environ, alerts=alerts, patience_s=math.inf)) as desk,

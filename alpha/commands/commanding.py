@@ -203,11 +203,11 @@ def _all(why: str, *, stopped: bool) -> int:
 def _desk(*, emergency: bool = False) -> Iterator[Desk]:
     """Of the platform that runs here, else of the one that the environment describes. In an `emergency` the accounts'
     keys are enough: servers that are not known count as being away."""
+    from alpha.commands.terminal_log import log_failures_only
     from alpha.config import environment, load_registry, load_settings
     from alpha.local.attach import environment_of
     from alpha.local.errors import NotRunning
     from alpha.service.alerts import AlertWriter
-    from alpha.service.logging import configure_logging
     from telegram_manager.commanding.desk import Desk
 
     try:
@@ -218,7 +218,7 @@ def _desk(*, emergency: bool = False) -> Iterator[Desk]:
         environ = {"POSTGRES_PASSWORD": _NOT_KNOWN, "REDIS_PASSWORD": _NOT_KNOWN} | environment()
     settings = load_settings(environ)
     registry = load_registry(settings.alpha_bots_file).in_use(environ)
-    configure_logging("cli", settings.model_copy(update={"log_level": "error"}))
+    log_failures_only("cli", settings)
     with (
         closing(AlertWriter(settings.dsn(), settings.redis(), "cli")) as alerts,
         closing(Desk.open(settings, registry, environ, alerts=alerts, patience_s=math.inf)) as desk,

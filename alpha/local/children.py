@@ -14,6 +14,7 @@ from pathlib import Path
 
 from alpha.local.errors import StartFailed
 from alpha.local.service_user import ServiceUser
+from telegram_manager.rendering.log_lines import readable
 
 _LAUNCH = Path(__file__).with_name("launch.py")
 _TAIL_BYTES = 4096
@@ -149,7 +150,7 @@ class Child:
 
     def last_words(self) -> str:
         """The last line that the process logged, to be put into a message (so without a command's own `alpha: `)."""
-        return last_line(self.log).removeprefix("alpha: ")
+        return readable(last_line(self.log)).removeprefix("alpha: ")
 
     def _close_guard(self) -> None:
         if self._guard_end is not None:

@@ -470,8 +470,7 @@ class Platform:
     def _tell(self, event: ProcessEvent) -> None:
         match event.change:
             case Change.DIED:
-                again = f"started again in {event.restart_in_s:g} s"
-                text = f"{event.name} ended with code {event.exit_code}: {event.words}; {again}"
+                text = f"{event.name} {event.ending}; started again in {event.restart_in_s:g} s"
                 self._alert("process_died", text, process=event.name, exit_code=event.exit_code)
             case Change.GAVE_UP:
                 text = f"{event.name} cannot run as configured: {event.words}; correct it and start the bot or platform"

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum, unique
+from signal import Signals
 
 from alpha.local.children import Child
 from alpha.local.errors import StartFailed
@@ -37,6 +38,17 @@ class ProcessEvent:
     exit_code: int | None = None
     words: str = ""
     restart_in_s: float | None = None
+
+    @property
+    def ending(self) -> str:
+        """How it ended. What it said last explains nothing when somebody else ended it."""
+        code = self.exit_code
+        if code is None or code >= 0:
+            return f"ended with code {code}: {self.words}"
+        try:
+            return f"was ended by {Signals(-code).name}"
+        except ValueError:
+            return f"was ended by signal {-code}"
 
 
 class Supervised:

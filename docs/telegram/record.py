@@ -21,13 +21,18 @@ HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 sys.path.insert(0, str(ROOT))
 
+from alpha.config import load_registry, load_settings  # noqa: E402
+from alpha.domain.ids import BotId  # noqa: E402
+from alpha.live import positions  # noqa: E402
+from alpha.live.connection import open_redis  # noqa: E402
+from alpha.local.run_file import attach  # noqa: E402
 from tests.bot_api import Account, BotApi, Heard, Person  # noqa: E402
 from tests.support import eventually  # noqa: E402
 
-SPEED = 600
+SPEED = 300
 """Market seconds per second."""
 ALICE = 123456789
-_TRADED_FOR_S = 45.0
+_TRADED_FOR_S = 75.0
 _SUMMARY_AFTER = timedelta(minutes=6)
 """Longer than all the rest takes."""
 _BEGINNING = """# A conversation
@@ -147,35 +152,62 @@ def _talk(talk: Recorder, home: Path) -> str:
     talk.asks("/status", "shortseller_001")
     talk.asks("/status canary_001", "canary_001")
     talk.asks("/positions", "")
+    talk.asks("/orders", "")
     talk.asks("/fills canary_001 5", "BTCUSDT")
     talk.asks("/trades canary_001 3", "BTCUSDT")
+    talk.asks("/daily canary_001 3", "canary_001")
     talk.asks("/balance", "")
     talk.asks("/analytics all 7", "profit factor")
+
+    talk.title("Whether it is true")
+    talk.asks("/proof", "Proof")
+    talk.asks("/drift", "agree")
+    talk.asks("/health", "Services")
+    talk.asks("/logs canary_001 3", "last 3 lines")
+    talk.asks("/version", "Python")
 
     talk.title("What nobody asked for")
     talk.hears(" fee ")
     talk.hears("closed ", within_s=120)
     talk.parts.append("Somebody ends the process of a bot:\n")
     os.kill(json.loads((home / "run.json").read_text())["pids"]["canary_002"], signal.SIGKILL)
-    talk.hears("ended with code")
+    talk.hears("was ended by")
 
     talk.title("Pausing and stopping")
     talk.asks("/pause canary_001 news at 14:00", "no new position")
     talk.asks("/resume canary_001 the news is out", "again")
+    _until_holding(home, "canary_002")
     talk.asks("/stop canary_002", "is stopped", within_s=60)
     talk.asks("/start canary_002", "heartbeat is fresh", within_s=60)
 
     talk.title("The kill switch")
+    talk.asks("/rehearse", "Rehearsal", within_s=90)
+    _until_holding(home, "canary_001")
     question = talk.asks("/kill canary_001", "works for 60 seconds")
     talk.presses(question, "Yes, kill", "proven after")
     talk.asks("/alerts", "")
     first = talk.asks("/unkill canary_001", "works for 60 seconds")
     second = talk.presses(first, "Yes, unkill", "Once more")
-    talk.presses(second, "Yes, unkill", "canary_001")
+    talk.presses(second, "Yes, unkill", "is lifted")
+    talk.asks("/unkill canary_001 now", "not understood")
 
     talk.title("Once a day")
     talk.hears_with_picture("Summary of", within_s=_SUMMARY_AFTER.total_seconds() + 60)
     return talk.page()
+
+
+def _until_holding(home: Path, bot: str) -> None:
+    """Waits for the next position of a bot, so that there is something to close."""
+    settings = load_settings(attach(home).env["reader"])
+    config = load_registry(settings.alpha_bots_file).bot(BotId(bot))
+    with open_redis(settings.redis(), config.redis_db) as client:
+
+        def holds() -> bool:
+            held = (positions.read(client, config.id, symbol) for symbol in config.symbols)
+            return any(each is not None and not each.position.is_flat for each in held)
+
+        eventually(lambda: not holds(), 60)
+        eventually(holds, 60)
 
 
 if __name__ == "__main__":

@@ -51,7 +51,7 @@ def figure_of(curve: Curve, title: str) -> Figure:
     locator: Locator = AutoDateLocator()  # type: ignore[no-untyped-call]
     below.xaxis.set_major_locator(locator)
     below.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
-    for axes, what in ((above, "net result, USDT"), (below, "drawdown")):
+    for axes, what in ((above, "net result, USDT"), (below, "drawdown, USDT")):
         axes.set_ylabel(what, fontsize=11)
         axes.yaxis.set_major_formatter(FuncFormatter(lambda amount, _: f"{amount:,.6g}"))
         axes.grid(alpha=0.3)

@@ -6,12 +6,13 @@ from collections.abc import Iterable
 
 from alpha.domain.errors import AlphaError, InvalidValue, Misconfigured
 from alpha.domain.ids import AccountName, BotId
+from alpha.ledger.controls import ALL
 from telegram_manager.actor import Role
 from telegram_manager.asking import NotAllowed
 from telegram_manager.command import Argument, Arguments, Command, Danger, Group, Takes
 from telegram_manager.commanding import killing, pages, pausing, rehearsal, starting, stopping, syncing
 from telegram_manager.commanding.desk import Desk, Progress
-from telegram_manager.commanding.reach import ALL, Reach, reaches, scope_of
+from telegram_manager.commanding.reach import Reach, reaches, scope_of
 from telegram_manager.context import Context
 from telegram_manager.rendering import amounts
 from telegram_manager.rendering.answer import Answer, Button, Text, Tone, answer_of

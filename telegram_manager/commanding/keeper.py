@@ -12,7 +12,7 @@ from alpha.config.errors import ConfigError
 from alpha.domain.errors import AlphaError
 from alpha.domain.ids import AccountName
 from alpha.ledger.connection import Connection, LedgerError, LedgerRefused
-from alpha.ledger.controls import load_controls
+from alpha.ledger.controls import load_controls, name_of
 from alpha.ledger.kills import Kill, KillKind, find_kill, held_kills, unfinished_kills
 from alpha.live.connection import LIVE_ERRORS, LiveStateError
 from alpha.live.controls import freeze, freezes, thaw
@@ -21,7 +21,7 @@ from telegram_manager.commanding.desk import Desk, wall_clock
 from telegram_manager.commanding.kill_journal import Entry
 from telegram_manager.commanding.kill_run import closing_of, freezing_control, record, settle
 from telegram_manager.commanding.killing import begin, forget
-from telegram_manager.commanding.reach import Reach, name_of, reaches
+from telegram_manager.commanding.reach import Reach, reaches
 
 log = structlog.get_logger(__name__)
 

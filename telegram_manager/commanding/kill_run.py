@@ -15,7 +15,7 @@ from alpha.domain.errors import AlphaError
 from alpha.domain.ids import AccountName, BotId, Symbol
 from alpha.exchange.rest import ExchangeClient
 from alpha.ledger.connection import LedgerRefused, LedgerUnavailable
-from alpha.ledger.controls import Control, DesiredState
+from alpha.ledger.controls import Control, DesiredState, name_of
 from alpha.ledger.kills import Kill, KillKind, find_kill, hold, save_kill
 from alpha.live.connection import LIVE_ERRORS
 from alpha.live.controls import freeze, thaw
@@ -25,7 +25,7 @@ from telegram_manager.commanding.desk import Desk, wall_clock
 from telegram_manager.commanding.evidence import AccountEvidence, evidence_json
 from telegram_manager.commanding.exchange_pool import ExchangePool
 from telegram_manager.commanding.kill_journal import Claim, Entry
-from telegram_manager.commanding.reach import Reach, bots_under, name_of
+from telegram_manager.commanding.reach import Reach, bots_under
 
 log = structlog.get_logger(__name__)
 

@@ -13,14 +13,14 @@ from alpha.domain.errors import InvariantViolated
 from alpha.domain.ids import BotId, Symbol
 from alpha.ledger.audit import add_audit_event
 from alpha.ledger.connection import Connection
-from alpha.ledger.controls import Control, DesiredState, HeldByKill, bot_scope, load_controls
+from alpha.ledger.controls import Control, DesiredState, HeldByKill, bot_scope, load_controls, name_of
 from alpha.ledger.kills import Kill, KillKind, NotKilled, find_kill, held_kills, hold, release
 from alpha.live.connection import LIVE_ERRORS
 from alpha.live.controls import freezes, thaw
 from telegram_manager.commanding.desk import Desk, Progress, say_nothing, wall_clock
 from telegram_manager.commanding.kill_journal import Entry
 from telegram_manager.commanding.kill_run import KillReport, KillRun
-from telegram_manager.commanding.reach import name_of, reaches, scope_of
+from telegram_manager.commanding.reach import reaches, scope_of
 
 _TELL_EVERY_S = 1.0
 _WRITTEN_WITHIN_S = 2.0

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import timedelta
 
-from alpha.ledger.controls import PLATFORM, Control
+from alpha.ledger.controls import PLATFORM, Control, name_of
 from alpha.ledger.kills import KillKind
 from telegram_manager.commanding.evidence import AccountEvidence
 from telegram_manager.commanding.kill_run import KillReport
 from telegram_manager.commanding.killing import UnkillReport
 from telegram_manager.commanding.pausing import PauseReport
-from telegram_manager.commanding.reach import name_of
 from telegram_manager.commanding.rehearsal import RehearsalReport
 from telegram_manager.commanding.starting import StartReport
 from telegram_manager.commanding.stopping import OpenPosition, StopReport

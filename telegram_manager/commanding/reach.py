@@ -8,9 +8,7 @@ from dataclasses import dataclass
 from alpha.config.registry import BotConfig, Registry
 from alpha.domain.errors import InvalidValue, Misconfigured
 from alpha.domain.ids import AccountName, BotId, Symbol
-from alpha.ledger.controls import PLATFORM, account_scope, bot_scope
-
-ALL = "all"
+from alpha.ledger.controls import ALL, PLATFORM, account_scope, bot_scope, name_of
 
 _LONG, _SHORT = 1, 2
 
@@ -48,11 +46,6 @@ def scope_of(registry: Registry, text: str) -> str:
         f"there is no {text}; there are the bots {', '.join(registry.bots)}, "
         f"the accounts {', '.join(registry.accounts)}, and {ALL}"
     )
-
-
-def name_of(scope: str) -> str:
-    """As a person names the scope."""
-    return ALL if scope == PLATFORM else scope.partition(":")[2]
 
 
 def bots_under(registry: Registry, scope: str) -> tuple[BotConfig, ...]:

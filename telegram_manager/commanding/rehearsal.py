@@ -26,6 +26,7 @@ from telegram_manager.commanding.kill_run import closing_of, freezing_control
 from telegram_manager.commanding.paper_stage import PaperStage, StageFailed
 from telegram_manager.commanding.reach import Reach
 from telegram_manager.commanding.stopping import open_positions
+from telegram_manager.rendering import amounts
 
 PROVEN_WITHIN_S = 45.0
 
@@ -136,7 +137,7 @@ def _of_bots(desk: Desk) -> str:
 def _with_key(desk: Desk, account: AccountName) -> str:
     with desk.exchange.client(account) as client:
         orders, held = client.open_orders(), open_positions(client, Reach(account))
-    return f"would cancel {len(orders)} orders and close {len(held)} positions"
+    return f"would cancel {amounts.count(len(orders), 'order')} and close {amounts.count(len(held), 'position')}"
 
 
 def _on_paper(desk: Desk, kill: Kill) -> tuple[list[Check], tuple[AccountEvidence, ...]]:
@@ -171,10 +172,10 @@ def _closed_on(stage: PaperStage, desk: Desk, kill: Kill) -> tuple[list[Check], 
     accounts = tuple(found[account] for account in stage.accounts if account in found)
     proven = len(accounts) == len(stage.accounts) and all(account.proven for account in accounts)
     errors = sum(account.errors for account in accounts)
-    text = f"{len(accounts)} accounts flat and proven" if proven else "not everything is proven flat"
+    text = f"{amounts.count(len(accounts), 'account')} flat and proven" if proven else "not everything is proven flat"
     left = stage.left()
     return [
-        Check(name="on paper", ok=proven, text=f"{text}; {errors} requests answered with errors"),
+        Check(name="on paper", ok=proven, text=f"{text}; {amounts.count(errors, 'request')} answered with errors"),
         Check(
             name="what the exchange holds",
             ok=not left,

@@ -15,13 +15,14 @@ from alpha.ledger.controls import (
     HeldByKill,
     bot_scope,
     load_controls,
+    name_of,
     set_control,
 )
 from alpha.live.health import Heartbeat
 from telegram_manager.bot_control.interface import BotState
 from telegram_manager.commanding.desk import Desk, Progress, say_nothing, wall_clock
 from telegram_manager.commanding.killing import refuse_what_is_killed
-from telegram_manager.commanding.reach import name_of, scopes_over
+from telegram_manager.commanding.reach import scopes_over
 
 ALIVE_WITHIN_S = 45.0
 

@@ -197,6 +197,12 @@ class Delivery:
             self._free_at_s = time.monotonic() + self._pace.between_messages(self.recipient.chat)
         repeats = max((each.repeats for each in parcel.notifications), default=0)
         await self._until_noted(message_sent, number, message_id, parcel.told, self._pace.repeat_after(repeats))
+        log.info(
+            "notification_sent",
+            numbers=parcel.numbers,
+            kinds=sorted({each.kind for each in parcel.notifications}),
+            correlation_ids=[link for each in parcel.notifications if (link := each.detail.get("order_link_id"))],
+        )
         self._failures, self.trouble = 0, ""
 
     async def _speak(self, parcel: Parcel, *, perhaps_repeated: bool) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from decimal import Decimal
 from itertools import groupby
 
 from alpha.config.telegram import TelegramSettings
@@ -15,6 +14,7 @@ from alpha.ledger.closed_trades import ClosedTrade
 from alpha.ledger.fill_rows import RecordedFill
 from alpha.ledger.notifications import News, Recipient
 from telegram_manager.notifier.wording import FILL, TRADE
+from telegram_manager.rendering import amounts
 
 COMMAND_CENTRE = "c2"
 """The sender of the command centre's own token."""
@@ -66,7 +66,7 @@ def fill_news(fills: Sequence[RecordedFill]) -> Iterator[News]:
             at=last.recorded_at,
             account=first.account,
             bot=last.attribution.bot,
-            detail={"bot_seq": [together[0].bot_seq, last.bot_seq]},
+            detail={"bot_seq": [together[0].bot_seq, last.bot_seq], "order_link_id": first.order_link_id},
         )
 
 
@@ -80,10 +80,10 @@ def trade_news(trades: Iterable[ClosedTrade]) -> Iterator[News]:
             kind=TRADE,
             severity=Severity.INFO,
             text=(
-                f"closed {trade.direction} {_plain(trade.quantity)} {trade.symbol} by {trade.exit_reason}: "
-                f"net {_signed(trade.net_pnl)} USDT (price {_signed(trade.gross_pnl)}, fees {_signed(-trade.fees)}, "
-                f"funding {_signed(trade.funding)}), {_plain(trade.entry_price)} to {_plain(trade.exit_price)}, "
-                f"{lasted}"
+                f"closed {trade.direction} {amounts.quantity(trade.quantity)} {trade.symbol} by {trade.exit_reason}: "
+                f"net {amounts.usdt(trade.net_pnl)} (price {amounts.signed(trade.gross_pnl)}, "
+                f"fees {amounts.signed(-trade.fees)}, funding {amounts.signed(trade.funding)}), "
+                f"{amounts.price(trade.entry_price)} to {amounts.price(trade.exit_price)}, {lasted}"
             ),
             at=trade.recorded_at,
             account=trade.account,
@@ -95,25 +95,15 @@ def _fill_text(fills: Sequence[RecordedFill]) -> str:
     first, reason = fills[0].fill, fills[0].attribution.reason
     if first.exec_type is ExecType.FUNDING:
         received = -sum((each.fill.fee for each in fills), ZERO)
-        return f"funding {_signed(received)} {first.fee_currency} on {first.symbol}"
+        return f"funding {received:+.4f} {first.fee_currency} on {first.symbol}"
     quantity = sum((each.fill.quantity for each in fills), ZERO)
     prices = sorted({each.fill.price for each in fills})
-    price = _plain(prices[0]) + (f" to {_plain(prices[-1])}" if len(prices) > 1 else "")
+    price = amounts.price(prices[0]) + (f" to {amounts.price(prices[-1])}" if len(prices) > 1 else "")
     fee = sum((each.fill.fee for each in fills), ZERO)
     count = f" in {len(fills)} fills" if len(fills) > 1 else ""
     leaves = fills[-1].fill.leaves_quantity
-    rest = f", {_plain(leaves)} left" if leaves else ""
+    rest = f", {amounts.quantity(leaves)} left" if leaves else ""
     return (
-        f"{first.side.value.lower()} {_plain(quantity)} {first.symbol} at {price}{count}{rest}; {reason}, "
-        f"fee {_plain(fee)} {first.fee_currency}"
+        f"{first.side.value.lower()} {amounts.quantity(quantity)} {first.symbol} at {price}{count}{rest}; {reason}, "
+        f"fee {fee:.4f} {first.fee_currency}"
     )
-
-
-def _plain(number: Decimal) -> str:
-    """Without an exponent and without zeros at the end."""
-    return f"{number.normalize():f}"
-
-
-def _signed(money: Decimal) -> str:
-    """Cents, and more of what is less than one unit."""
-    return f"{money:+,.2f}" if abs(money) >= 1 else f"{money:+.4f}"

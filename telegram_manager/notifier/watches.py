@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from alpha.config.registry import BotConfig, Registry
-from alpha.domain.ids import AccountName, BotId
+from alpha.domain.ids import AccountName, BotId, Symbol
 from alpha.domain.order import Order, OrderStatus
 from alpha.ledger.alerts import Severity
 from alpha.ledger.controls import PLATFORM, Control, DesiredState, account_scope, bot_scope
@@ -56,7 +56,7 @@ class View:
     foreign: Sequence[ForeignOrder] | None = None
     syncs: Sequence[SyncStatus] | None = None
     keys: Mapping[AccountName, datetime | None] | None = None
-    """When each account's key expires; None: never, or it is not told."""
+    """When each account's key expires; None: never, or it is not told. Without those that have not answered yet."""
     disk: tuple[int, int] | None = None
     """Free and all bytes."""
 
@@ -67,10 +67,16 @@ Watch = Callable[[View], "Iterator[Concern] | None"]
 
 @dataclass(frozen=True, slots=True)
 class Looked:
-    """The outcome of one look: what is wrong, and of which kinds it is now known."""
+    """The outcome of one look: what is wrong, and of which kinds it is now known, but for the subjects of `unknown`:
+    what is open of those is neither confirmed nor over."""
 
     concerns: tuple[Concern, ...] = ()
     kinds: frozenset[str] = field(default_factory=frozenset)
+    unknown: frozenset[tuple[str, str]] = field(default_factory=frozenset)
+    """Kind and subject."""
+
+    def knows(self, kind: str, subject: str) -> bool:
+        return kind in self.kinds and (kind, subject) not in self.unknown
 
 
 def look(view: View) -> Looked:
@@ -82,7 +88,7 @@ def look(view: View) -> Looked:
         if found is not None:
             kinds.add(kind)
             concerns += found
-    return Looked(tuple(concerns), frozenset(kinds))
+    return Looked(tuple(concerns), frozenset(kinds), frozenset(_unknown(view)))
 
 
 def dead_bots(view: View) -> Iterator[Concern] | None:
@@ -124,7 +130,7 @@ def unprotected_positions(view: View) -> Iterator[Concern] | None:
                 if held.stop_loss is None and held.trailing_stop is None:
                     yield Concern(
                         kind="position_without_stop",
-                        subject=f"{bot_id} {symbol} {index}",
+                        subject=_slot(bot_id, symbol, index),
                         severity=Severity.CRITICAL,
                         text=f"{bot_id} holds {held.position.quantity.normalize():f} {symbol} without a stop at the "
                         "exchange",
@@ -150,7 +156,7 @@ def near_liquidations(view: View) -> Iterator[Concern] | None:
                 if distance < LIQUIDATION_WITHIN:
                     yield Concern(
                         kind="liquidation_near",
-                        subject=f"{bot_id} {symbol} {index}",
+                        subject=_slot(bot_id, symbol, index),
                         severity=Severity.CRITICAL,
                         text=f"{bot_id} {symbol} is liquidated at {held.liq_price.normalize():f}, {distance:.1%} from "
                         f"the mark price {held.mark_price.normalize():f}",
@@ -202,71 +208,45 @@ def orders_of_others(view: View) -> Iterator[Concern] | None:
 
 
 def failed_syncs(view: View) -> Iterator[Concern] | None:
-    """Comparisons with the exchange that failed, or have not run for long."""
-    syncs = view.syncs
-    if syncs is None:
+    """Comparisons with the exchange whose last run failed. That it fails again and again is told by the service."""
+    if view.syncs is None:
         return None
+    return (
+        _of_sync("sync_failed", Severity.WARNING, status, f"failed: {status.detail}")
+        for status in _newest_syncs(view)
+        if not status.ok
+    )
 
-    def found() -> Iterator[Concern]:
-        newest: dict[tuple[AccountName, str], SyncStatus] = {}
-        for status in syncs:
-            key = (status.account, status.task.value)
-            if key not in newest or newest[key].ran_at < status.ran_at:
-                newest[key] = status
-        for (account, task), status in newest.items():
-            if account not in view.registry.accounts:
-                continue
-            if not status.ok:
-                text = f"the sync of {account} ({task}) fails for the {status.failures}. time: {status.detail}"
-            elif view.at - status.ran_at > SYNC_LATE_AFTER:
-                text = f"the sync of {account} ({task}) has not run since {status.ran_at:%Y-%m-%d %H:%M} UTC"
-            else:
-                continue
-            yield Concern(
-                kind="sync_failed",
-                subject=f"{account} {task}",
-                severity=Severity.ERROR if status.failures > 1 or status.ok else Severity.WARNING,
-                text=text,
-                account=account,
-            )
 
-    return found()
+def late_syncs(view: View) -> Iterator[Concern] | None:
+    """Those that have not run for long: nobody else tells that the service does nothing."""
+    if view.syncs is None:
+        return None
+    return (
+        _of_sync("sync_overdue", Severity.ERROR, status, f"has not run since {status.ran_at:%Y-%m-%d %H:%M} UTC")
+        for status in _newest_syncs(view)
+        if view.at - status.ran_at > SYNC_LATE_AFTER
+    )
 
 
 def expiring_keys(view: View) -> Iterator[Concern] | None:
     """API keys that end within two weeks. Bybit ends a key that is bound to no address after three months."""
-    keys = view.keys
-    if keys is None:
-        return None
+    return _of_keys("key_expiring", Severity.WARNING, KEY_EXPIRES_WITHIN, view)
 
-    def found() -> Iterator[Concern]:
-        for account, expires_at in keys.items():
-            if expires_at is None or expires_at - view.at > KEY_EXPIRES_WITHIN:
-                continue
-            left = expires_at - view.at
-            yield Concern(
-                kind="key_expiring",
-                subject=account,
-                severity=Severity.CRITICAL if left < KEY_EXPIRES_SOON else Severity.WARNING,
-                text=f"the API key of account {account} ends on {expires_at:%Y-%m-%d %H:%M} UTC: renew it at the "
-                "exchange before",
-                account=account,
-            )
 
-    return found()
+def ending_keys(view: View) -> Iterator[Concern] | None:
+    """Those that end within days."""
+    return _of_keys("key_ending", Severity.CRITICAL, KEY_EXPIRES_SOON, view)
+
+
+def low_disks(view: View) -> Iterator[Concern] | None:
+    """The disk that the platform writes to."""
+    return _of_disk("disk_low", Severity.ERROR, LEAST_DISK, view)
 
 
 def full_disks(view: View) -> Iterator[Concern] | None:
-    """The disk that the platform writes to."""
-    if view.disk is None:
-        return None
-    free, total = view.disk
-    part = free / total if total else 1.0
-    if part >= LEAST_DISK:
-        return iter(())
-    text = f"the disk has {free / 2**30:,.1f} GiB left ({part:.0%}): free or add space"
-    severity = Severity.CRITICAL if part < CRITICAL_DISK else Severity.ERROR
-    return iter((Concern(kind="disk_low", subject="disk", severity=severity, text=text),))
+    """The same, when hardly anything is left."""
+    return _of_disk("disk_nearly_full", Severity.CRITICAL, CRITICAL_DISK, view)
 
 
 WATCHES: Mapping[str, Watch] = {
@@ -276,10 +256,84 @@ WATCHES: Mapping[str, Watch] = {
     "margin_low": low_margins,
     "foreign_order": orders_of_others,
     "sync_failed": failed_syncs,
+    "sync_overdue": late_syncs,
     "key_expiring": expiring_keys,
-    "disk_low": full_disks,
+    "key_ending": ending_keys,
+    "disk_low": low_disks,
+    "disk_nearly_full": full_disks,
 }
-"""Kind -> who finds it."""
+"""Kind -> who finds it. A concern is told once, so what grows graver is another kind when it does."""
+
+
+def _unknown(view: View) -> Iterator[tuple[str, str]]:
+    """Kind and subject of what a part of the view that could be read does not tell: live state that is being rebuilt,
+    an account that does not answer."""
+    if view.glance is not None:
+        for bot_id, bot in view.glance.bots.items():
+            for (symbol, index), held in bot.positions.items():
+                if held is None:
+                    yield "position_without_stop", _slot(bot_id, symbol, index)
+                    yield "liquidation_near", _slot(bot_id, symbol, index)
+        for account, wallet in view.glance.wallets.items():
+            if wallet is None:
+                yield "margin_low", account
+    for account in view.registry.accounts.keys() - (view.keys or {}).keys():
+        yield "key_expiring", account
+        yield "key_ending", account
+
+
+def _slot(bot: BotId, symbol: Symbol, index: int) -> str:
+    return f"{bot} {symbol} {index}"
+
+
+def _newest_syncs(view: View) -> list[SyncStatus]:
+    """The last run of each task of each account that is registered."""
+    newest: dict[tuple[AccountName, str], SyncStatus] = {}
+    for status in view.syncs or ():
+        key = (status.account, status.task.value)
+        if key not in newest or newest[key].ran_at < status.ran_at:
+            newest[key] = status
+    return [status for (account, _), status in newest.items() if account in view.registry.accounts]
+
+
+def _of_sync(kind: str, severity: Severity, status: SyncStatus, words: str) -> Concern:
+    account, task = status.account, status.task.value
+    return Concern(
+        kind=kind,
+        subject=f"{account} {task}",
+        severity=severity,
+        text=f"the sync of {account} ({task}) {words}",
+        account=account,
+    )
+
+
+def _of_keys(kind: str, severity: Severity, within: timedelta, view: View) -> Iterator[Concern] | None:
+    keys = view.keys
+    if keys is None:
+        return None
+    return (
+        Concern(
+            kind=kind,
+            subject=account,
+            severity=severity,
+            text=f"the API key of account {account} ends on {expires_at:%Y-%m-%d %H:%M} UTC: renew it at the exchange "
+            "before",
+            account=account,
+        )
+        for account, expires_at in keys.items()
+        if expires_at is not None and expires_at - view.at <= within
+    )
+
+
+def _of_disk(kind: str, severity: Severity, least: float, view: View) -> Iterator[Concern] | None:
+    if view.disk is None:
+        return None
+    free, total = view.disk
+    part = free / total if total else 1.0
+    if part >= least:
+        return iter(())
+    text = f"the disk has {free / 2**30:,.1f} GiB left ({part:.0%}): free or add space"
+    return iter((Concern(kind=kind, subject="disk", severity=severity, text=text),))
 
 
 def _guards(order: Order, held: LivePosition) -> bool:

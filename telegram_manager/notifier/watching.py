@@ -28,7 +28,7 @@ from telegram_manager.notifier.watches import Concern, Looked, View, look
 log = structlog.get_logger(__name__)
 
 _LOOK_EVERY_S = 5.0
-_KEYS_EVERY_S = 6 * 3600.0
+_KEYS_EVERY_S, _KEYS_AGAIN_S = 6 * 3600.0, 60.0
 _FIRST_LOOK_S = 15.0
 
 T = TypeVar("T")
@@ -45,8 +45,8 @@ class Watching:
         self._context, self._alerts = context, alerts
         self._first_look_s = first_look_s
         self._began_s: dict[tuple[str, str], float] = {}
-        self._keys: Mapping[AccountName, datetime | None] | None = None
-        self._keys_at_s = 0.0
+        self._keys: dict[AccountName, datetime | None] = {}
+        self._ask_key_at_s: dict[AccountName, float] = {}
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="watches", daemon=True)
         self.trouble = ""
@@ -114,24 +114,23 @@ class Watching:
             return None
 
     def _key_ends(self) -> Mapping[AccountName, datetime | None] | None:
-        """Asked of the exchange a few times a day. An account that does not answer is left out."""
+        """Asked of the exchange a few times a day, and soon again where an account does not answer: then what it
+        answered before stands."""
         if self._context.desk is None:
             return None
-        if self._keys is None or time.monotonic() > self._keys_at_s:
-            self._keys_at_s = time.monotonic() + _KEYS_EVERY_S
-            found: dict[AccountName, datetime | None] = {}
-            for account in self._context.registry.accounts:
-                if not self._context.registry.bots_on(account):
-                    continue
-                try:
-                    with self._context.desk.exchange.client(account) as client:
-                        information = client.key_information()
-                except AlphaError as error:
-                    log.warning("key_end_not_known", account=account, error=str(error))
-                    continue
-                found[account] = None if information is None else information.expires_at
-            self._keys = found
-        return self._keys
+        for account in self._context.registry.accounts:
+            if not self._context.registry.bots_on(account) or time.monotonic() < self._ask_key_at_s.get(account, 0.0):
+                continue
+            try:
+                with self._context.desk.exchange.client(account) as client:
+                    information = client.key_information()
+            except AlphaError as error:
+                log.warning("key_end_not_known", account=account, error=str(error))
+                self._ask_key_at_s[account] = time.monotonic() + _KEYS_AGAIN_S
+                continue
+            self._ask_key_at_s[account] = time.monotonic() + _KEYS_EVERY_S
+            self._keys[account] = None if information is None else information.expires_at
+        return dict(self._keys)
 
     def _disk(self) -> tuple[int, int] | None:
         try:
@@ -153,7 +152,7 @@ class Watching:
                 self._alert(concern)
         for key, text in told.items():
             kind, subject = key
-            if key not in current and kind in looked.kinds:
+            if key not in current and looked.knows(kind, subject):
                 close_concern(connection, kind, subject)
                 self._alerts.alert(f"{kind}_over", f"over: {text}", severity=Severity.INFO)
 

@@ -24,7 +24,11 @@ def backup(context: Context, arguments: Arguments, *, wait_s: float = _WAIT_S) -
             if request is not None and request.ok is not None:
                 break
             if time.monotonic() >= give_up:
-                return saying(f"request {number} is not answered yet; /status shows the backup once it is verified")
+                return saying(
+                    f"request {number} is not answered yet: the backup service answers it when it runs, and /status "
+                    "shows the backup once it is verified; without that service `alpha backup` takes one",
+                    ok=False,
+                )
             time.sleep(_LOOK_EVERY_S)
         if not request.ok:
             return saying(f"the backup failed: {request.detail}", ok=False)

@@ -19,5 +19,8 @@ def help_page(context: Context, arguments: Arguments) -> Answer:  # noqa: ARG001
     return answer_of([*groups, Text(role.text, Tone.NOTE)])
 
 
+_ASKS = {Danger.NONE: "", Danger.ASK: " Asks before it acts.", Danger.ASK_TWICE: " Asks twice before it acts."}
+
+
 def _told(command: Command) -> str:
-    return command.help if command.danger is Danger.NONE else f"{command.help} Asks before it acts."
+    return command.help + _ASKS[command.danger]

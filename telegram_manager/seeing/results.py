@@ -43,6 +43,6 @@ def analytics(context: Context, arguments: Arguments) -> Answer:
         bots = figures.figures_by_bot(ledger, window) if bot is None else {}
         symbols = figures.figures_by_symbol(ledger, window, bot)
         reasons = figures.figures_by_reason(ledger, window, bot)
-    title = f"{bot or 'all bots'}, {window.since:%Y-%m-%d} to {window.until:%Y-%m-%d}"
+    title = f"{bot or 'all bots'}, {window.since:%Y-%m-%d} to {window.until:%Y-%m-%d} UTC"
     chart = result_chart(curve, title) if curve.steps else None
     return analytics_page(window, bot, made, curve, bots=bots, symbols=symbols, reasons=reasons, chart=chart)

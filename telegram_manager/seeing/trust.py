@@ -30,4 +30,4 @@ def drift(context: Context, arguments: Arguments) -> Answer:  # noqa: ARG001
 
 def alerts(context: Context, arguments: Arguments) -> Answer:
     with context.reading() as ledger:
-        return alerts_page(recent_alerts(ledger, arguments.count or ALERTS, bot=arguments.bot))
+        return alerts_page(recent_alerts(ledger, arguments.count or ALERTS, bot=arguments.bot), arguments.bot)

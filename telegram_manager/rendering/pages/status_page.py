@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from decimal import Decimal
 
+from alpha.bot.result import LimitStanding
 from alpha.live.health import ListenerHealth
 from alpha.live.positions import LivePosition
 from telegram_manager.rendering import amounts
@@ -32,6 +34,9 @@ _BOT_COLUMNS = (
     Column("beat", Align.RIGHT),
     Column("last fill", begins=True),
 )
+
+_LIMIT_UNITS = {"_usdt": "USDT", "_percent": "%"}
+"""How the names of limits end, and what they are in; the others count."""
 
 
 def status_page(status: Status) -> Answer:
@@ -96,8 +101,9 @@ def headline(status: Status) -> str:
     """`All well, paper: 4 bots running, 1 paused`"""
     counted = {standing: sum(bot.standing is standing for bot in status.bots) for standing in Standing}
     bots = ", ".join(f"{number} {standing.value}" for standing, number in counted.items() if number)
-    well = "All well" if status.ok else amounts.count(len(status.problems), "problem")
-    return f"{well}, {status.mode}: {bots or 'no bots'}"
+    calm = "A kill holds" if counted[Standing.KILLED] else "All well"
+    head = calm if status.ok else amounts.count(len(status.problems), "problem")
+    return f"{head}, {status.mode}: {bots or 'no bots'}"
 
 
 def platform_rows(status: Status) -> Iterator[tuple[str, str]]:
@@ -210,17 +216,22 @@ def _last_fill(status: Status, bot: BotStatus) -> str:
 
 
 def _limits(bot: BotStatus) -> Facts:
-    return Facts(
-        tuple(
-            (
-                limit.name.replace("_", " "),
-                f"{'not known' if limit.value is None else f'{limit.value:.2f}'} of {limit.bound:.2f}"
-                f"{', reached' if limit.reached else ''}",
-            )
-            for limit in bot.limits
-        ),
-        title="Limits",
-    )
+    return Facts(tuple(_limit(limit) for limit in bot.limits), title="Limits")
+
+
+def _limit(limit: LimitStanding) -> tuple[str, str]:
+    """How much of it is used, in the unit that its name ends with."""
+    suffix = next((suffix for suffix in _LIMIT_UNITS if limit.name.endswith(suffix)), "")
+    unit = _LIMIT_UNITS.get(suffix, "")
+
+    def number(amount: Decimal) -> str:
+        return f"{amount:,.2f}" if unit else amounts.quantity(amount)
+
+    used = "not known" if limit.value is None else number(limit.value)
+    reached = ", reached" if limit.reached else ""
+    return limit.name.removesuffix(suffix).replace(
+        "_", " "
+    ), f"{used} of {number(limit.bound)} {unit}".rstrip() + reached
 
 
 def _feed(status: Status) -> str:

@@ -102,8 +102,8 @@ def drift_page(found: Sequence[OpenDrift]) -> Answer:
     )
 
 
-def alerts_page(alerts: Sequence[tuple[int, Alert]]) -> Answer:
-    """Newest first."""
+def alerts_page(alerts: Sequence[tuple[int, Alert]], bot: BotId | None) -> Answer:
+    """Newest first, of one bot or of all."""
     rows = tuple(
         (
             str(number),
@@ -118,6 +118,7 @@ def alerts_page(alerts: Sequence[tuple[int, Alert]]) -> Answer:
         [
             Text(f"Last {amounts.count(len(rows), 'alert')}" if rows else "No alerts.", Tone.HEADING),
             Table(_ALERTS, rows),
+            *([Text("What a bot only informs of is in /alerts BOT.", Tone.NOTE)] if bot is None else []),
         ]
     )
 

@@ -88,7 +88,7 @@ def test_a_process_without_a_heartbeat_is_not_reported_alive(scene: Scene) -> No
 def test_a_bot_under_a_kill_is_not_started_and_one_under_a_stop_of_everything_says_so(scene: Scene) -> None:
     desk = scene.desk()
     kill(desk, "canary", by="tester", why="test")
-    with pytest.raises(HeldByKill):
+    with pytest.raises(HeldByKill, match=r"^\w+ is held by kill \w+: /unkill \w+ lifts it$"):
         start_bot(desk, CANARY_1, by="tester", why="test")
     assert scene.control.asked == []
     unkill(desk, "canary", by="tester", why="over")
@@ -169,7 +169,7 @@ def test_a_rehearsal_shows_that_a_kill_would_work_and_touches_nothing(scene: Sce
     assert report.ok, report.checks
     assert {account.account: account.proven for account in report.accounts} == {SHORTSELLER: True, CANARY: True}
     assert all(account.closes and account.orders_cancelled for account in report.accounts)
-    assert "would cancel 2 orders and close 1 positions" in {check.text for check in report.checks}
+    assert "would cancel 2 orders and close 1 position" in {check.text for check in report.checks}
     # the real accounts, controls and journal are as they were
     assert scene.positions(CANARY) == {BTC: Decimal("0.01")}
     assert entry in {order.order_link_id for order in scene.open_orders(CANARY)}

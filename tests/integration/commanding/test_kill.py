@@ -533,6 +533,8 @@ def test_a_terminal_kills_the_accounts_that_it_has_keys_for(scene: Scene) -> Non
         check=False,
     )
     assert "Kill all: flat, proven after" in done.stdout, done.stderr
+    assert "event" not in done.stderr
+    assert "[error" not in done.stderr
     assert scene.is_flat(CANARY)
 
 

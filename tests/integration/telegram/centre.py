@@ -95,14 +95,14 @@ class Centre:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._stop.set()
-        self._thread.join(20)
+        self._thread.join(60)
         assert not self._thread.is_alive(), "the command centre does not end"
         if self._error is not None and error is None:
             raise self._error
 
     def until_listening(self) -> Centre:
         """Waits until it polls Telegram for what is new."""
-        eventually(lambda: self.bot.poller is not None and not self.bot.poller.done(), what="the first long poll")
+        eventually(lambda: self.bot.poller is not None and not self.bot.poller.done(), 60, "the first long poll")
         return self
 
     def health(self) -> tuple[int, dict[str, Any]]:

@@ -9,8 +9,8 @@ import pytest
 from alpha.config.registry import Registry, load_registry
 from alpha.domain.errors import InvalidValue
 from alpha.domain.ids import AccountName, Symbol
-from alpha.ledger.controls import PLATFORM
-from telegram_manager.commanding.reach import NoSuchScope, Reach, bots_under, name_of, reaches, scope_of
+from alpha.ledger.controls import PLATFORM, name_of
+from telegram_manager.commanding.reach import NoSuchScope, Reach, bots_under, reaches, scope_of
 
 BOTS_FILE = """
 accounts:

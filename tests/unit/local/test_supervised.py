@@ -46,6 +46,27 @@ def next_event(process: Supervised) -> ProcessEvent:
     return eventually(process.tick, what="an event of the process")
 
 
+@pytest.mark.parametrize(
+    ("code", "told"),
+    [
+        (1, "ended with code 1: 10:45:01 error no_such_symbol symbol=XUSDT"),
+        (-9, "was ended by SIGKILL"),
+        (-250, "was ended by signal 250"),
+    ],
+)
+def test_an_end_is_told_as_a_person_reads_it(code: int, told: str) -> None:
+    words = "10:45:01 error no_such_symbol symbol=XUSDT"
+    assert ProcessEvent(name="p", change=Change.DIED, exit_code=code, words=words).ending == told
+
+
+def test_the_last_words_are_a_readable_line(tmp_path: Path, clock: Clock) -> None:
+    line = '{"symbol": "XUSDT", "event": "no_such_symbol", "time": "2026-11-21T10:45:01Z", "severity": "error"}'
+    process = Supervised("p", Program(tmp_path, f"import sys; sys.exit({line!r})"), clock=clock)
+    process.want(True)
+    assert next_event(process).change is Change.STARTED
+    assert next_event(process).words == "10:45:01 error no_such_symbol symbol=XUSDT"
+
+
 def test_what_dies_is_started_again_after_pauses_that_double(tmp_path: Path, clock: Clock) -> None:
     program = Program(tmp_path, "import sys; sys.exit('broken')")
     process = Supervised("p", program, clock=clock)

@@ -77,6 +77,7 @@ def bot(**changes: Any) -> BotStatus:
         beat_at=NOW - timedelta(milliseconds=400),
         limits=[
             LimitStanding(name="max_entries_per_hour", value=Decimal(3), bound=Decimal(20), reached=False),
+            LimitStanding(name="max_bot_notional_usdt", value=Decimal("1250.5"), bound=Decimal(30_000), reached=False),
             LimitStanding(name="daily_loss_percent", value=None, bound=Decimal(5), reached=True),
         ],
     )

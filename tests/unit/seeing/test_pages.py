@@ -134,7 +134,8 @@ def test_platform_with_pools_doubts_and_drift() -> None:
 
 
 def test_headline_counts_bots_by_how_they_stand() -> None:
-    assert headline(platform(bot(), bot(), bot(standing=Standing.KILLED))) == "All well, paper: 2 running, 1 killed"
+    assert headline(platform(bot(), bot(standing=Standing.PAUSED))) == "All well, paper: 1 running, 1 paused"
+    assert headline(platform(bot(), bot(), bot(standing=Standing.KILLED))) == "A kill holds, paper: 2 running, 1 killed"
 
 
 def test_one_bot_in_detail() -> None:
@@ -147,8 +148,9 @@ def test_one_bot_in_detail() -> None:
     assert (told["stop"], told["liquidation"]) == ("61,000.00", "-")
     assert told["all time"] == "+11.00 USDT net"
     assert told["of which"] == "+12.50 price, -2.25 fees, +0.75 funding"
-    assert told["max entries per hour"] == "3.00 of 20.00"
-    assert told["daily loss percent"] == "not known of 5.00, reached"
+    assert told["max entries per hour"] == "3 of 20"
+    assert told["max bot notional"] == "1,250.50 of 30,000.00 USDT"
+    assert told["daily loss"] == "not known of 5.00 %, reached"
 
 
 def test_a_position_without_a_stop_says_so() -> None:
@@ -375,7 +377,10 @@ def test_alerts() -> None:
     alert = Alert(
         kind="drift", text="they disagree", severity=Severity.ERROR, service="listener", at=NOW, account=CANARY
     )
-    (row,) = rows(alerts_page([(9, alert)]))
+    answer = alerts_page([(9, alert)], None)
+    assert "/alerts BOT" in text(answer)
+    assert "/alerts BOT" not in text(alerts_page([(9, alert)], FIRST))
+    (row,) = rows(answer)
     assert row == {"no.": "9", "time": "11-21 10:45", "severity": "error", "who": "canary", "text": "they disagree"}
 
 

@@ -45,6 +45,7 @@ def test_the_picture_carries_the_series() -> None:
     (area,) = below.collections
     assert min(y for _, y in area.get_paths()[0].vertices) == -50
     assert above.get_title() == "canary"
+    assert [axes.get_ylabel() for axes in (above, below)] == ["net result, USDT", "drawdown, USDT"]
 
 
 def test_the_series_is_to_be_seen_from_one_side_to_the_other() -> None:

@@ -20,7 +20,7 @@ from alpha.live.glance import BotGlance, Glance
 from alpha.live.health import Heartbeat
 from alpha.live.positions import LivePosition
 from alpha.live.wallet import LiveWallet
-from telegram_manager.notifier.watches import BOT_SILENT_FOR, SYNC_LATE_AFTER, Concern, View, look
+from telegram_manager.notifier.watches import BOT_SILENT_FOR, SYNC_LATE_AFTER, WATCHES, Concern, View, look
 
 NOW = datetime(2026, 11, 21, 3, tzinfo=UTC)
 REGISTRY = load_registry(Path(__file__).parents[3] / "bots.yaml")
@@ -93,7 +93,7 @@ def test_a_platform_that_is_well_has_no_findings() -> None:
     )
     looked = look(view)
     assert looked.concerns == ()
-    assert len(looked.kinds) == 8
+    assert looked.kinds == set(WATCHES)
 
 
 def test_what_cannot_be_read_finds_nothing_and_ends_nothing() -> None:
@@ -235,26 +235,44 @@ def a_sync(ran_ago: timedelta, *, ok: bool = True, failures: int = 0) -> SyncSta
 def test_the_newest_run_of_a_sync_counts() -> None:
     late, fresh = a_sync(SYNC_LATE_AFTER + timedelta(seconds=1)), a_sync(timedelta(0))
     failed = a_sync(timedelta(minutes=5), ok=False, failures=2)
-    assert found(a_view(syncs=[late])) == [("sync_failed", f"canary {SyncTask.CLOSED_PNL}")]
+    task = f"canary {SyncTask.CLOSED_PNL}"
+    assert found(a_view(syncs=[late])) == [("sync_overdue", task)]
     assert found(a_view(syncs=[late, failed, fresh])) == []
-    (concern,) = look(a_view(syncs=[failed, late])).concerns
-    assert concern.severity is Severity.ERROR
-    assert "2. time: HTTP 503" in concern.text
+    assert found(a_view(syncs=[failed, late])) == [("sync_failed", task)]
+    assert "failed: HTTP 503" in look(a_view(syncs=[failed])).concerns[0].text
 
 
-def test_keys_and_the_disk() -> None:
-    def of(view: View) -> list[tuple[str, Severity]]:
-        return [(concern.kind, concern.severity) for concern in look(view).concerns]
+# A concern is told once: what has become graver is told only because it is another kind of concern.
 
+
+def graver(view: View) -> list[tuple[str, Severity]]:
+    return [(concern.kind, concern.severity) for concern in look(view).concerns]
+
+
+def test_a_sync_that_failed_and_does_not_run_any_more_is_graver() -> None:
+    def failed(ago: timedelta) -> View:
+        return a_view(syncs=[a_sync(ago, ok=False, failures=1)])
+
+    assert graver(failed(timedelta(minutes=5))) == [("sync_failed", Severity.WARNING)]
+    assert graver(failed(SYNC_LATE_AFTER * 2)) == [
+        ("sync_failed", Severity.WARNING),
+        ("sync_overdue", Severity.ERROR),
+    ]
+
+
+def test_a_key_that_ends_soon_is_graver() -> None:
     def key(days: int) -> View:
         return a_view(keys={CANARY: NOW + timedelta(days=days)})
 
-    assert of(key(15)) == []
-    assert of(key(13)) == [("key_expiring", Severity.WARNING)]
-    assert of(key(2)) == [("key_expiring", Severity.CRITICAL)]
-    assert of(a_view(disk=(10, 100))) == []
-    assert of(a_view(disk=(9, 100))) == [("disk_low", Severity.ERROR)]
-    assert of(a_view(disk=(2, 100))) == [("disk_low", Severity.CRITICAL)]
+    assert graver(key(15)) == []
+    assert graver(key(13)) == [("key_expiring", Severity.WARNING)]
+    assert graver(key(2)) == [("key_expiring", Severity.WARNING), ("key_ending", Severity.CRITICAL)]
+
+
+def test_a_disk_with_hardly_anything_left_is_graver() -> None:
+    assert graver(a_view(disk=(10, 100))) == []
+    assert graver(a_view(disk=(9, 100))) == [("disk_low", Severity.ERROR)]
+    assert graver(a_view(disk=(2, 100))) == [("disk_low", Severity.ERROR), ("disk_nearly_full", Severity.CRITICAL)]
 
 
 def test_what_passes_by_itself_is_given_time() -> None:
