@@ -195,14 +195,14 @@ def test_a_day_from_before_an_account_was_known_is_judged_for_the_others(scene: 
     now = scene.client.market_time()
     for account, known in ((SHORTSELLER, timedelta(days=20)), (CANARY, timedelta(hours=1))):
         scene.as_listener(
-            lambda ledger: add_interval(ledger, account, CoverageKind.UNPROVEN, now - known, now)  # noqa: B023
+            lambda ledger: add_interval(ledger, account, CoverageKind.PROVEN, now - known, now)  # noqa: B023
         )
     day = (now - timedelta(days=10)).date()
     # when a day between is asked about
     asked = scene.alpha("proof", "--day", day.isoformat(), "--json")
     said, errors = asked.communicate(timeout=120)
-    # then the one is judged (nobody has listened), and of the other it is said that there is nothing
-    assert asked.returncode == 1, errors
+    # then the one is judged, and of the other it is said that there is nothing
+    assert asked.returncode == 0, errors
     told = json.loads(said)
-    assert [(each["account"], each["proven"]) for each in told["accounts"]] == [(SHORTSELLER, False)]
+    assert [(each["account"], each["proven"]) for each in told["accounts"]] == [(SHORTSELLER, True)]
     assert list(told["first_seen_later"]) == [CANARY]
