@@ -30,6 +30,7 @@ from websocket_listener.writer import Committed, Refused, Writer
 log = structlog.get_logger()
 _BACKLOG_WARNED_ABOVE = 10
 _BACKLOG_WARNED_EVERY_S = 10.0
+_FILLS_PER_LINE = 200
 _REPLAY_EVERY_S = 1.0
 _RAW_WAITING_MAX = 1_000
 _SERVICE = "listener"
@@ -96,9 +97,12 @@ class Bookkeeping:
         if self._replay is not None:
             self._replay.committed(result.recorded)
         if result.recorded:
-            # One line for a batch, however many: a fill is the listener's hottest path.
-            ids = dict.fromkeys(each.fill.order_link_id for each in result.recorded if each.fill.order_link_id)
-            log.info("fills_recorded", fills=len(result.recorded), correlation_ids=list(ids))
+            # A line for a batch and not for a fill, which is the listener's hottest path; more of them where one would
+            # be longer than what log drivers keep together.
+            for first in range(0, len(result.recorded), _FILLS_PER_LINE):
+                told = result.recorded[first : first + _FILLS_PER_LINE]
+                ids = dict.fromkeys(each.fill.order_link_id for each in told if each.fill.order_link_id)
+                log.info("fills_recorded", fills=len(told), correlation_ids=list(ids))
         counts = Counter([(each.fill.account, each.source, each.attribution.method) for each in result.recorded])
         for (account, source, method), count in counts.items():
             self._metrics.fills.labels(account, source.value, method.value).inc(count)

@@ -110,6 +110,8 @@ class StreamClient:
         self._ack_within_s, self._stable_after_s, self._refused_pause_s = ack_within_s, stable_after_s, refused_pause_s
         self._backoff = backoff or Backoff(cap_s=_LOOPBACK_CAP_S if is_loopback(url) else _REMOTE_CAP_S)
         self._last_heard = self._last_data = time.monotonic()
+        self._last_subscribed = -math.inf
+        """When anything was heard on the last subscription that has ended."""
         self.state = StreamState.CLOSED
         self.connections = 0
         """Number of the present connection: how many were opened so far."""
@@ -120,8 +122,11 @@ class StreamClient:
 
     @property
     def silent_for_s(self) -> float:
-        """Since anything was heard, an answer to a ping included; infinite before the first connection."""
-        return time.monotonic() - self._last_heard if self.connections else math.inf
+        """Since anything was heard on a subscription, an answer to a ping included; infinite before the first one.
+
+        A server that opens connections and refuses what is asked then is not heard."""
+        heard = self._last_heard if self.state is StreamState.SUBSCRIBED else self._last_subscribed
+        return time.monotonic() - heard
 
     async def run(self, stop: asyncio.Event) -> None:
         """Keeps the stream up until `stop`. Raises nothing: a break is told by `on_state` and mended."""
@@ -326,6 +331,8 @@ class StreamClient:
 
     def _change(self, state: StreamState, reason: str) -> None:
         if state is not self.state or reason:
+            if self.state is StreamState.SUBSCRIBED and state is not StreamState.SUBSCRIBED:
+                self._last_subscribed = self._last_heard
             self.state = state
             self._on_state(state, reason)
 

@@ -183,11 +183,28 @@ async def test_a_socket_that_answers_protocol_pings_only_is_replaced(stub: StubE
 async def test_where_nothing_happens_the_answers_to_pings_say_that_it_is_heard(stub: StubExchange) -> None:
     stub.scripts = [serve]
     async with running(stub.endpoints.private_url) as (client, heard):
-        assert client.silent_for_s == math.inf, "never connected"
+        assert client.silent_for_s == math.inf, "never subscribed"
         await soon(lambda: S in heard.names, "a subscription")
         subscribed_s = time.monotonic()
         await soon(lambda: client.silent_for_s < time.monotonic() - subscribed_s, "something heard since")
         assert client.frames == 0
+
+
+async def test_a_server_that_lets_in_and_breaks_off_is_not_heard(stub: StubExchange) -> None:
+    async def refuse(socket: Socket) -> None:
+        await socket.close()
+
+    async def once(socket: Socket) -> None:
+        await subscribed(socket)
+        await socket.close()
+
+    stub.scripts = [once, refuse]
+    async with running(stub.endpoints.private_url) as (client, heard):
+        await soon(lambda: STALE in heard.names, "the first break")
+        broken_s, connections = time.monotonic(), client.connections
+        await soon(lambda: client.connections >= connections + 3, "connections that are let in")
+        waited_s = time.monotonic() - broken_s
+        assert client.silent_for_s > waited_s, "none of them was heard"
 
 
 async def test_a_quiet_but_healthy_private_socket_stays(stub: StubExchange) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
+
+from structlog.testing import capture_logs
 
 from alpha.domain.fill import Attribution, AttributionMethod
 from alpha.domain.ids import BotId
@@ -43,6 +46,16 @@ def recorded(bot: BotId | None) -> RecordedFill:
         received_at=now(),
         recorded_at=now(),
     )
+
+
+def test_a_large_batch_is_logged_in_lines_that_a_log_keeps_whole() -> None:
+    a_whole = recorded(BOT)
+    fills = [replace(a_whole, fill=replace(a_whole.fill, order_link_id=f"o{n}")) for n in range(450)]
+    with capture_logs() as logged:
+        told_of(RecordResult(recorded=fills))
+    lines = [line for line in logged if line["event"] == "fills_recorded"]
+    assert [line["fills"] for line in lines] == [200, 200, 50]
+    assert [each for line in lines for each in line["correlation_ids"]] == [f"o{n}" for n in range(450)]
 
 
 def test_a_fill_that_nobody_owns_is_told_with_what_to_do() -> None:
