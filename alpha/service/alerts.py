@@ -20,9 +20,12 @@ from alpha.ledger.connection import Connection, Dsn, LedgerRefused, LedgerUnavai
 from alpha.live import bus, waiting_alerts
 from alpha.live.connection import BUS_DB, LIVE_ERRORS, RedisAddress, open_redis
 
-__all__ = ["AlertWriter", "Severity"]
+__all__ = ["ALERTED", "AlertWriter", "Severity"]
 
 log: FilteringBoundLogger = structlog.get_logger(__name__)
+
+ALERTED = "alert"
+"""The event of an alert that is on its way; `alert_lost` is that of one that reached the log only."""
 
 _KEPT = 1000
 _RETRY_FIRST_S, _RETRY_LAST_S = 0.2, 5.0
@@ -58,7 +61,7 @@ class AlertWriter:
         self._waiting: deque[_Waiting] = deque()
         self._changed = threading.Condition()
         self._closing = False
-        self._writing = 0
+        self._writing: _Waiting | None = None
         self.dropped = 0
         """Alerts that reached the log only."""
         self._thread = threading.Thread(target=self._run, name="alerts", daemon=True)
@@ -86,13 +89,16 @@ class AlertWriter:
             fields=fields,
         )
         write = getattr(log, _LOG_METHOD[alert.severity])
-        write("alert", kind=kind, text=text, account=account, bot=bot, fields=fields)
+        write(ALERTED, kind=kind, text=text, account=account, bot=bot, fields=fields)
+        oldest: _Waiting | None = None
         with self._changed:
             if len(self._waiting) >= _KEPT:
-                self._waiting.popleft()
+                oldest = self._waiting.popleft()
                 self.dropped += 1
             self._waiting.append(_Waiting(alert))
             self._changed.notify_all()
+        if oldest is not None:
+            _log_lost([oldest])
 
     def flush(self, within_s: float) -> bool:
         """Waits until everything is written. False when that took longer."""
@@ -105,9 +111,12 @@ class AlertWriter:
         with self._changed:
             self._closing = True
             if not written:
-                log.warning("alerts_not_written", count=len(self._waiting) + self._writing)
+                log.warning("alerts_not_written", count=len(self._unwritten()))
             self._changed.notify_all()
         self._thread.join(timeout=0.5)
+        with self._changed:
+            unwritten = self._unwritten()
+        _log_lost(unwritten)
         if self._redis is not None:
             self._redis.close()
 
@@ -119,7 +128,7 @@ class AlertWriter:
                 self._tell_bus([waiting])
                 connection = self._write(connection, waiting)
                 with self._changed:
-                    self._writing = 0
+                    self._writing = None
                     self._changed.notify_all()
         finally:
             if connection is not None:
@@ -139,8 +148,11 @@ class AlertWriter:
             self._changed.wait_for(lambda: self._waiting or self._closing)
             if self._closing:
                 return None
-            self._writing = 1
-            return self._waiting.popleft()
+            self._writing = self._waiting.popleft()
+            return self._writing
+
+    def _unwritten(self) -> list[_Waiting]:
+        return [*([] if self._writing is None else [self._writing]), *self._waiting]
 
     def _write(self, connection: Connection | None, waiting: _Waiting) -> Connection | None:
         """Stores the alert, trying until it works or we are closed. Returns the connection to use next."""
@@ -153,7 +165,7 @@ class AlertWriter:
                 self._forget(waiting)
                 return connection
             except LedgerRefused as error:
-                log.error("alert_refused", kind=alert.kind, error=str(error))
+                log.error("alert_refused", kind=alert.kind, text=alert.text, error=str(error))
                 self.dropped += 1
                 self._forget(waiting)
                 return connection
@@ -170,6 +182,8 @@ class AlertWriter:
             with self._changed:
                 if self._changed.wait_for(lambda: self._closing, timeout=pause):
                     self.dropped += 1
+                    self._writing = None
+                    self._waiting.appendleft(waiting)
                     return None
             pause = min(pause * 2, _RETRY_LAST_S)
 
@@ -196,6 +210,12 @@ class AlertWriter:
             bus.publish(self._redis, bus.ALERTS, [_text_of(each.alert) for each in untold])
         for each in untold:
             each.told = True
+
+
+def _log_lost(alerts: Sequence[_Waiting]) -> None:
+    """One line for each that is neither in the ledger nor kept in Redis for the next process."""
+    for alert in (each.alert for each in alerts if not each.kept_as):
+        log.error("alert_lost", kind=alert.kind, text=alert.text, account=alert.account, bot=alert.bot)
 
 
 def _text_of(alert: Alert) -> str:

@@ -76,13 +76,13 @@ def trade_news(trades: Iterable[ClosedTrade]) -> Iterator[News]:
         held = trade.closed_at - trade.opened_at
         minutes = int(held.total_seconds() // 60)
         lasted = f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min"
+        net, gross, fees, funding = amounts.parts(trade.net_pnl, trade.gross_pnl, -trade.fees, trade.funding)
         yield News(
             kind=TRADE,
             severity=Severity.INFO,
             text=(
                 f"closed {trade.direction} {amounts.quantity(trade.quantity)} {trade.symbol} by {trade.exit_reason}: "
-                f"net {amounts.usdt(trade.net_pnl)} (price {amounts.signed(trade.gross_pnl)}, "
-                f"fees {amounts.signed(-trade.fees)}, funding {amounts.signed(trade.funding)}), "
+                f"net {net} USDT (price {gross}, fees {fees}, funding {funding}), "
                 f"{amounts.price(trade.entry_price)} to {amounts.price(trade.exit_price)}, {lasted}"
             ),
             at=trade.recorded_at,
@@ -95,7 +95,7 @@ def _fill_text(fills: Sequence[RecordedFill]) -> str:
     first, reason = fills[0].fill, fills[0].attribution.reason
     if first.exec_type is ExecType.FUNDING:
         received = -sum((each.fill.fee for each in fills), ZERO)
-        return f"funding {received:+.4f} {first.fee_currency} on {first.symbol}"
+        return f"funding {amounts.received(received)} {first.fee_currency} on {first.symbol}"
     quantity = sum((each.fill.quantity for each in fills), ZERO)
     prices = sorted({each.fill.price for each in fills})
     price = amounts.price(prices[0]) + (f" to {amounts.price(prices[-1])}" if len(prices) > 1 else "")
@@ -105,5 +105,5 @@ def _fill_text(fills: Sequence[RecordedFill]) -> str:
     rest = f", {amounts.quantity(leaves)} left" if leaves else ""
     return (
         f"{first.side.value.lower()} {amounts.quantity(quantity)} {first.symbol} at {price}{count}{rest}; {reason}, "
-        f"fee {fee:.4f} {first.fee_currency}"
+        f"fee {amounts.fee(fee)} {first.fee_currency}"
     )

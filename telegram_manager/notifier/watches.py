@@ -267,7 +267,7 @@ WATCHES: Mapping[str, Watch] = {
 
 def _unknown(view: View) -> Iterator[tuple[str, str]]:
     """Kind and subject of what a part of the view that could be read does not tell: live state that is being rebuilt,
-    an account that does not answer."""
+    an account that does not answer, a sync that does not run and so has not become well."""
     if view.glance is not None:
         for bot_id, bot in view.glance.bots.items():
             for (symbol, index), held in bot.positions.items():
@@ -280,6 +280,8 @@ def _unknown(view: View) -> Iterator[tuple[str, str]]:
     for account in view.registry.accounts.keys() - (view.keys or {}).keys():
         yield "key_expiring", account
         yield "key_ending", account
+    for concern in late_syncs(view) or ():
+        yield "sync_failed", concern.subject
 
 
 def _slot(bot: BotId, symbol: Symbol, index: int) -> str:

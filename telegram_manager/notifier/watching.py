@@ -5,15 +5,13 @@ from __future__ import annotations
 import shutil
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import closing
-from datetime import datetime
 from typing import Any, Protocol, TypeVar
 
 import structlog
 
 from alpha.domain.errors import AlphaError
-from alpha.domain.ids import AccountName
 from alpha.ledger.alerts import Severity
 from alpha.ledger.concerns import close_concern, open_concern, open_concerns
 from alpha.ledger.connection import Connection, connect
@@ -23,12 +21,12 @@ from alpha.ledger.sync_status import statuses
 from alpha.live.connection import LIVE_ERRORS
 from alpha.live.glance import Glance, Watched, take_glance
 from telegram_manager.context import APPLICATION, Context
+from telegram_manager.notifier.key_ends import KeyEnds
 from telegram_manager.notifier.watches import Concern, Looked, View, look
 
 log = structlog.get_logger(__name__)
 
 _LOOK_EVERY_S = 5.0
-_KEYS_EVERY_S, _KEYS_AGAIN_S = 6 * 3600.0, 60.0
 _FIRST_LOOK_S = 15.0
 
 T = TypeVar("T")
@@ -45,8 +43,8 @@ class Watching:
         self._context, self._alerts = context, alerts
         self._first_look_s = first_look_s
         self._began_s: dict[tuple[str, str], float] = {}
-        self._keys: dict[AccountName, datetime | None] = {}
-        self._ask_key_at_s: dict[AccountName, float] = {}
+        desk = context.desk
+        self.keys = None if desk is None else KeyEnds(desk.exchange, context.registry, first_s=first_look_s)
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="watches", daemon=True)
         self.trouble = ""
@@ -54,11 +52,17 @@ class Watching:
 
     def start(self) -> None:
         self._thread.start()
+        if self.keys is not None:
+            self.keys.start()
 
     def stop(self) -> None:
         self._stopping.set()
+        if self.keys is not None:
+            self.keys.ask_to_end()
         if self._thread.is_alive():
             self._thread.join(10)
+        if self.keys is not None:
+            self.keys.stop()
 
     def look_once(self) -> Looked:
         """One look, with what is to be alerted alerted. Raises LedgerUnavailable: what was told before is not known."""
@@ -90,7 +94,7 @@ class Watching:
             controls=_known(lambda: load_controls(connection)),
             foreign=_known(lambda: foreign_orders(connection)),
             syncs=_known(lambda: statuses(connection)),
-            keys=self._key_ends(),
+            keys=None if self.keys is None else self.keys.known(),
             disk=self._disk(),
         )
 
@@ -112,25 +116,6 @@ class Watching:
             return take_glance(self._context.settings.redis(), list(registry.accounts), watched)
         except LIVE_ERRORS:
             return None
-
-    def _key_ends(self) -> Mapping[AccountName, datetime | None] | None:
-        """Asked of the exchange a few times a day, and soon again where an account does not answer: then what it
-        answered before stands."""
-        if self._context.desk is None:
-            return None
-        for account in self._context.registry.accounts:
-            if not self._context.registry.bots_on(account) or time.monotonic() < self._ask_key_at_s.get(account, 0.0):
-                continue
-            try:
-                with self._context.desk.exchange.client(account) as client:
-                    information = client.key_information()
-            except AlphaError as error:
-                log.warning("key_end_not_known", account=account, error=str(error))
-                self._ask_key_at_s[account] = time.monotonic() + _KEYS_AGAIN_S
-                continue
-            self._ask_key_at_s[account] = time.monotonic() + _KEYS_EVERY_S
-            self._keys[account] = None if information is None else information.expires_at
-        return dict(self._keys)
 
     def _disk(self) -> tuple[int, int] | None:
         try:

@@ -11,6 +11,7 @@ NOT_KNOWN = "?"
 """What stands where something is not known, which is not the same as nothing."""
 NONE = "-"
 _CENT = Decimal("0.01")
+_FOUR_DIGITS = _CENT / 100
 
 
 def usdt(amount: Decimal | None) -> str:
@@ -22,11 +23,26 @@ def signed(amount: Decimal | None) -> str:
     """`+1,234.50`; `0.00` without a sign. What is less than half a cent keeps two more digits: `-0.0029`."""
     if amount is None:
         return NOT_KNOWN
-    for step in (_CENT, _CENT / 100):
-        rounded = amount.quantize(step, ROUND_HALF_EVEN)
-        if rounded:
-            return f"{rounded:+,f}"
-    return "0.00"
+    return _rounded(amount, _CENT, _FOUR_DIGITS)
+
+
+def parts(*amounts: Decimal) -> tuple[str, ...]:
+    """Results of which one is the sum of the others, so that they add up as they are read: all with four digits where
+    each is less than one unit (`-0.2141`), else as `signed`."""
+    if all(abs(amount) < 1 for amount in amounts):
+        return tuple(_rounded(amount, _FOUR_DIGITS) for amount in amounts)
+    return tuple(signed(amount) for amount in amounts)
+
+
+def fee(amount: Decimal) -> str:
+    """In whatever coin: four digits behind the point, and all of what is less than a hundredth: `0.0488`,
+    `0.00000012`."""
+    return f"{amount:,.4f}" if abs(amount) >= _CENT else quantity(amount)
+
+
+def received(amount: Decimal) -> str:
+    """The same of what may be paid or received: `+0.00003`."""
+    return f"{'+' if amount > 0 else ''}{fee(amount)}"
 
 
 def held(amount: Decimal | None) -> str:
@@ -117,3 +133,12 @@ def size(number_of_bytes: int) -> str:
 def fill_words(fill: FillLine) -> str:
     """`2026-11-21 10:45 Buy 0.012 BTCUSDT at 64012.5`"""
     return f"{fill.at:%Y-%m-%d %H:%M} {fill.side} {fill.quantity} {fill.symbol} at {fill.price}"
+
+
+def _rounded(amount: Decimal, *steps: Decimal) -> str:
+    """With a sign, to the first step that leaves something of it."""
+    for step in steps:
+        rounded = amount.quantize(step, ROUND_HALF_EVEN)
+        if rounded:
+            return f"{rounded:+,f}"
+    return "0.00"

@@ -158,7 +158,7 @@ def _fill_row(fill: FillLine) -> tuple[str, ...]:
         fill.bot or "unattributed",
         what,
         f"at {amounts.price(fill.price)}",
-        f"{fill.fee:.4f} {fill.fee_currency}",
+        f"{amounts.fee(fill.fee)} {fill.fee_currency}",
         reason,
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import replace
@@ -143,23 +144,63 @@ class Keys:
 def test_a_key_of_an_account_that_does_not_answer_is_asked_for_again_and_not_said_to_be_renewed(
     context: Context, redis_address: RedisAddress, ledger: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("telegram_manager.notifier.watching._KEYS_AGAIN_S", 0.0)
+    monkeypatch.setattr("telegram_manager.notifier.key_ends._AGAIN_S", 0.0)
     keys, now = Keys(), datetime.now(UTC)
     asked = replace(context, desk=cast(Desk, SimpleNamespace(exchange=keys)), clock=lambda: now)
     with closing(AlertWriter(context.settings.dsn(), redis_address, "test")) as alerts:
         keys.ends_at = now + timedelta(days=9)
-        Watching(asked, alerts).look_once()
+        ask_and_look(Watching(asked, alerts))
         keys.ends_at = None
         next_process = Watching(asked, alerts)
-        next_process.look_once()
+        ask_and_look(next_process)
         assert alerts.flush(20)
         accounts = len(alerts_of(ledger, "key_expiring"))
         assert accounts == len(context.registry.accounts)
         assert alerts_of(ledger, "key_expiring_over") == []
         keys.ends_at = now + timedelta(days=90)
-        next_process.look_once()
+        ask_and_look(next_process)
         assert alerts.flush(20)
         assert len(alerts_of(ledger, "key_expiring_over")) == accounts
+
+
+def ask_and_look(watching: Watching) -> None:
+    assert watching.keys is not None
+    watching.keys.ask()
+    watching.look_once()
+
+
+class SilentExchange:
+    """Clients that do not answer until they are let go."""
+
+    def __init__(self) -> None:
+        self.asked, self.let_go = threading.Event(), threading.Event()
+
+    @contextmanager
+    def client(self, _account: AccountName) -> Iterator[SimpleNamespace]:
+        self.asked.set()
+        assert self.let_go.wait(60)
+        yield SimpleNamespace(key_information=lambda: None)
+
+
+def test_a_look_does_not_wait_for_an_exchange_that_is_silent(
+    context: Context, redis_address: RedisAddress, ledger: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("telegram_manager.notifier.watches._PASSING_S", 0.0)
+    monkeypatch.setattr("telegram_manager.notifier.watching._LOOK_EVERY_S", 0.05)
+    exchange = SilentExchange()
+    asked = replace(context, desk=cast(Desk, SimpleNamespace(exchange=exchange)))
+    with closing(AlertWriter(context.settings.dsn(), redis_address, "test")) as alerts:
+        watching = Watching(asked, alerts, first_look_s=0.0)
+        watching.start()
+        try:
+            assert exchange.asked.wait(20)
+            holds(redis_address, None)
+            eventually(lambda: alerts_of(ledger, "position_without_stop"))
+            assert not exchange.let_go.is_set()
+        finally:
+            exchange.let_go.set()
+            watching.stop()
+    assert {"watches", "key-ends"}.isdisjoint(thread.name for thread in threading.enumerate())
 
 
 def test_an_entry_that_no_bot_announced_is_foreign(

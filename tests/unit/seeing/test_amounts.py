@@ -25,6 +25,38 @@ def test_results_have_a_sign_and_cents(amount: str, shown: str) -> None:
     assert amounts.signed(Decimal(amount)) == shown
 
 
+@pytest.mark.parametrize(
+    ("figures", "shown"),
+    [
+        ("-0.30154 -0.2141 -0.09744 0.01", "-0.3015 -0.2141 -0.0974 +0.0100"),
+        ("0.9489 1.0463 -0.0974 0", "+0.95 +1.05 -0.10 0.00"),
+        ("0.00001 0.0125 -0.01249 0", "0.00 +0.0125 -0.0125 0.00"),
+    ],
+)
+def test_results_that_add_up_have_their_digits_alike(figures: str, shown: str) -> None:
+    assert " ".join(amounts.parts(*map(Decimal, figures.split()))) == shown
+
+
+@pytest.mark.parametrize(
+    ("amount", "shown"),
+    [
+        ("0.04866065", "0.0487"),
+        ("1234.5", "1,234.5000"),
+        ("0.00000012", "0.00000012"),
+        ("1.2E-7", "0.00000012"),
+        ("0E-8", "0"),
+        ("-0.00210", "-0.0021"),
+    ],
+)
+def test_fees_are_shown_in_whatever_coin(amount: str, shown: str) -> None:
+    assert amounts.fee(Decimal(amount)) == shown
+
+
+def test_what_is_received_has_a_sign() -> None:
+    shown = [amounts.received(Decimal(amount)) for amount in ("0.00003", "-0.4512", "0")]
+    assert shown == ["+0.00003", "-0.4512", "0"]
+
+
 def test_what_is_not_known_is_not_nothing() -> None:
     assert amounts.usdt(None) == amounts.held(None) == "?"
     assert amounts.usdt(Decimal(0)) == "0.00 USDT"

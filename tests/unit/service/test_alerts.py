@@ -9,6 +9,7 @@ from contextlib import closing
 from dataclasses import replace
 
 import pytest
+import structlog.testing
 
 from alpha.domain.ids import AccountName, BotId
 from alpha.ledger.alerts import Alert, alerts_after
@@ -169,3 +170,23 @@ def test_closing_does_not_wait_for_a_database_that_is_away(database: Database, d
     writer.close(0.05)
     eventually(lambda: not writer._thread.is_alive(), what="the thread has ended")
     assert writer.dropped == 1
+
+
+def test_one_that_cannot_be_written_anywhere_is_in_the_log_as_such(
+    database: Database, redis_address: RedisAddress, door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("alpha.service.alerts._KEPT", 1)
+    with structlog.testing.capture_logs() as lines:
+        writer = AlertWriter(through(door, database.dsn("bot")), None, "bot")
+        for number in range(3):
+            writer.alert("numbered", str(number))
+            eventually(lambda: writer._writing, what="the first is being written")
+        writer.close(0.05)
+        kept = AlertWriter(through(door, database.dsn("bot")), redis_address, "bot")
+        kept.alert("numbered", "3")
+        with open_redis(redis_address, BUS_DB) as client:
+            eventually(lambda: waiting_alerts.kept(client, "bot"), what="it is kept")
+        kept.close(0.05)
+    lost = [line for line in lines if line["event"] == "alert_lost"]
+    assert [line["text"] for line in lost] == ["1", "0", "2"]
+    assert {line["log_level"] for line in lost} == {"error"}

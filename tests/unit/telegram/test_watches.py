@@ -242,6 +242,12 @@ def test_the_newest_run_of_a_sync_counts() -> None:
     assert "failed: HTTP 503" in look(a_view(syncs=[failed])).concerns[0].text
 
 
+def test_a_failed_sync_is_not_over_while_it_does_not_run() -> None:
+    task = f"canary {SyncTask.CLOSED_PNL}"
+    assert not look(a_view(syncs=[a_sync(SYNC_LATE_AFTER * 2)])).knows("sync_failed", task)
+    assert look(a_view(syncs=[a_sync(timedelta(0))])).knows("sync_failed", task)
+
+
 # A concern is told once: what has become graver is told only because it is another kind of concern.
 
 
