@@ -35,7 +35,7 @@ _HOW = (
     "BY over fills, median of three. Appending: a day's fills of all bots through the recorder at batches of 100, here "
     "and on the first 100,000 fills of the same ledger. Cost of the rollups: such batches with their triggers off, in "
     "turn. On disk: generated months have indexes as packing leaves them; a month that only the recorder has written "
-    "grows larger until the nightly job packs it."
+    "grows larger until the nightly job packs it: from 256 MB of fills on once the month is over."
 )
 
 

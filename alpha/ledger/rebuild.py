@@ -8,7 +8,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import pairwise
 
 from alpha.domain.arithmetic import accounting
 from alpha.domain.closing import ClosingDisagreement
@@ -35,7 +34,7 @@ __all__ = ["AccountRebuild", "BookDifference", "rebuild_account"]
 _KEY = ", ".join(KEY)
 _OF_BOOK = f"({_KEY}) = (%s, %s, %s, %s)"
 _AT_ONCE = 10_000
-"""About so many fills are read by a statement: few enough to be put in order in memory."""
+"""So many fills of an account are read by a statement: few enough to be held, and to be put in order in memory."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +65,8 @@ def rebuild_account(
     nothing: a position that is wrong does). A listener goes on meanwhile: the books are compared in one snapshot, and
     the account is locked only while one that differs is folded once more and mended. `on_book` is told of each book and
     how many fills it has. Needs the ledger writer's login to mend, any reader's to compare. However long the history,
-    no more of it is in memory than the round trips of a stretch, and the names of those that differ.
+    and wherever in time its fills lie, no more of it is in memory than the fills and round trips of two stretches of
+    some ten thousand fills, and the names of the round trips that differ.
     """
     began_s = time.monotonic()
     differing = []
@@ -159,48 +159,37 @@ def _fold_all(
     trips with the stored ones. Read book by book, a page of fills would be read for each book that has one in it.
     `keep` as RefoldedBooks has it."""
     books = RefoldedBooks(account, load_books(cursor, keys).values(), keep=keep)
-    cursor.execute(
-        "SELECT min(exec_time), max(exec_time),"
-        " coalesce((SELECT fills FROM trading.account_head WHERE account = %s), 0)"
-        " FROM trading.fills WHERE account = %s",
-        (account, account),
-    )
-    ((first, last, fills),) = cursor.fetchall()
-    edges = [] if first is None else _edges(first, last, fills // _AT_ONCE)
-    stretches = _read_ahead(cursor, [None, *edges, None], which_fills, which_trades)
+    stretches = _read_ahead(cursor, account, which_fills, which_trades)
     with accounting(), closing(stretches):
         for taken, stored in stretches:
             books.take_stretch(taken, stored)
     return books.all()
 
 
-def _edges(first: datetime, last: datetime, count: int) -> list[datetime]:
-    """Where to cut an interval into so many equal stretches, and into one at least."""
-    return [first + (last - first) * n / count for n in range(1, count)]
-
-
 _Stretch = tuple[list[FillTexts], list[TradeTexts]]
 
 
 def _read_ahead(
-    cursor: Cursor, edges: Sequence[datetime | None], which_fills: _Choice, which_trades: _Choice
+    cursor: Cursor, account: AccountName, which_fills: _Choice, which_trades: _Choice
 ) -> Generator[_Stretch]:
-    """The fills and the stored round trips of each stretch between two edges. PostgreSQL looks for those of the next
-    one while what was read is folded: until the last of them, or until this is closed, nothing else may use the
-    connection."""
-    stretches = pairwise(edges)
+    """The fills and the stored round trips of each stretch. PostgreSQL looks for those of the next one while what was
+    read is folded: until the last of them, or until this is closed, nothing else may use the connection."""
     with ThreadPoolExecutor(1, "rebuild-reader") as reader:
-        ahead = [reader.submit(_read, cursor, which_fills, which_trades, *next(stretches))]
-        for following in stretches:
-            stretch = ahead.pop().result()
-            ahead.append(reader.submit(_read, cursor, which_fills, which_trades, *following))
+        ahead = reader.submit(_read, cursor, account, which_fills, which_trades, None)
+        while True:
+            stretch, end = ahead.result()
+            if end is None:
+                break
+            ahead = reader.submit(_read, cursor, account, which_fills, which_trades, end)
             yield stretch
-        yield ahead.pop().result()
+        yield stretch
 
 
 def _read(
-    cursor: Cursor, which_fills: _Choice, which_trades: _Choice, start: datetime | None, end: datetime | None
-) -> _Stretch:
+    cursor: Cursor, account: AccountName, which_fills: _Choice, which_trades: _Choice, start: datetime | None
+) -> tuple[_Stretch, datetime | None]:
+    """The stretch that begins there, and where the next one does."""
+    end = _end(cursor, account, start)
     # The order of execution, as fills compare in Python: ids by code point, whatever the database's collation.
     cursor.execute(
         f"SELECT {_texts(FILL_COLUMNS)} FROM trading.owned_fills AS r"
@@ -214,7 +203,19 @@ def _read(
         f" WHERE {which_trades.condition}{_between('closed_at', start, end)}",
         which_trades.parameters,
     )
-    return fills, cursor.fetchall()
+    return (fills, cursor.fetchall()), end
+
+
+def _end(cursor: Cursor, account: AccountName, start: datetime | None) -> datetime | None:
+    """Where the stretch ends that begins there: behind those of the account's fills that are of its first millisecond
+    and _AT_ONCE others. None where fewer are left."""
+    later = "" if start is None else f" AND exec_time > '{start.isoformat()}'"
+    cursor.execute(
+        f"SELECT exec_time FROM trading.fills WHERE account = %s{later} ORDER BY exec_time OFFSET %s LIMIT 1",
+        (account, _AT_ONCE),
+    )
+    row = cursor.fetchone()
+    return None if row is None else row[0]
 
 
 def _texts(columns: Sequence[str]) -> str:

@@ -31,9 +31,10 @@ def fold_closed_days(connection: Connection) -> int:
 
 
 def pack_indexes(connection: Connection) -> int:
-    """Makes indexes of fills anew, which then take two thirds of the room: of a month that is over, and of the one that
-    is being written when they have grown by an eighth since. Answers how many those were. Each is out of use for less
-    than a second, during which the listener waits.
+    """Makes indexes of fills anew that have grown by an eighth since, or never were: they then take two thirds of the
+    room. Answers how many those were. Recording into the month waits while one is made. Of a month of which something
+    was recorded in the last seven days they are from 1 MB on, and only while its fills take no more than 256 MB, which
+    is about a second each: a larger one is left until it is over.
 
     Raises LedgerUnavailable when somebody reads one for longer than can be waited for: what is left is for the next
     time. Needs a login of trade_sync_service or of commands, without a time-out shorter than that.

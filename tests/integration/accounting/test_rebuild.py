@@ -6,6 +6,7 @@ import itertools
 import random
 from contextlib import suppress
 from dataclasses import replace
+from datetime import timedelta
 from decimal import Decimal
 
 import pytest
@@ -25,6 +26,7 @@ from alpha.ledger.fills import FillRecorder
 from alpha.ledger.heads import take_account
 from alpha.ledger.opening_positions import OpeningPosition, adopt_positions
 from alpha.ledger.rebuild import rebuild_account
+from alpha.ledger.refolded_book import FillTexts, RefoldedBooks, TradeTexts
 from tests.integration.accounting.scenes import (
     a_history,
     books_version,
@@ -156,6 +158,32 @@ def test_a_rebuild_of_what_is_right_writes_nothing(recorder: FillRecorder, write
     assert (done.fills, done.books, done.trades, done.differing) == (2, 1, 1, ())
     assert told == [(BOOK, 2)]
     assert books_version(writer, MAIN) == version
+
+
+def test_no_more_fills_are_held_at_once_wherever_in_time_they_lie(
+    recorder: FillRecorder, writer: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given a fill of two years ago, round trips of a few milliseconds, and one more a year later
+    days = [-730, *([0] * 40), 365]
+    fills = [a_fill(Side.SELL if n % 2 else Side.BUY, "1", at="100", n=n) for n in range(len(days))]
+    fills = [
+        replace(fill, exec_time=START + timedelta(days=day, milliseconds=n // 2))
+        for n, (fill, day) in enumerate(zip(fills, days, strict=True))
+    ]
+    recorder.record([heard(fill) for fill in fills])
+    held: list[int] = []
+    take = RefoldedBooks.take_stretch
+
+    def counted(books: RefoldedBooks, taken: list[FillTexts], stored: list[TradeTexts]) -> None:
+        held.append(len(taken))
+        take(books, taken, stored)
+
+    monkeypatch.setattr(RefoldedBooks, "take_stretch", counted)
+    # when they are folded, three at once
+    assert rebuild_account(writer, MAIN).differing == ()
+    # then no stretch has more than these and those of its first millisecond
+    assert sum(held) == len(fills)
+    assert max(held) <= 3 + 2
 
 
 def test_a_round_trip_of_no_fills_and_no_book_is_found(

@@ -44,3 +44,16 @@ def rows(connection: Connection, statement: str) -> list[dict[str, object]]:
         cursor.execute(statement)
         columns = [column.name for column in cursor.description or ()]
         return [dict(zip(columns, row, strict=True)) for row in cursor.fetchall()]
+
+
+def a_week_later(owner: Connection, year: int = 2025) -> None:
+    """What was recorded of the year was a week ago."""
+    with transaction(owner) as cursor:
+        cursor.execute("ALTER TABLE trading.fills DISABLE TRIGGER USER")
+        cursor.execute(
+            "UPDATE trading.fills SET recorded_at = recorded_at - interval '7 days 1 second'"
+            " WHERE exec_time >= make_timestamptz(%s, 1, 1, 0, 0, 0)"
+            " AND exec_time < make_timestamptz(%s, 1, 1, 0, 0, 0)",
+            (year, year + 1),
+        )
+        cursor.execute("ALTER TABLE trading.fills ENABLE TRIGGER USER")

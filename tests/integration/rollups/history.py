@@ -89,7 +89,7 @@ def record_history(writer: Connection, recorder: FillRecorder, bot: Connection, 
         )
         add_equity_snapshot(writer, wallet, at=FIRST_DAY + timedelta(hours=hour), source="stream")
     with transaction(sync) as cursor:
-        cursor.execute("SELECT trading.fold_closed_days(), trading.pack_next_index()")
+        cursor.execute("SELECT trading.fold_closed_days()")
 
 
 def _filled(

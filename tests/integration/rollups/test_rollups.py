@@ -32,7 +32,7 @@ from alpha.ledger.rollups import (
     set_reporting_zone,
 )
 from tests.integration.ledger.heard import BOT, MAIN, heard
-from tests.integration.rollups.days import FIRST, LAST, at_hour, rows
+from tests.integration.rollups.days import FIRST, LAST, a_week_later, at_hour, rows
 from tests.support import Database, eventually
 from tests.unit.domain.fills import BTCUSDT
 
@@ -397,12 +397,49 @@ def test_nobody_writes_sums_by_hand(login: Login, table: str) -> None:
                 cursor.execute(statement)
 
 
+@pytest.mark.parametrize("year", [2025, 2125])
+def test_a_month_is_over_when_nothing_was_recorded_of_it_for_a_week(
+    login: Login, recorder: FillRecorder, year: int
+) -> None:
+    # given a month of the past, or of the future, of which something was recorded just now
+    fill = at_hour(1, Side.BUY, "1", at="100")
+    fill = replace(fill, exec_time=fill.exec_time.replace(year=year))
+    recorder.record([heard(fill)])
+    owner, sync = login("owner"), login("sync_writer")
+    # then it is being written and is as small as it is
+    assert pack_indexes(sync) == 0
+    # and over a week later
+    a_week_later(owner, year)
+    assert pack_indexes(sync) > 0
+    assert pack_indexes(sync) == 0
+
+
+def test_a_large_month_is_left_alone_while_it_is_written(login: Login, recorder: FillRecorder) -> None:
+    # given a month that is written, whose indexes are all larger than when they were packed
+    recorder.record([heard(at_hour(1, Side.BUY, "1", at="100"))])
+    owner = login("owner")
+    with transaction(owner) as cursor:
+        cursor.execute(
+            "INSERT INTO trading.packed_indexes (name, bytes_before, bytes) SELECT c.relname, 1, 1 FROM pg_index AS x"
+            " JOIN pg_class AS c ON c.oid = x.indexrelid WHERE x.indrelid = 'trading.fills_2025_10'::regclass"
+        )
+    size = "pg_relation_size('trading.fills_2025_10')"
+    smaller, as_large = (f"SELECT trading.pack_next_index({size} - {n}) IS NOT NULL AS packed" for n in (1, 0))
+    # then none of them is packed where the month is larger than may be
+    assert rows(owner, smaller) == [{"packed": False}]
+    assert rows(owner, as_large) == [{"packed": True}]
+    # and all are when it is over
+    a_week_later(owner)
+    assert rows(owner, smaller) == [{"packed": True}]
+
+
 def test_a_month_that_is_over_is_packed_once(login: Login, recorder: FillRecorder) -> None:
-    # given a month that was over long ago, and one that is not over for a century
+    # given a month that is over, and one that is being written
     fill = at_hour(1, Side.BUY, "1", at="100")
     recorder.record(
         [heard(fill), heard(replace(fill, exec_id=ExecId("x"), exec_time=fill.exec_time.replace(year=2125)))]
     )
+    a_week_later(login("owner"))
     sync, reader = login("sync_writer"), login("reader")
     indexes = "SELECT count(*) AS n FROM pg_index WHERE indrelid = 'trading.fills_2025_10'::regclass"
     (of_month,) = rows(reader, indexes)
@@ -415,12 +452,16 @@ def test_a_month_that_is_over_is_packed_once(login: Login, recorder: FillRecorde
     assert check_days(reader, FIRST, LAST) == []
 
 
-@pytest.mark.parametrize("month", ["2025_10", "2125_10"])
-def test_an_index_that_has_grown_by_an_eighth_is_packed_again(login: Login, recorder: FillRecorder, month: str) -> None:
+@pytest.mark.parametrize("is_over", [True, False])
+def test_an_index_that_has_grown_by_an_eighth_is_packed_again(
+    login: Login, recorder: FillRecorder, is_over: bool
+) -> None:
     # given fills of a month that is over, or not, and an index that was smaller when it was packed
-    fill = at_hour(1, Side.BUY, "1", at="100")
-    recorder.record([heard(replace(fill, exec_time=fill.exec_time.replace(year=int(month[:4]))))])
+    month = "2025_10"
+    recorder.record([heard(at_hour(1, Side.BUY, "1", at="100"))])
     owner, sync, reader = login("owner"), login("sync_writer"), login("reader")
+    if is_over:
+        a_week_later(owner)
     pack_indexes(sync)
     with transaction(owner) as cursor:
         cursor.execute("SELECT pg_relation_size(to_regclass(%s))", (f"trading.fills_{month}_pkey",))
@@ -446,6 +487,7 @@ def test_an_index_that_has_grown_by_an_eighth_is_packed_again(login: Login, reco
 def test_a_month_that_somebody_reads_at_length_is_packed_another_night(login: Login, recorder: FillRecorder) -> None:
     fill = at_hour(1, Side.BUY, "1", at="100")
     recorder.record([heard(fill)])
+    a_week_later(login("owner"))
     sync, reader = login("sync_writer"), login("reader")
     with transaction(reader) as cursor:
         cursor.execute("SELECT FROM trading.fills WHERE exec_id = %s", (fill.exec_id,))

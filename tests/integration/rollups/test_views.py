@@ -15,8 +15,9 @@ from alpha.ledger.connection import Connection, connect, transaction
 from alpha.ledger.fills import FillRecorder
 from alpha.ledger.heads import take_account
 from alpha.ledger.reading import fills_after
+from alpha.ledger.rollups import pack_indexes
 from tests.integration.ledger.heard import MAIN
-from tests.integration.rollups.days import rows
+from tests.integration.rollups.days import a_week_later, rows
 from tests.integration.rollups.history import FIRST_DAY, LONG, SHORT, record_history
 from tests.support import Database
 
@@ -39,6 +40,9 @@ def reader(module_database: Database) -> Iterator[Connection]:
         closing(connect(module_database.dsn("sync_writer"), "tests")) as sync,
     ):
         record_history(writer, FillRecorder(writer, {MAIN: take_account(writer, MAIN, "tests")}), bot, sync)
+        with closing(connect(module_database.owner, "tests")) as owner:
+            a_week_later(owner)
+        pack_indexes(sync)
     with closing(connect(module_database.dsn("reader"), "tests", pooled=True)) as connection:
         yield connection
 
