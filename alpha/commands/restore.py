@@ -116,9 +116,11 @@ def _restore(
 
     from alpha.commands.interruption import Interruption
     from alpha.local.binaries import packaged_postgres
-    from database.backup.restoring import restore_backup, restored_name
+    from database.backup.restoring import check_name, restore_backup, restored_name
 
     name = into or restored_name(backup)
+    # Before a server is started for it.
+    check_name(name)
     reports: list[VerifyReport] = []
     left = "" if recovers else "left to the next listener"
     interruption = Interruption(f"nothing is left of {name}, and {backup.file} is as it was")

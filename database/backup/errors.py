@@ -15,6 +15,10 @@ class BackupGivenUp(BackupFailed):
     """The process that made it was asked to end. Nothing is wrong: the next one makes it."""
 
 
+class DraftKept(BackupFailed):
+    """A database is whole, but could not be given its name. It is left under the passing one, which the text says."""
+
+
 class ProgramsMissing(BackupFailed, Misconfigured):
     """There is no pg_dump and pg_restore of the server's major version."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 
 import structlog
@@ -10,20 +11,27 @@ import structlog
 from alpha.ledger.alerts import Severity
 from database.backup.errors import BackupFailed
 from database.backup.manifest import Backup, check_file, list_backups
+from database.backup.retention import Retention
 from database.backup.tell import Tell
+from database.backup.thinning import surplus
 
 log = structlog.get_logger(__name__)
+
+_NAMED = 5
 
 
 class Inspection:
     """Reads one backup of a folder with every look, in turn and the newest first, and compares it with its manifest.
 
     What was found damaged is told once and does not count as a backup any more. It is left where it is: of a damaged
-    dump a part may still be read.
+    dump a part may still be read. The same is told of one that was there at the last look and is no backup now, because
+    its dump or manifest is gone or cannot be read, though the retention would have kept it.
     """
 
-    def __init__(self, folder: Path, tell: Tell) -> None:
-        self._folder, self._tell = folder, tell
+    def __init__(self, folder: Path, tell: Tell, retention: Retention | None = None) -> None:
+        self._folder, self._tell, self._retention = folder, tell, retention or Retention()
+        self._seen: dict[str, Backup] = {}
+        """File -> backup, as of the last look."""
         self._looked_at: dict[str, int] = {}
         """File -> number of the look at which it was read last."""
         self._looks = 0
@@ -32,21 +40,46 @@ class Inspection:
 
     @property
     def damaged(self) -> frozenset[str]:
-        """The files that were not what their manifests say when they were read last."""
+        """The files that were not what their manifests say when they were read last, or disappeared before that."""
         return self._damaged
 
     def look(self) -> None:
         """Reads the backup that was not read for longest."""
         with self._looking:
-            there = {backup.file: backup for backup in reversed(list_backups(self._folder))}
+            there = self._listed()
+            if self._seen.keys() - there.keys():
+                # Again: the backup for which one was thinned out may have come after the names were read.
+                there = self._listed()
+            self._look_for_missing(there)
+            self._seen = there
             self._looked_at = {file: self._looked_at.get(file, 0) for file in there}
-            self._damaged &= there.keys()
             if not there:
                 return
             file = min(there, key=self._looked_at.__getitem__)
             self._looks += 1
             self._looked_at[file] = self._looks
             self._compare(there[file])
+
+    def _listed(self) -> dict[str, Backup]:
+        return {backup.file: backup for backup in reversed(list_backups(self._folder))}
+
+    def _look_for_missing(self, there: Mapping[str, Backup]) -> None:
+        gone = [backup for file, backup in self._seen.items() if file not in there and file not in self._damaged]
+        # Whoever thinned out, this process or another: what is surplus now was so then, and only more comes to it.
+        sound = [backup for file, backup in there.items() if file not in self._damaged]
+        thinned_out = surplus([*sound, *gone], self._retention)
+        missing = [backup.file for backup in gone if backup not in thinned_out]
+        if not missing:
+            return
+        # For as long as it does not come back: nobody is to believe that all is well because less is there.
+        self._damaged |= set(missing)
+        more = f" and {len(missing) - _NAMED} more" if len(missing) > _NAMED else ""
+        self._tell(
+            "backup_missing",
+            f"what was a backup is none any more, though it was not thinned out: {', '.join(missing[:_NAMED])}{more}; "
+            f"the dump or its manifest in {self._folder} is gone or cannot be read",
+            severity=Severity.CRITICAL,
+        )
 
     def _compare(self, backup: Backup) -> None:
         try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -44,11 +44,13 @@ def back_up(
     tell: Tell,
     programs: Sequence[Path] = (),
     retention: Retention | None = None,
+    damaged: Callable[[], Collection[str]] = frozenset,
     given_up: Callable[[], bool] = lambda: False,
     on_step: Callable[[str], None] = lambda _: None,
 ) -> Done:
     """Makes a backup now. A copy that fails, old ones that cannot be deleted, or space that will soon be too little, is
-    an alert and fails nothing else.
+    an alert and fails nothing else. `damaged` is asked, when old ones are about to be deleted, for the files that are
+    known not to be what their manifests say.
 
     Raises BackupFailed, LedgerUnavailable or LedgerRefused, after an alert: no backup was made, older ones are as they
     were. Without an alert BackupBusy, while another one runs, and BackupGivenUp, as `take_backup`.
@@ -74,7 +76,7 @@ def back_up(
         _note(dsn, failed)
         raise
     copied_to = _copy(settings, backup, tell)
-    removed = _thin_out(settings, retention or Retention(), tell)
+    removed = _thin_out(settings, retention or Retention(), damaged(), tell)
     seconds = time.monotonic() - began
     _note(
         dsn,
@@ -106,9 +108,9 @@ def _copy(settings: BackupSettings, backup: Backup, tell: Tell) -> str:
     return store.shown
 
 
-def _thin_out(settings: BackupSettings, retention: Retention, tell: Tell) -> Sequence[Backup]:
+def _thin_out(settings: BackupSettings, retention: Retention, damaged: Collection[str], tell: Tell) -> Sequence[Backup]:
     try:
-        removed = thin_out(settings.folder, retention)
+        removed = thin_out(settings.folder, retention, damaged)
         if settings.copy_to and removed:
             CopyStore(settings.copy_to).remove(removed)
     except BackupFailed as error:

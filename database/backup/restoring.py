@@ -17,7 +17,7 @@ from database.backup.errors import BackupFailed
 from database.backup.figures import differences, figures_of
 from database.backup.manifest import OPENED, Backup, check_file
 from database.backup.programs import find_programs
-from database.backup.scratch import drop_left_overs, new_database
+from database.backup.scratch import PASSING, drop_left_overs, new_database
 from database.migrate import migrate
 from database.roles import ensure_groups
 
@@ -40,6 +40,15 @@ def restored_name(backup: Backup) -> str:
     return f"{backup.database}_restored_{backup.taken_at.astimezone(UTC):%Y%m%d_%H%M%S}"
 
 
+def check_name(into: str) -> None:
+    """Raises BackupFailed for a name that a database which should stay must not have."""
+    if into.startswith(PASSING):
+        raise BackupFailed(
+            f"{into} begins like the databases that are there for a while and are dropped: choose a name that does not "
+            f"begin with {' or '.join(PASSING)}"
+        )
+
+
 def restore_backup(
     dsn: Dsn,
     folder: Path,
@@ -54,8 +63,10 @@ def restore_backup(
 
     The figures are compared with those of the snapshot before anything is migrated, and only then, when all is done,
     does the database get its name. `identity` is the file of the secret key of an encrypted backup. Raises
-    BackupFailed, ProgramsMissing, MigrationError or a LedgerError; there is no such database then.
+    BackupFailed, ProgramsMissing, MigrationError or a LedgerError; there is no such database then, and nothing is left
+    of it but with DraftKept, which says under which name it is.
     """
+    check_name(into)
     on_step("checking the file")
     dump = check_file(folder, backup)
     with closing(connect(replace(dsn, dbname=_MAINTENANCE), "restore", statement_timeout_s=_STATEMENTS_S)) as server:

@@ -1,11 +1,14 @@
 """Databases beside the real one that are there for a while: one in which a dump is tried, one that is not whole yet.
 
 Each carries in its name the session that made it: the number of its process at the server, and when that began. When
-that session has ended, however it did, nobody comes back to the database, and the next backup or restore drops it.
+that session has ended, however it did, nobody comes back to the database, and the next backup or restore drops it. One
+that is whole is closed to everybody before it gets its own name: what is closed is never dropped here.
 """
 
 from __future__ import annotations
 
+import contextlib
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
@@ -13,15 +16,32 @@ from dataclasses import replace
 import structlog
 from psycopg2 import sql
 
-from alpha.ledger.connection import Connection, Dsn, LedgerRefused, connect, single_statement
+from alpha.ledger.connection import (
+    Connection,
+    Dsn,
+    LedgerError,
+    LedgerRefused,
+    LedgerUnavailable,
+    connect,
+    single_statement,
+    transaction,
+)
+from database.backup.errors import DraftKept
 
 log = structlog.get_logger(__name__)
 
 _TRIED = "alpha_verify_"
 _DRAFT = "alpha_draft_"
+PASSING = (_TRIED, _DRAFT)
+"""Begin the names of these databases, and should begin no other."""
 _TIMEOUT_S = 600
+_HAND_OVER_WITHIN_S = 60
+_IN_USE = "55006"
 # A number of a process is given again, but not with the same microsecond.
 _MAKER = "to_hex(pid) || '_' || to_hex((extract(epoch FROM backend_start) * 1000000)::bigint)"
+# Exactly what is made here: a copy that somebody made by hand and named alike is not ours.
+_OURS = f"^(?:{_TRIED}|{_DRAFT})([0-9a-f]{{1,8}}_[0-9a-f]{{13,14}})$"
+_OF_EARLIER_RELEASES = f"^{_TRIED}[0-9a-f]{{12}}$"
 
 
 @contextmanager
@@ -46,8 +66,9 @@ def new_database(connection: Connection, name: str) -> Iterator[str]:
     """Makes a database for what is done within, under another name, which it gives. In the end it gets its own: so
     there is a database `name` when all of it was done, and none when that fails, is interrupted or is killed.
 
-    In the beginning nothing is in it but what PostgreSQL itself needs. Raises LedgerRefused if there is a database
-    `name` in the end, which is left alone.
+    In the beginning nothing is in it but what PostgreSQL itself needs. Whoever is connected to it in the end is sent
+    away. Raises LedgerRefused if there is a database `name` in the end, which is left alone; and DraftKept when
+    somebody is connected whom the user of `connection` may not send away, and does not go.
     """
     draft = _DRAFT + _maker(connection)
     done = False
@@ -55,7 +76,9 @@ def new_database(connection: Connection, name: str) -> Iterator[str]:
         _create(connection, draft)
         yield draft
         done = True
-        _rename(connection, draft, name)
+        _hand_over(connection, draft, name)
+    except DraftKept:
+        raise
     except BaseException:
         # Ctrl-C is delivered when PostgreSQL has answered, and hides the answer: it may have done what it was asked.
         if not connection.closed:
@@ -68,37 +91,46 @@ def new_database(connection: Connection, name: str) -> Iterator[str]:
 
 def drop_left_overs(connection: Connection) -> None:
     """Drops the databases of this module whose makers were killed, as far as they belong to the user of `connection`,
-    or to anybody for a superuser. Left alone is every one whose maker is still there or in which somebody looks around.
+    or to anybody for a superuser. Left alone is every one whose maker is still there or in which somebody looks around,
+    and every one that is whole.
 
-    What a killed maker began goes on for a while: its pg_restore is ended with the database.
+    What a killed maker began goes on for a while: its pg_restore is ended with the database. Earlier releases named no
+    maker, so theirs are dropped only while nobody at all is connected.
     """
     with single_statement(connection) as cursor:
         cursor.execute(
             f"""
-            SELECT datname FROM pg_database AS d, substring(datname FROM '^(?:{_TRIED}|{_DRAFT})(.+)$') AS maker
-            WHERE maker IS NOT NULL AND pg_has_role(datdba, 'USAGE')
+            SELECT datname, datallowconn, maker IS NOT NULL
+            FROM pg_database AS d, substring(datname FROM '{_OURS}') AS maker
+            WHERE (maker IS NOT NULL OR datname ~ '{_OF_EARLIER_RELEASES}') AND pg_has_role(datdba, 'USAGE')
               AND NOT EXISTS (SELECT FROM pg_stat_activity WHERE {_MAKER} = maker)
               AND NOT EXISTS (SELECT FROM pg_stat_activity AS a
-                              WHERE a.datname = d.datname AND a.application_name IS DISTINCT FROM 'pg_restore'
-                                AND a.backend_type IS DISTINCT FROM 'autovacuum worker')
+                              WHERE a.datname = d.datname AND a.backend_type IS DISTINCT FROM 'autovacuum worker'
+                                AND (maker IS NULL OR a.application_name IS DISTINCT FROM 'pg_restore'))
             ORDER BY datname
             """
         )
-        names = [name for (name,) in cursor.fetchall()]
-    for name in names:
+        found = cursor.fetchall()
+    for name, is_open, names_its_maker in found:
+        if not is_open:
+            log.warning("whole_draft_kept", database=name, hint="a whole restored database: rename it, or drop it")
+            continue
         try:
-            drop_database(connection, name)
-        except LedgerRefused as error:
+            drop_database(connection, name, force=names_its_maker)
+        except LedgerError as error:
+            if connection.closed:
+                raise
             # Room that is taken for longer, and no reason to do without a backup.
             log.warning("left_over_not_dropped", database=name, error=str(error))
         else:
             log.info("left_over_dropped", database=name)
 
 
-def drop_database(connection: Connection, name: str) -> None:
-    """Drops a database and ends the sessions on it."""
+def drop_database(connection: Connection, name: str, *, force: bool = True) -> None:
+    """Drops a database and ends the sessions on it. Without `force` it raises LedgerUnavailable where there are any."""
+    statement = "DROP DATABASE IF EXISTS {} WITH (FORCE)" if force else "DROP DATABASE IF EXISTS {}"
     with single_statement(connection) as cursor:
-        cursor.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+        cursor.execute(sql.SQL(statement).format(sql.Identifier(name)))
 
 
 def _maker(connection: Connection) -> str:
@@ -114,9 +146,42 @@ def _create(connection: Connection, name: str) -> None:
         cursor.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(sql.Identifier(name)))
 
 
-def _rename(connection: Connection, name: str, to: str) -> None:
+def _hand_over(connection: Connection, draft: str, name: str) -> None:
+    """Gives a whole draft its name, which PostgreSQL does only while nobody is connected to it: a person who looks
+    around, or a monitoring, must not cost what took hours."""
+    closing_it = sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS false").format(sql.Identifier(draft))
+    naming_it = sql.SQL("ALTER DATABASE {} RENAME TO {}").format(sql.Identifier(draft), sql.Identifier(name))
+    opening_it = sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS true").format(sql.Identifier(name))
     with single_statement(connection) as cursor:
-        cursor.execute(sql.SQL("ALTER DATABASE {} RENAME TO {}").format(sql.Identifier(name), sql.Identifier(to)))
+        cursor.execute(closing_it)
+    until = time.monotonic() + _HAND_OVER_WITHIN_S
+    while True:
+        _send_away(connection, draft)
+        try:
+            # Waits some seconds by itself for those who are about to go.
+            with transaction(connection) as cursor:
+                cursor.execute(naming_it)
+                cursor.execute(opening_it)
+            return
+        except LedgerUnavailable as error:
+            if error.sqlstate != _IN_USE:
+                raise
+            if time.monotonic() >= until:
+                raise DraftKept(
+                    f"{draft} is whole and is kept, but somebody is connected to it who may not be sent away, so it "
+                    f"could not be named {name}. As soon as nobody is: {naming_it.as_string(connection)}; "
+                    f"{opening_it.as_string(connection)}"
+                ) from error
+
+
+def _send_away(connection: Connection, name: str) -> None:
+    """Ends the sessions on a database, as far as the user of `connection` may."""
+    with single_statement(connection) as cursor:
+        cursor.execute("SELECT pid FROM pg_stat_activity WHERE datname = %s", (name,))
+        pids = cursor.fetchall()
+    for pid in pids:
+        with contextlib.suppress(LedgerRefused), single_statement(connection) as cursor:
+            cursor.execute("SELECT pg_terminate_backend(%s)", pid)
 
 
 def _exists(connection: Connection, name: str) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, datetime
+from functools import partial
 
 import structlog
 from apscheduler.schedulers.background import BackgroundScheduler
@@ -24,8 +25,7 @@ from database.backup.encryption import check_recipients
 from database.backup.errors import BackupBusy, BackupGivenUp
 from database.backup.health import health_of, is_due
 from database.backup.inspection import Inspection
-from database.backup.job import back_up
-from database.backup.tell import Tell
+from database.backup.job import Done, back_up
 
 log = structlog.get_logger(__name__)
 
@@ -48,10 +48,11 @@ def run(settings: Settings, backups: BackupSettings) -> None:
         host=settings.health_host,
     ).start()
     scheduler = BackgroundScheduler(timezone=UTC)
+    make = partial(back_up, dsn, backups, tell=alerts.alert, damaged=lambda: inspection.damaged, given_up=stop.is_set)
 
     def job() -> None:
         try:
-            back_up(dsn, backups, tell=alerts.alert, given_up=stop.is_set)
+            make()
         except BackupGivenUp:
             log.info("backup_given_up", hint="made when this service runs again")
         except AlphaError as error:
@@ -59,7 +60,7 @@ def run(settings: Settings, backups: BackupSettings) -> None:
 
     def requests() -> None:
         try:
-            _answer_requests(dsn, backups, alerts.alert, given_up=stop.is_set)
+            _answer_requests(dsn, make)
         except LedgerError as error:
             log.warning("backup_requests_unknown", error=str(error))
 
@@ -116,14 +117,14 @@ class _Ledger:
         return self._identity
 
 
-def _answer_requests(dsn: Dsn, backups: BackupSettings, tell: Tell, *, given_up: Callable[[], bool]) -> None:
+def _answer_requests(dsn: Dsn, make: Callable[[], Done]) -> None:
     """Makes one backup for all who wait."""
     with closing(connect(dsn, "backup")) as connection:
         waiting = waiting_requests(connection)
         if not waiting:
             return
         try:
-            done = back_up(dsn, backups, tell=tell, given_up=given_up)
+            done = make()
         except (BackupBusy, BackupGivenUp):
             return  # the next look makes one, of a moment after they asked
         except AlphaError as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from database.backup.errors import BackupFailed
@@ -20,9 +20,13 @@ def surplus(backups: Sequence[Backup], retention: Retention) -> list[Backup]:
     return sorted(gone, key=lambda backup: backup.taken_at)
 
 
-def thin_out(folder: Path, retention: Retention) -> list[Backup]:
-    """Deletes the surplus of a folder, each manifest before its dump, and returns it. Raises BackupFailed."""
-    gone = surplus(list_backups(folder), retention)
+def thin_out(folder: Path, retention: Retention, damaged: Collection[str] = ()) -> list[Backup]:
+    """Deletes the surplus of a folder, each manifest before its dump, and returns it. Raises BackupFailed.
+
+    The `damaged` files stay, since a person decides on them, and stand for no day, week or month: else the newest of a
+    week, being damaged, would cost the older ones that are whole.
+    """
+    gone = surplus([backup for backup in list_backups(folder) if backup.file not in damaged], retention)
     try:
         for backup in gone:
             remove_backup(folder, backup)

@@ -12,8 +12,9 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from types import ModuleType
 
@@ -28,20 +29,22 @@ from alpha.ledger.fills import FillRecorder
 from alpha.ledger.heads import take_account
 from alpha.local.binaries import postgres_programs
 from alpha.local.postgres import EmbeddedPostgres
-from database.backup import manifest, taking
+from database.backup import manifest, scratch, taking
 from database.backup.encryption import new_identity
-from database.backup.errors import BackupBusy, BackupFailed, BackupMisconfigured, ProgramsMissing
+from database.backup.errors import BackupBusy, BackupFailed, BackupMisconfigured, DraftKept, ProgramsMissing
 from database.backup.figures import figures_of
 from database.backup.job import back_up
 from database.backup.manifest import Backup, list_backups
 from database.backup.programs import find_programs
 from database.backup.restoring import restore_backup, restored_name, switch_to
-from database.backup.scratch import new_database
+from database.backup.retention import Retention
+from database.backup.scratch import drop_left_overs, new_database
 from database.backup.space import disk_of
 from database.backup.taking import take_backup, verify_dump
 from database.roles import ensure_pooler
 from tests.integration.ledger.heard import MAIN, heard
 from tests.support import Database, eventually
+from tests.unit.backup.test_manifest import AT, a_backup
 from tests.unit.domain.fills import a_fill
 
 PROGRAMS = (postgres_programs(16, None),)
@@ -258,6 +261,24 @@ def test_a_job_notes_copies_and_thins_out(ledger: Database, tmp_path: Path) -> N
     assert (noted.file, noted.sha256, noted.taken_at) == (done.backup.file, done.backup.sha256, done.backup.taken_at)
 
 
+def test_a_job_keeps_what_is_damaged_and_what_is_whole_beside_it(ledger: Database, tmp_path: Path) -> None:
+    with closing(connect(ledger.owner, "tests")) as owner:
+        identity = ledger_identity(owner)
+    monday, tuesday = (a_backup(tmp_path, AT + timedelta(days=n), ledger=identity) for n in (1, 2))
+
+    done = back_up(
+        ledger.dsn("backup"),
+        BackupSettings(folder=tmp_path),
+        tell=Told(),
+        programs=PROGRAMS,
+        retention=Retention(days=1, weeks=2, months=1),
+        damaged=lambda: {tuesday.file},
+    )
+
+    assert done.removed == []
+    assert list_backups(tmp_path) == [monday, tuesday, done.backup]
+
+
 def test_a_copy_that_fails_is_told_and_the_backup_counts(ledger: Database, tmp_path: Path) -> None:
     (tmp_path / "occupied").write_text("a file where the folder should be")
     settings = BackupSettings(folder=tmp_path / "backups", copy_to=f"file://{tmp_path}/occupied/copies")
@@ -430,6 +451,57 @@ def test_ctrl_c_upon_a_name_that_somebody_may_be_taking_drops_only_what_is_ours(
             pass
 
     assert databases(ledger) == ((before - {"of_somebody"}) | {"wanted"} if commits else before)
+
+
+def test_somebody_who_looks_into_a_draft_does_not_cost_the_restored_database(
+    ledger: Database, tmp_path: Path, restored_names: list[str]
+) -> None:
+    backup = take(ledger, tmp_path)
+    restored_names.append("looked_into")
+    with ExitStack() as looking:
+
+        def look(step: str) -> None:
+            if step == "comparing":
+                (draft,) = (name for name in databases(ledger) if name.startswith("alpha_draft_"))
+                looking.enter_context(closing(connect(replace(ledger.owner, dbname=draft), "somebody")))
+
+        restored = restore_backup(ledger.owner, tmp_path, backup, into="looked_into", programs=PROGRAMS, on_step=look)
+
+    assert _count(restored.dsn) == 2, "it is there, and open again"
+    assert not any(name.startswith("alpha_draft_") for name in databases(ledger))
+
+
+def test_a_whole_draft_that_cannot_be_named_is_kept_until_somebody_names_it(
+    ledger: Database, restored_names: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The backup's login may not end a session of the owner, who is a superuser."""
+    monkeypatch.setattr(scratch, "_HAND_OVER_WITHIN_S", 0)
+    restored_names.append("kept")
+
+    def make() -> None:
+        with new_database(maker, "kept") as draft:
+            restored_names.append(draft)
+            looking.enter_context(closing(connect(replace(ledger.owner, dbname=draft), "monitoring")))
+
+    with (
+        closing(connect(ledger.dsn("backup"), "maker")) as maker,
+        ExitStack() as looking,
+        pytest.raises(DraftKept) as said,
+    ):
+        make()
+    with closing(connect(replace(ledger.owner, dbname="postgres"), "tests")) as owner:
+        gone = "SELECT count(*) = 0 FROM pg_stat_activity WHERE application_name IN ('maker', 'monitoring')"
+        eventually(lambda: _all(owner, gone) == [(True,)], 60, "the end of both sessions")
+
+        drop_left_overs(owner)
+
+        assert restored_names[-1] in databases(ledger)
+        owner.autocommit = True
+        with owner.cursor() as cursor:
+            for statement in str(said.value).partition("As soon as nobody is: ")[2].split("; "):
+                cursor.execute(statement)
+    with closing(connect(replace(ledger.owner, dbname="kept"), "tests")) as kept:
+        assert _all(kept, "SELECT current_database()::text") == [("kept",)]
 
 
 @pytest.mark.parametrize("module", [taking, manifest], ids=["before the manifest", "with the manifest"])

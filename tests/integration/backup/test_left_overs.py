@@ -14,6 +14,7 @@ import pytest
 
 from alpha.ledger.connection import Dsn, connect, transaction
 from alpha.local.binaries import postgres_programs
+from database.backup.errors import BackupFailed
 from database.backup.manifest import list_backups
 from database.backup.restoring import restore_backup
 from database.backup.taking import take_backup
@@ -129,6 +130,38 @@ def test_what_belongs_to_somebody_else_does_not_keep_a_backup_from_being_made(
     _drop(database.owner, left)
 
 
+def test_only_names_that_are_made_here_are_left_overs(database: Database, tmp_path: Path) -> None:
+    """A copy by hand, what was restored under such a name, and what the release before has a pg_restore at work in."""
+    by_hand = {"alpha_verify_march", "alpha_draft_dead_beef", "alpha_verify_1a2b3c4d5e6", "alpha_draft_1a2b3c4d5e6f"}
+    of_the_release_before, ours = "alpha_verify_0123456789ab", "alpha_draft_1f_65f3a2b4c5d6e"
+    made = by_hand | {of_the_release_before, ours}
+    try:
+        _as_owner(database.owner, *(f'CREATE DATABASE "{name}" TEMPLATE template0' for name in made))
+        with closing(connect(replace(database.owner, dbname=of_the_release_before), "pg_restore")):
+            take_backup(database.owner, tmp_path, programs=[PROGRAMS])
+            assert databases(database.owner) & made == made - {ours}
+        eventually(lambda: restored_into(database.owner) == "", 60, "the end of that session")
+
+        take_backup(database.owner, tmp_path, programs=[PROGRAMS])
+
+        assert databases(database.owner) & made == by_hand
+    finally:
+        for name in made:
+            _drop(database.owner, name)
+
+
+@pytest.mark.parametrize("name", ["alpha_verify_march", "alpha_draft_1f_65f3a2b4c5d6e"])
+def test_nothing_is_restored_under_a_name_that_is_dropped(database: Database, tmp_path: Path, name: str) -> None:
+    backup = take_backup(database.owner, tmp_path, programs=[PROGRAMS])
+    steps = list[str]()
+
+    with pytest.raises(BackupFailed, match=f"{name} begins like .* does not begin with alpha_verify_ or alpha_draft_"):
+        restore_backup(database.owner, tmp_path, backup, into=name, programs=[PROGRAMS], on_step=steps.append)
+
+    assert steps == []
+    assert name not in databases(database.owner)
+
+
 def _names(dsn: Dsn, query: str) -> list[str]:
     with closing(connect(dsn, "tests")) as connection, transaction(connection) as cursor:
         cursor.execute(query)
@@ -136,7 +169,12 @@ def _names(dsn: Dsn, query: str) -> list[str]:
 
 
 def _drop(owner: Dsn, name: str) -> None:
+    _as_owner(owner, f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+
+
+def _as_owner(owner: Dsn, *statements: str) -> None:
     with closing(connect(replace(owner, dbname="postgres"), "tests")) as connection:
         connection.autocommit = True
         with connection.cursor() as cursor:
-            cursor.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+            for statement in statements:
+                cursor.execute(statement)

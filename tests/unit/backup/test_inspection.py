@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
@@ -8,7 +9,9 @@ import pytest
 from alpha.ledger.alerts import Severity
 from database.backup.health import health_of, is_due
 from database.backup.inspection import Inspection
-from database.backup.manifest import check_file, remove_backup
+from database.backup.manifest import Backup, check_file, remove_backup
+from database.backup.retention import Retention
+from database.backup.thinning import thin_out
 from tests.unit.backup.test_manifest import AT, a_backup
 
 DAY = timedelta(days=1)
@@ -85,3 +88,71 @@ def test_what_is_thinned_out_meanwhile_or_not_there_at_all_is_not_damaged(
 
     assert not told.alerts
     assert not inspection.damaged
+
+
+def _delete_the_dump(folder: Path, backup: Backup) -> None:
+    (folder / backup.file).unlink()
+
+
+def _spoil_the_manifest(folder: Path, backup: Backup) -> None:
+    (folder / f"{backup.name}.json").write_text("{rotten")
+
+
+@pytest.mark.parametrize("lose", [_delete_the_dump, _spoil_the_manifest, remove_backup])
+@pytest.mark.parametrize("was_damaged", [False, True])
+def test_one_that_disappears_is_told_once_and_nothing_is_cleared(
+    tmp_path: Path, lose: Callable[[Path, Backup], None], was_damaged: bool
+) -> None:
+    older, newest = a_backup(tmp_path, AT), a_backup(tmp_path, AT + DAY)
+    inspection = Inspection(tmp_path, told := Told())
+    if was_damaged:
+        (tmp_path / newest.file).write_bytes(b"dumb")
+    inspection.look()
+    lose(tmp_path, newest)
+
+    for _ in range(3):
+        inspection.look()
+
+    ((kind, text, severity),) = told.alerts
+    assert (kind, severity) == ("backup_damaged" if was_damaged else "backup_missing", Severity.CRITICAL)
+    assert newest.file in text
+    assert older.file not in text
+    assert inspection.damaged == {newest.file}
+    assert health_of(tmp_path, now=AT + DAY, damaged=inspection.damaged)["damaged"] == [newest.file]
+
+    a_backup(tmp_path, AT + DAY)
+    inspection.look()
+    assert inspection.damaged == set(), "it came back, and is whole"
+
+
+def test_a_folder_that_is_gone_is_one_alert(tmp_path: Path) -> None:
+    backups = [a_backup(tmp_path, AT + n * DAY) for n in range(7)]
+    inspection = Inspection(tmp_path, told := Told())
+    inspection.look()
+    for backup in backups:
+        remove_backup(tmp_path, backup)
+
+    inspection.look()
+
+    ((kind, text, _),) = told.alerts
+    assert kind == "backup_missing"
+    assert "and 2 more" in text
+
+
+def test_what_was_thinned_out_is_not_missed(tmp_path: Path) -> None:
+    retention = Retention(days=2, weeks=2, months=1)
+    for n in range(5):
+        a_backup(tmp_path, AT + n * DAY)
+    inspection = Inspection(tmp_path, told := Told(), retention)
+    removed = []
+    for n in range(5, 40, 3):
+        inspection.look()
+        for more in range(3):
+            # Several by the time of the next look, as when commands make them beside the service.
+            a_backup(tmp_path, AT + (n + more) * DAY)
+            removed += thin_out(tmp_path, retention, inspection.damaged)
+    inspection.look()
+
+    assert len(removed) > 30
+    assert told.alerts == []
+    assert inspection.damaged == set()

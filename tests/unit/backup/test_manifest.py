@@ -114,6 +114,16 @@ def test_thinning_counts_each_ledger_apart_and_deletes_dump_and_manifest(tmp_pat
     assert not list(tmp_path.glob("trading_db-20260301*"))
 
 
+def test_a_damaged_backup_stays_and_does_not_stand_for_its_week(tmp_path: Path) -> None:
+    monday, tuesday, wednesday, later = (a_backup(tmp_path, AT + timedelta(days=n)) for n in (1, 2, 3, 60))
+    retention = Retention(days=1, weeks=2, months=1)
+
+    assert thin_out(tmp_path, retention, {wednesday.file}) == [monday]
+
+    assert list_backups(tmp_path) == [tuesday, wednesday, later]
+    assert thin_out(tmp_path, retention) == [tuesday], "what the damaged one would have cost"
+
+
 def test_health_is_the_age_of_the_newest_one(tmp_path: Path) -> None:
     assert health_of(tmp_path)["ok"] is False
     a_backup(tmp_path)
