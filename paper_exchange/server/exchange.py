@@ -121,7 +121,7 @@ class Exchange:
             made = _executions(self.engine.take_events())
             self.tape.add(made, step)
             executions += made
-        self._journal.complete(executions)
+        self._journal.write(executions)
         self._log = log
         return self.steps
 

@@ -29,6 +29,10 @@ _LONGEST_HEAD = 16 << 10
 _LONGEST_BODY = 1 << 20
 _LINGER_S = 1.0
 """A client may still be sending when it gets its last answer. To close at once would take that from it (RST)."""
+_LONGEST_SENDING = 60
+"""In lingers: the last answer may take its client so long to read."""
+_SWEEP_S = 30.0
+"""A request must be whole before two sweeps have met it."""
 
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}" for status in HTTPStatus}
@@ -49,7 +53,8 @@ class Routes(Protocol):
 class HttpFront:
     """One port. `open_socket` makes the protocol of a WebSocket; they are at `socket_paths`.
 
-    A connection is kept for as long as its client keeps it, of which the network is asked now and then.
+    A connection is kept for as long as its client keeps it, of which the network is asked now and then. A request that
+    was begun has to become whole.
     """
 
     def __init__(
@@ -62,6 +67,7 @@ class HttpFront:
         self._connections: set[_Connection] = set()
         self._is_closing = False
         self._all_gone = asyncio.Event()
+        self._sweeping: asyncio.TimerHandle | None = None
         self._second = 0
         self._date = ""
 
@@ -69,6 +75,7 @@ class HttpFront:
         """Raises OSError when the port cannot be had."""
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(lambda: _Connection(self, loop), host, port, backlog=128)
+        self._sweeping = loop.call_later(_SWEEP_S, self._sweep, loop)
 
     @property
     def port(self) -> int:
@@ -81,6 +88,8 @@ class HttpFront:
         self._is_closing = True
         if self._server is not None:
             self._server.close()
+        if self._sweeping is not None:
+            self._sweeping.cancel()
         for connection in list(self._connections):
             connection.end()
         if self._connections:
@@ -93,6 +102,9 @@ class HttpFront:
 
     def add(self, connection: _Connection) -> None:
         self._connections.add(connection)
+        if self._is_closing:
+            # it was on its way when the port was closed
+            connection.abort()
 
     def forget(self, connection: _Connection) -> None:
         """The connection is gone, or somebody else's now."""
@@ -107,6 +119,11 @@ class HttpFront:
             self._second, self._date = second, formatdate(second, usegmt=True)
         return self._date
 
+    def _sweep(self, loop: asyncio.AbstractEventLoop) -> None:
+        for connection in list(self._connections):
+            connection.refuse_overdue()
+        self._sweeping = loop.call_later(_SWEEP_S, self._sweep, loop)
+
 
 class _Connection(asyncio.Protocol):
     """One client, whose requests are answered one after the other, however many it sends at a time."""
@@ -120,8 +137,14 @@ class _Connection(asyncio.Protocol):
         # what waits to be answered; an answer among them is that of a request which could not be read
         self._waiting: deque[Request | Answer] = deque()
         # the request that is being read
+        self._is_half_read = False
         self._is_in_head = False
-        self._head_length = 0
+        self._is_overdue = False
+        self._is_too_long = False
+        # it waits with its body to be told so
+        self._asks_to_go_on = False
+        # bytes since it began, its head was whole or a part of its body came, whichever was last
+        self._beside_body = 0
         self._target = b""
         self._headers: dict[str, str] = {}
         self._body: list[bytes] = []
@@ -150,9 +173,11 @@ class _Connection(asyncio.Protocol):
         self._front.forget(self)
 
     def data_received(self, data: bytes) -> None:
+        if self._is_over:
+            return
         if self._of_socket is not None:
             self._of_socket += data
-        elif not self._is_over:
+        else:
             self._read(data)
             self._go_on()
 
@@ -181,9 +206,20 @@ class _Connection(asyncio.Protocol):
         self._is_over = True
         self._transport.abort()
 
+    def refuse_overdue(self) -> None:
+        """Refuses the request that was half read the last time as well, unless it is not the client that tarries."""
+        if not self._is_half_read or self._late is not None or self._is_unread:
+            self._is_overdue = False
+        elif self._is_overdue:
+            self._waiting.append(_refused(HTTPStatus.REQUEST_TIMEOUT))
+            self._go_on()
+        else:
+            self._is_overdue = True
+
     def on_message_begin(self) -> None:
-        self._is_in_head = True
-        self._head_length = self._body_length = 0
+        self._is_half_read = self._is_in_head = True
+        self._is_overdue = False
+        self._beside_body = self._body_length = 0
         self._target = b""
         self._headers = {}
         self._body = []
@@ -192,35 +228,39 @@ class _Connection(asyncio.Protocol):
         self._target += part
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self._headers.setdefault(name.decode("latin-1").lower(), value.decode("utf-8", "surrogateescape"))
+        """Also what stands behind a body in chunks, which counts for nothing."""
+        if self._is_in_head:
+            self._headers.setdefault(name.decode("latin-1").lower(), value.decode("utf-8", "surrogateescape"))
 
     def on_headers_complete(self) -> None:
         self._is_in_head = False
+        self._beside_body = 0
         target, headers = self._target, self._headers
         length = len(target) + sum(map(len, headers)) + sum(map(len, headers.values()))
         if length > _LONGEST_HEAD or not target.isascii():
             raise httptools.HttpParserError("a head beyond all measure")
-        if headers.get("expect", "").lower() == "100-continue" and not self._waiting:
-            self._transport.write(_CONTINUE)
+        self._require_short(int(headers.get("content-length", 0)))
+        self._asks_to_go_on = headers.get("expect", "").lower() == "100-continue"
 
     def on_body(self, part: bytes) -> None:
+        self._beside_body = 0
         self._body_length += len(part)
-        if self._body_length <= _LONGEST_BODY:
-            self._body.append(part)
+        self._require_short(self._body_length)
+        self._body.append(part)
 
     def on_message_complete(self) -> None:
+        self._is_half_read = self._asks_to_go_on = False
         path, query = _split(self._target)
         headers = self._headers
         body = b"".join(self._body)
-        if "content-encoding" in headers and self._body_length <= _LONGEST_BODY:
+        if body and "content-encoding" in headers:
             try:
                 body = _unpacked(body, headers["content-encoding"].lower())
             except zlib.error:
                 self._waiting.append(_refused(HTTPStatus.BAD_REQUEST, "params error: the body cannot be read"))
                 return
-        if max(self._body_length, len(body)) > _LONGEST_BODY:
-            status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
-            self._waiting.append(_refused(status, status.phrase))
+        if len(body) > _LONGEST_BODY:
+            self._waiting.append(_refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE))
             return
         parser = self._parser
         request = Request(
@@ -236,6 +276,11 @@ class _Connection(asyncio.Protocol):
         )
         self._waiting.append(request)
 
+    def _require_short(self, body_length: int) -> None:
+        if body_length > _LONGEST_BODY:
+            self._is_too_long = True
+            raise httptools.HttpParserError("a body beyond all measure")
+
     def _read(self, data: bytes) -> None:
         """Puts the requests that end in it among those that wait."""
         while data and self._of_socket is None:
@@ -243,16 +288,19 @@ class _Connection(asyncio.Protocol):
 
     def _feed(self, data: bytes) -> bytes:
         """Gives what is to be read after it: nothing, but behind a request that wants another protocol to begin."""
-        if self._is_in_head:
-            self._head_length += len(data)
+        if self._is_half_read:
+            self._beside_body += len(data)
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
             return self._behind_upgrade(data[upgrade.args[0] :])
         except httptools.HttpParserError:
-            self._waiting.append(_refused(HTTPStatus.BAD_REQUEST, _NO_HTTP))
+            if self._is_too_long:
+                self._waiting.append(_refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE))
+            else:
+                self._waiting.append(_refused(HTTPStatus.BAD_REQUEST, _NO_HTTP))
             return b""
-        if self._is_in_head and self._head_length > _LONGEST_HEAD:
+        if self._is_half_read and self._beside_body > _LONGEST_HEAD:
             self._waiting.append(_refused(HTTPStatus.BAD_REQUEST, _NO_HTTP))
         return b""
 
@@ -280,6 +328,9 @@ class _Connection(asyncio.Protocol):
                 self._hand_over(request, self._of_socket)
             else:
                 self._answer(request)
+        if self._asks_to_go_on and not (waiting or self._late or self._is_unread or self._is_over):
+            self._asks_to_go_on = False
+            self._transport.write(_CONTINUE)
 
     def _answer(self, request: Request) -> None:
         answer = self._front.routes.answer(request)
@@ -314,6 +365,13 @@ class _Connection(asyncio.Protocol):
         if is_last:
             self._is_over = True
             self._transport.write_eof()
+            self._linger(_LONGEST_SENDING)
+
+    def _linger(self, left: int) -> None:
+        """Cuts the connection a linger after all that was written is sent, or when that takes too long."""
+        if left and self._transport.get_write_buffer_size():
+            self._lingering = self._loop.call_later(_LINGER_S, self._linger, left - 1)
+        else:
             self._lingering = self._loop.call_later(_LINGER_S, self._transport.abort)
 
     def _hand_over(self, request: Request, rest: bytes) -> None:
@@ -355,9 +413,13 @@ def _unpacked(body: bytes, encoding: str) -> bytes:
         return body
     if encoding not in ("gzip", "deflate"):
         raise zlib.error(f"nobody here unpacks {encoding}")
-    return zlib.decompressobj(_GZIP_OR_ZLIB).decompress(body, _LONGEST_BODY + 1)
+    unpacking = zlib.decompressobj(_GZIP_OR_ZLIB)
+    unpacked = unpacking.decompress(body, _LONGEST_BODY + 1)
+    if len(unpacked) <= _LONGEST_BODY and (not unpacking.eof or unpacking.unused_data):
+        raise zlib.error("it breaks off, or something is behind it")
+    return unpacked
 
 
-def _refused(status: HTTPStatus, text: str) -> Answer:
-    body = orjson.dumps(refusal(BAD_PARAMETER, text, time.time_ns() // 1_000_000))
+def _refused(status: HTTPStatus, text: str = "") -> Answer:
+    body = orjson.dumps(refusal(BAD_PARAMETER, text or status.phrase, time.time_ns() // 1_000_000))
     return Answer(body=body, status=status, closes=True)

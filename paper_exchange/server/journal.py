@@ -33,30 +33,29 @@ class Journal:
             path.parent.mkdir(parents=True, exist_ok=True)
             if not continued:
                 path.write_bytes(b"")
-            self._kept = frozenset(json.loads(line)["exec_id"] for line in whole_lines(path).splitlines() if line)
+            # what the exchange did before it was started again, and has not done again yet
+            self._kept = {json.loads(line)["exec_id"] for line in whole_lines(path).splitlines() if line}
             self._file = LineFile(path)
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise JournalUnusable(f"the journal {path} cannot be continued: {error}; move it away") from error
 
     def write(self, executions: Sequence[Execution]) -> None:
-        """Returns when the operating system has the lines of executions that were never written before.
+        """Returns when the operating system has the lines of executions; those it was continued with are not repeated.
+
+        An exchange that was started again does them again: from its inputs all of them, or, when its inputs are older
+        than the journal, the last ones only when it is asked for them again.
 
         Raises Unwritable when they cannot be written, and then none of them is.
         """
-        if executions:
-            self._file.append(b"".join(map(self._line, executions)))
-
-    def complete(self, executions: Sequence[Execution]) -> None:
-        """What the exchange did before its process began, of which all or all but the last is in the journal.
-
-        Raises as `write`.
-        """
-        self.write([execution for execution in executions if execution.exec_id not in self._kept])
-        self._kept = frozenset()
+        lines = [self._line(execution) for execution in executions if execution.exec_id not in self._kept]
+        if lines:
+            self._file.append(b"".join(lines))
+        if self._kept:
+            self._kept.difference_update(execution.exec_id for execution in executions)
 
     def begin_anew(self) -> None:
         """Forgets everything: the exchange became another one, which writes what it did before."""
-        self._kept = frozenset()
+        self._kept.clear()
         self._file.empty()
 
     def close(self) -> None:

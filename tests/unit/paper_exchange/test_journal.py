@@ -21,7 +21,7 @@ from tests.unit.paper_exchange.small_disk import disk_of
 UID = 100_001
 
 
-def exchange_in(folder: Path) -> Exchange:
+def exchange_in(folder: Path, state: Path | None = None) -> Exchange:
     keys = {"api_key": "key", "api_secret": "secret"}
     account = {"name": "canary", "uid": UID, **keys, "balance_usdt": "10000", "position_mode": "one_way"}
     (folder / "accounts.json").write_text(json.dumps([account]))
@@ -34,6 +34,7 @@ def exchange_in(folder: Path) -> Exchange:
             symbols=("BTCUSDT",),
             journal=folder / "journal.jsonl",
             match="at-once",
+            state=state,
         )
     )
 
@@ -64,3 +65,28 @@ def test_what_the_journal_could_not_take_is_told_when_it_can(tmp_path: Path) -> 
         assert told == ["second", "third"]
         written = [json.loads(line)["order_link_id"] for line in journal.read_text().splitlines()]
         assert written == ["first", "second", "third"]
+
+
+def test_what_the_journal_had_before_the_inputs_were_older_is_not_repeated(tmp_path: Path) -> None:
+    # given a journal that is ahead of the inputs, of which an older copy came back
+    state = tmp_path / "state"
+    inputs = state / "inputs.jsonl"
+    with closing(exchange_in(tmp_path, state)) as exchange:
+        exchange.accept(order("first"))
+        older = inputs.read_bytes()
+        exchange.accept(order("second"))
+        exchange.accept(order("third"))
+    inputs.write_bytes(older)
+    journal = tmp_path / "journal.jsonl"
+    before = journal.read_bytes()
+    # when what is missing is asked for again
+    with closing(exchange_in(tmp_path, state)) as exchange:
+        assert journal.read_bytes() == before
+        for link_id in ("second", "third"):
+            exchange.accept(order(link_id))
+            assert exchange.take_events()
+        assert journal.read_bytes() == before
+        # then only what is new is written
+        exchange.accept(order("fourth"))
+    written = [json.loads(line)["order_link_id"] for line in journal.read_text().splitlines()]
+    assert written == ["first", "second", "third", "fourth"]
