@@ -1,8 +1,10 @@
 """The limits that remember: anchored at the boundaries of the market's calendar, kept over restarts, binding entries
-only, each once reached and once not."""
+only, each once reached and once not. Always asked through the host, which leaves out looks that would find nothing."""
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -11,19 +13,33 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from alpha.bot import Environment, Strategy, StrategyParams, StrategyState
 from alpha.bot.checkpoint import Checkpoint
 from alpha.bot.gate import Allow, Deny, Gate
+from alpha.bot.gated_broker import GatedBroker
+from alpha.bot.host import StrategyHost
 from alpha.bot.intent import Intent
 from alpha.bot.limits import Limits
 from alpha.bot.progress import Progress
 from alpha.bot.result import LimitEvent
 from alpha.bot.risk_limits import RiskLimits
+from alpha.domain.bar import Bar
 from alpha.domain.fill import ExecType
-from alpha.domain.ids import Symbol
+from alpha.domain.ids import BotId, Symbol
 from alpha.domain.order import OrderType
 from alpha.domain.reason import Reason
 from alpha.domain.side import Side
-from tests.unit.bot.parts import BTC, ETH, Surroundings, a_fill
+from tests.unit.bot.parts import (
+    BTC,
+    ETH,
+    FIVE_MINUTES,
+    MemoryJournal,
+    ScriptedExchange,
+    Surroundings,
+    Told,
+    a_bar,
+    a_fill,
+)
 
 MONDAY = datetime(2025, 10, 13, tzinfo=UTC)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -59,6 +75,29 @@ class Record:
         return not self.ledger_is_away
 
 
+class CountedLimits(RiskLimits):
+    """Knows at which rounds the host had it look."""
+
+    looked: list[datetime]
+
+    def look(self, at: datetime) -> None:
+        self.looked.append(at)
+        super().look(at)
+
+
+class Asking(Strategy[StrategyParams, StrategyState]):
+    """Asks at each bar what would become of an entry and of an exit, and sends neither."""
+
+    gate: Gate
+    denied: dict[datetime, str | None]
+    """End of the bar -> why no entry, None where it might have been sent."""
+
+    def on_bar(self, bar: Bar) -> None:
+        verdict = self.gate.check(an_entry(bar.end))
+        assert isinstance(self.gate.check(_exit(bar.end)), Allow)
+        self.denied[bar.end] = verdict.code if isinstance(verdict, Deny) else None
+
+
 class World:
     """A bot with 10,000 USDT that holds what its fills make, and may die and come back."""
 
@@ -69,12 +108,11 @@ class World:
         self.record = Record()
         self.wall = datetime(2026, 1, 1, tzinfo=UTC)
         self.lifted: datetime | None = None
-        self._seq = 0
         self._begin(Checkpoint(), 0)
 
     def _begin(self, checkpoint: Checkpoint, cursor: int) -> None:
         self.progress = Progress(checkpoint, cursor)
-        self.keeper = RiskLimits(
+        self.keeper = CountedLimits(
             limits=self.limits,
             progress=self.progress,
             prices=self,
@@ -82,6 +120,32 @@ class World:
             lifted_at=lambda: self.lifted,
             wall_now=lambda: self.wall,
         )
+        self.keeper.looked = []
+        surroundings = Surroundings()
+        gate = Gate(self.limits, surroundings, self.keeper)
+        broker = GatedBroker(
+            bot=BotId("bot_001"),
+            code="bt",
+            run="run",
+            gate=gate,
+            orders=self.progress.orders,
+            port=ScriptedExchange(),
+            journal=MemoryJournal(),
+            view=surroundings,
+            alerts=Told(),
+            entry_sent=self.progress.entry_sent,
+            pause=lambda _: None,
+            limits=self.keeper,
+        )
+        self.strategy = Asking(
+            params=StrategyParams(),
+            state=StrategyState(),
+            symbols=(BTC,),
+            broker=broker,
+            environment=Environment.PAPER,
+        )
+        self.strategy.gate, self.strategy.denied = gate, {}
+        self.host = StrategyHost(strategy=self.strategy, broker=broker, progress=self.progress)
 
     def mark_price(self, symbol: Symbol) -> Decimal | None:
         return self.marks.get(symbol)
@@ -90,8 +154,8 @@ class World:
         return self.funds
 
     def trade(self, side: Side, quantity: str, price: str, *, fee: str = "0", symbol: Symbol = BTC) -> None:
-        self._seq += 1
-        self.progress.filled(a_fill(side, quantity, seq=self._seq, price=price, fee=fee, symbol=symbol))
+        seq, at = self.progress.cursor + 1, self.progress.latest
+        self.host.fill(a_fill(side, quantity, seq=seq, at=at, price=price, fee=fee, symbol=symbol))
 
     def earn(self, amount: int) -> None:
         """A round trip that makes so much, losing when below 0."""
@@ -103,10 +167,14 @@ class World:
         self._begin(Checkpoint.model_validate_json(saved), self.progress.cursor)
 
     def denied(self, at: datetime) -> str | None:
-        self.keeper.look(at)
-        verdict = Gate(self.limits, Surroundings(), self.keeper).check(an_entry(at))
-        assert isinstance(Gate(self.limits, Surroundings(), self.keeper).check(_exit(at)), Allow)
-        return verdict.code if isinstance(verdict, Deny) else None
+        """Why nothing may be entered on the bar that ends then, None where it may."""
+        self.host.rounds([self.bars(at)])
+        return self.strategy.denied[at]
+
+    def bars(self, end: datetime) -> Sequence[Bar]:
+        """The round that ends then: one bar, which follows the one before, however long ago that was."""
+        start = self.progress.observed.get(BTC, end - FIVE_MINUTES)
+        return [dataclasses.replace(a_bar("100"), start=start, interval=end - start)]
 
 
 def _exit(at: datetime) -> Intent:
@@ -152,7 +220,8 @@ def test_what_is_open_counts_at_the_mark_price_with_fees_and_funding():
     world.trade(Side.SELL, "10", "100", fee="10")
     world.marks[BTC] = Decimal(140)
     assert world.denied(MONDAY + HOUR) is None  # -400 - 10 of 10,000
-    world.progress.filled(a_fill(Side.SELL, "10", seq=9, price="140", fee="89", exec_type=ExecType.FUNDING))
+    seq = world.progress.cursor + 1
+    world.host.fill(a_fill(Side.SELL, "10", seq=seq, price="140", fee="89", exec_type=ExecType.FUNDING))
     assert world.denied(MONDAY + 2 * HOUR) is None  # 499
     world.marks[BTC] = Decimal("140.1")
     assert world.denied(MONDAY + 3 * HOUR) == "daily_loss"
@@ -315,6 +384,105 @@ def test_every_limit_in_force_is_shown_with_its_use():
         "daily_loss_percent": (Decimal("2.5"), False),
         "drawdown_halt_percent": (Decimal("2.5"), False),
     }
+
+
+def test_flat_nothing_is_looked_at_until_a_fill_and_what_it_lost_binds_the_next_bar_until_midnight():
+    world = World(LOSSES)
+    assert [world.denied(MONDAY + n * FIVE_MINUTES) for n in range(3)] == [None] * 3
+    assert world.keeper.looked == [MONDAY]
+    world.earn(-500)
+    next_bar = MONDAY + 3 * FIVE_MINUTES
+    assert world.denied(next_bar) == "daily_loss"
+    assert world.denied(MONDAY + DAY - FIVE_MINUTES) == "daily_loss"
+    assert world.denied(MONDAY + DAY) is None
+    # flat, and told: nothing was to be found between the loss and the end of the day
+    assert world.keeper.looked == [MONDAY, next_bar, MONDAY + DAY]
+    world.earn(-299)
+    assert world.denied(MONDAY + DAY + FIVE_MINUTES) is None  # 7.99 % in the week
+    world.earn(-1)
+    assert world.denied(MONDAY + DAY + 2 * FIVE_MINUTES) == "weekly_loss"
+
+
+def test_a_fill_between_two_rounds_of_one_run_binds_the_later_one():
+    world = World(LOSSES)
+    before, earlier, later = (MONDAY + n * FIVE_MINUTES for n in range(3))
+    world.denied(before)
+
+    def rounds() -> Iterator[Sequence[Bar]]:
+        yield world.bars(earlier)
+        world.earn(-500)
+        yield world.bars(later)
+
+    world.host.rounds(rounds())
+    assert world.strategy.denied == {before: None, earlier: None, later: "daily_loss"}
+
+
+def test_with_a_loss_limit_what_is_held_is_looked_at_every_round():
+    world = World(LOSSES)
+    world.denied(MONDAY)
+    world.trade(Side.BUY, "10", "100")
+    ends = [MONDAY + n * FIVE_MINUTES for n in range(1, 4)]
+    verdicts = []
+    for end, mark in zip(ends, ("100", "50.1", "50"), strict=True):
+        world.marks[BTC] = Decimal(mark)
+        verdicts.append(world.denied(end))
+    assert verdicts == [None, None, "daily_loss"]
+    assert world.keeper.looked == [MONDAY, *ends]
+
+
+def test_a_halt_is_looked_at_every_round_because_it_may_be_lifted_before_any():
+    world = World(DRAWDOWN)
+    world.denied(MONDAY)
+    assert world.denied(MONDAY + FIVE_MINUTES) is None
+    world.earn(-2000)
+    assert [world.denied(MONDAY + n * FIVE_MINUTES) for n in (2, 3)] == ["drawdown_halt"] * 2
+    world.lifted = world.wall + HOUR
+    assert [world.denied(MONDAY + n * FIVE_MINUTES) for n in (4, 5)] == [None, None]
+    assert world.keeper.looked == [MONDAY, *(MONDAY + n * FIVE_MINUTES for n in (2, 3, 4))]
+
+
+def test_an_event_that_the_ledger_does_not_have_is_written_at_the_first_round_that_can():
+    world = World(LOSSES)
+    world.denied(MONDAY)
+    world.record.ledger_is_away = True
+    world.earn(-500)
+    world.denied(MONDAY + FIVE_MINUTES)
+    world.record.ledger_is_away = False
+    assert world.record.audited == []
+    world.denied(MONDAY + 2 * FIVE_MINUTES)
+    assert [event.limit for event in world.record.audited] == ["daily_loss"]
+
+
+def test_without_loss_limits_there_is_one_look_a_day_whatever_is_traded():
+    world = World(Limits())
+    world.denied(MONDAY)
+    world.trade(Side.BUY, "1", "100")
+    world.marks[BTC] = Decimal(50)
+    for n in range(1, 4):
+        world.denied(MONDAY + n * FIVE_MINUTES)
+    assert world.keeper.looked == [MONDAY]
+    world.denied(MONDAY + DAY)
+    world.denied(MONDAY + DAY + FIVE_MINUTES)
+    assert world.keeper.looked == [MONDAY, MONDAY + DAY]
+
+
+def test_a_position_that_the_ledger_turns_out_to_have_counts_from_the_next_round_on():
+    world = World(LOSSES)
+    assert [world.denied(MONDAY + n * FIVE_MINUTES) for n in range(2)] == [None, None]
+    world.progress.hold({BTC: Decimal(50)})
+    world.marks[BTC] = Decimal(100)
+    assert world.denied(MONDAY + 2 * FIVE_MINUTES) is None
+    world.marks[BTC] = Decimal(90)
+    assert world.denied(MONDAY + 3 * FIVE_MINUTES) == "daily_loss"
+
+
+def test_a_position_that_the_ledger_turns_out_to_have_is_costed_without_loss_limits_too():
+    world = World(Limits())
+    world.denied(MONDAY)
+    world.progress.hold({BTC: Decimal(50)})
+    world.marks[BTC] = Decimal(100)
+    world.denied(MONDAY + FIVE_MINUTES)
+    assert (world.progress.result.uncosted, world.progress.result.cash) == ({}, Decimal(-5000))
 
 
 @given(
