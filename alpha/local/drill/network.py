@@ -62,19 +62,20 @@ class Link:
                 _reset(transport)
         self._flowing.set()
 
+    def _is_cut(self) -> bool:
+        return self._state is LinkState.CUT
+
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await self._flowing.wait()
-        if self._state is LinkState.CUT:
-            _reset(writer.transport)
-            return
+        ends = {writer.transport}
         try:
+            await self._flowing.wait()
+            if self._is_cut():
+                return
             there_reader, there_writer = await asyncio.open_connection(LOOPBACK, self._target_port)
-        except OSError:
-            _reset(writer.transport)
-            return
-        ends = (writer.transport, there_writer.transport)
-        self._transports.update(ends)
-        try:
+            ends.add(there_writer.transport)
+            if self._is_cut():
+                return
+            self._transports.update(ends)
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._carry(reader, there_writer))
                 group.create_task(self._carry(there_reader, writer))
@@ -140,11 +141,11 @@ class Network:
     async def _close(self) -> None:
         for link in self._links:
             await link.close()
-        # One turn for the tasks of the connections that were just reset.
-        tasks = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        # Until none is left: a connection that was being accepted becomes a task of its own.
+        while tasks := [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _reset(transport: asyncio.WriteTransport) -> None:

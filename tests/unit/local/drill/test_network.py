@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Iterator
+from contextlib import ExitStack
 
 import pytest
 
@@ -104,3 +105,22 @@ def test_a_silent_link_delivers_late_what_was_sent_meanwhile(link: Link, echo: E
         link.set(LinkState.OPEN)
         assert client.recv(16) == b"during"
         eventually(lambda: b"knock" in echo.heard, 5, "what was sent into the silence")
+
+
+def test_a_network_that_ends_resets_who_waits_for_a_server_as_well() -> None:
+    network = Network()
+    network.start()
+    with ExitStack() as held:
+        # A server that takes nobody in: its queue is full, and the kernel lets further ones wait.
+        server = held.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        for _ in range(4):
+            waiting = held.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(server.getsockname())
+        link = network.link(server.getsockname()[1])
+        client = held.enter_context(dial(link))
+        for _ in range(3):
+            link.set(LinkState.OPEN)  # by then the link has taken the client in
+        network.close()
+        with pytest.raises(ConnectionResetError):
+            client.recv(16)
