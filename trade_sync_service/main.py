@@ -20,7 +20,7 @@ from alpha.domain.errors import AlphaError
 from alpha.domain.ids import AccountName, Symbol
 from alpha.exchange.rest import ExchangeClient
 from alpha.ledger.connection import Connection, connect
-from alpha.ledger.rollups import fold_closed_days, pack_indexes
+from alpha.ledger.rollups import fold_closed_days
 from alpha.ledger.sync_requests import SyncRequest, finish_request, take_request
 from alpha.live.rate_budget import SharedBudget
 from alpha.service.alerts import AlertWriter
@@ -30,6 +30,7 @@ from trade_sync_service.account_sync import AccountSync
 from trade_sync_service.account_worker import AccountWorker
 from trade_sync_service.metrics import SyncMetrics
 from trade_sync_service.nightly_proof import NightlyProof
+from trade_sync_service.packing import NightlyPacking
 from trade_sync_service.timetable import Timetable
 
 log = structlog.get_logger()
@@ -93,6 +94,7 @@ class TradeSync:
         }
         self._timetable = Timetable(threads=min(len(accounts), 4) + 2)
         self._proof = NightlyProof(self._workers, self._timetable, self._dsn, self._alerts)
+        self._packing = NightlyPacking(self._alerts)
         self._started_at = datetime.now(UTC)
         self._health = HealthServer(settings.sync_port, self.status, self._metrics.registry, host=settings.health_host)
 
@@ -107,7 +109,7 @@ class TradeSync:
             "requests", rhythm.requests_every, self._guarded(self._answer_requests), first_after=timedelta(0)
         )
         timetable.every("fold", rhythm.fold_every, self._guarded(self._fold), first_after=rhythm.first_after)
-        timetable.daily("pack", self._guarded(self._pack), hour=3, minute=10)
+        timetable.daily("pack", self._guarded(self._packing.run), hour=3, minute=10)
         self._proof.start()
         timetable.start()
         self._health.start()
@@ -190,10 +192,6 @@ class TradeSync:
     def _fold(self, ledger: Connection) -> None:
         if days := fold_closed_days(ledger):
             log.info("days_folded", days=days)
-
-    def _pack(self, ledger: Connection) -> None:
-        if indexes := pack_indexes(ledger):
-            log.info("indexes_packed", indexes=indexes)
 
     def _guarded(self, work: Callable[[Connection], None]) -> Callable[[], None]:
         """The work with a connection of its own; what fails is logged and tried again the next time."""

@@ -11,12 +11,19 @@ import click
 from alpha.commands.shape import example, one_line
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from alpha.config.backups import BackupSettings
     from database.backup.manifest import Backup
 
 
 @click.command(
-    epilog=example("alpha backup", "alpha backup --list --json", "alpha backup --new-key /media/stick/alpha.key")
+    epilog=example(
+        "alpha backup",
+        "alpha backup --list --json",
+        "alpha backup --check",
+        "alpha backup --new-key /media/stick/alpha.key",
+    )
 )
 @click.option(
     "--to",
@@ -25,6 +32,7 @@ if TYPE_CHECKING:
     help="The folder.  [default: BACKUP_FOLDER, else database/backups/postgres]",
 )
 @click.option("--list", "listed", is_flag=True, help="Only list the backups that there are.")
+@click.option("--check", "checked", is_flag=True, help="Only read every backup again and compare it with its checksum.")
 @click.option(
     "--new-key",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -33,11 +41,12 @@ if TYPE_CHECKING:
 )
 @click.option("--json", "as_json", is_flag=True, help="As one JSON object.")
 @one_line
-def backup(to: Path | None, listed: bool, new_key: Path | None, as_json: bool) -> int:
+def backup(to: Path | None, listed: bool, checked: bool, new_key: Path | None, as_json: bool) -> int:
     """Backs the database up: dump, restore into a scratch database, compare rows and money, and only then keep.
 
     The same as the daily backup does: encrypted where BACKUP_RECIPIENTS names public keys, copied where BACKUP_COPY_TO
-    names a second place, and thinned out to 30 days, 12 weeks and 12 months. Exit code 1 when no backup was made.
+    names a second place, and thinned out to 30 days, 12 weeks and 12 months. Exit code 1 when no backup was made, and
+    with --check when one is damaged.
     """
     from dataclasses import replace
 
@@ -54,21 +63,52 @@ def backup(to: Path | None, listed: bool, new_key: Path | None, as_json: bool) -
     settings = load_backup_settings(environment())
     if to is not None:
         settings = replace(settings, folder=to)
+    if checked:
+        return _check(settings, as_json)
     return _list(settings, as_json) if listed else _back_up(settings, as_json)
 
 
 def _list(settings: BackupSettings, as_json: bool) -> int:
     from database.backup.manifest import list_backups
+    from database.backup.marks import damaged_files
+
+    _show(settings, list_backups(settings.folder), damaged_files(settings.folder), as_json)
+    return 0
+
+
+def _check(settings: BackupSettings, as_json: bool) -> int:
+    from rich.console import Console
+
+    from alpha.commands.shape import FAILED
+    from database.backup.inspection import inspect
+    from database.backup.manifest import list_backups
+    from database.backup.marks import damaged_files
 
     backups = list_backups(settings.folder)
+    with Console(stderr=True).status("reading") as status:
+        for number, each in enumerate(backups, 1):
+            status.update(f"reading {each.file} ({number} of {len(backups)})")
+            inspect(settings.folder, each)
+    damaged = damaged_files(settings.folder)
+    _show(settings, backups, damaged, as_json)
+    return FAILED if damaged else 0
+
+
+def _show(settings: BackupSettings, backups: Sequence[Backup], damaged: Mapping[str, str], as_json: bool) -> None:
     if as_json:
-        click.echo(json.dumps({"folder": str(settings.folder), "backups": [each.to_json() for each in backups]}))
-        return 0
+        said = {"folder": str(settings.folder), "backups": [each.to_json() for each in backups], "damaged": {**damaged}}
+        click.echo(json.dumps(said))
+        return
     if not backups:
         click.echo(f"no backups in {settings.folder}")
     for each in backups:
-        click.echo(_line(each))
-    return 0
+        click.echo(f"{_line(each)}{', DAMAGED' if each.file in damaged else ''}")
+    _tell_damaged(damaged)
+
+
+def _tell_damaged(damaged: Mapping[str, str]) -> None:
+    for text in damaged.values():
+        click.echo(f"alpha: this backup does not count any more: {text}", err=True)
 
 
 def _back_up(settings: BackupSettings, as_json: bool) -> int:
@@ -77,13 +117,23 @@ def _back_up(settings: BackupSettings, as_json: bool) -> int:
     from rich.console import Console
 
     from alpha.commands.interruption import Interruption
+    from alpha.commands.terminal_log import log_failures_only
+    from alpha.ledger.alerts import Severity
     from alpha.local.attach import settings_of
     from alpha.local.binaries import packaged_postgres
     from alpha.service.alerts import AlertWriter
     from database.backup.job import back_up
 
     platform, _ = settings_of("owner")
+    log_failures_only("backup", platform)
     console = Console(stderr=True)
+
+    def tell(kind: str, text: str, *, severity: Severity) -> None:
+        alerts.alert(kind, text, severity=severity)
+        # What is critical is why no backup was made, which the command ends with.
+        if severity is not Severity.CRITICAL:
+            click.echo(f"alpha: {text}", err=True)
+
     with (
         Interruption("what `alpha backup --list` does not show was not made, and nothing is left of it"),
         closing(AlertWriter(platform.dsn(), None, "backup")) as alerts,
@@ -92,7 +142,7 @@ def _back_up(settings: BackupSettings, as_json: bool) -> int:
         done = back_up(
             platform.dsn(),
             settings,
-            tell=alerts.alert,
+            tell=tell,
             programs=packaged_postgres(),
             on_step=lambda step: status.update(step),
         )
@@ -103,6 +153,7 @@ def _back_up(settings: BackupSettings, as_json: bool) -> int:
             "seconds": round(done.seconds, 1),
             "copied_to": done.copied_to or None,
             "removed": [each.file for each in done.removed],
+            "damaged": {**done.damaged},
         }
         click.echo(json.dumps(said))
         return 0
@@ -112,6 +163,7 @@ def _back_up(settings: BackupSettings, as_json: bool) -> int:
         click.echo(f"  copied to {done.copied_to}")
     if done.removed:
         click.echo(f"  {len(done.removed)} old ones deleted")
+    _tell_damaged(done.damaged)
     return 0
 
 

@@ -86,6 +86,7 @@ def _chosen(file: Path | None, at: str | None, folder: Path | None) -> tuple[Pat
     from alpha.config.settings import environment
     from database.backup.errors import BackupFailed
     from database.backup.manifest import ENCRYPTED, PLAIN, SUFFIX, list_backups, newest, read_manifest
+    from database.backup.marks import damaged_files
 
     if file is not None:
         stem = file.name.removesuffix(ENCRYPTED).removesuffix(PLAIN).removesuffix(SUFFIX)
@@ -95,7 +96,11 @@ def _chosen(file: Path | None, at: str | None, folder: Path | None) -> tuple[Pat
     there = list_backups(where)
     if len({backup.ledger for backup in there}) > 1:
         raise BackupFailed(f"{where} holds backups of several ledgers: name the FILE; `alpha backup --list` shows all")
-    backup = newest(there, moment)
+    damaged = damaged_files(where)
+    backup = newest([each for each in there if each.file not in damaged], moment)
+    first = newest(there, moment)
+    if first is not None and first != backup:
+        click.echo(f"alpha: passed over: {damaged[first.file]}", err=True)
     if backup is None:
         raise BackupFailed(f"{where} has no backup of {moment.isoformat()} or before; `alpha backup --list` shows all")
     return where, backup
@@ -115,8 +120,11 @@ def _restore(
     from rich.console import Console
 
     from alpha.commands.interruption import Interruption
+    from alpha.commands.terminal_log import log_failures_only
+    from alpha.domain.errors import AlphaError
     from alpha.local.binaries import packaged_postgres
     from database.backup.restoring import check_name, restore_backup, restored_name
+    from database.backup.scratch import finished
 
     name = into or restored_name(backup)
     # Before a server is started for it.
@@ -125,6 +133,7 @@ def _restore(
     left = "" if recovers else "left to the next listener"
     interruption = Interruption(f"nothing is left of {name}, and {backup.file} is as it was")
     with interruption, _server() as server:
+        log_failures_only("restore", server.settings)
         with Console(stderr=True).status("connecting") as status:
             restored = restore_backup(
                 server.dsn,
@@ -134,6 +143,7 @@ def _restore(
                 identity=identity,
                 programs=packaged_postgres(),
                 on_step=lambda step: status.update(step),
+                on_named=lambda named: click.echo(f"alpha: {finished(named)}", err=True),
             )
         interruption.left = (
             f"{name} holds what {backup.file} held; what the exchange did since is left to the next listener on it"
@@ -141,7 +151,11 @@ def _restore(
         if recovers and server.environ is None:
             left = "left to the next listener, since no platform is running whose exchange could be asked"
         elif recovers and server.environ is not None:
-            reports = _recover(restored.dsn, server.settings, server.registry, server.environ)
+            try:
+                reports = _recover(restored.dsn, server.settings, server.registry, server.environ)
+            except AlphaError:
+                click.echo(f"alpha: {interruption.left}", err=True)
+                raise
     equal = all(report.passed for report in reports)
     if as_json:
         said: dict[str, Any] = {

@@ -70,14 +70,32 @@ def fold() -> int:
     return 0
 
 
-@rollups.command(epilog=example("alpha rollups pack"))
+@rollups.command(epilog=example("alpha rollups pack", "alpha rollups pack --month 2026-10"))
+@click.option(
+    "--within",
+    type=click.IntRange(1, 3600),
+    default=5,
+    show_default=True,
+    help="Seconds after which an index is given up: recording waits that long, and from 8 on the listener is without a "
+    "ledger.",
+)
+@click.option(
+    "--month",
+    type=click.DateTime(["%Y-%m"]),
+    default=None,
+    help="Only this month, however large: takes longer, and nobody waits.",
+)
 @one_line
-def pack() -> int:
-    """Makes indexes of fills anew that have grown since, so that they take less room."""
-    from alpha.ledger.rollups import pack_indexes
+def pack(within: int, month: datetime | None) -> int:
+    """Makes indexes of fills anew that have grown since, so that they take less room. Recording waits for each."""
+    from alpha.ledger.rollups import pack_indexes, pack_month
 
+    if month is not None:
+        with closing(_connection("owner")) as owner:
+            click.echo(f"{pack_month(owner, month.date())} indexes packed")
+        return 0
     with closing(_commander()) as connection:
-        click.echo(f"{pack_indexes(connection)} indexes packed")
+        click.echo(f"{pack_indexes(connection, within_s=within)} indexes packed")
     return 0
 
 

@@ -11,6 +11,7 @@ import structlog
 from alpha.ledger.alerts import Severity
 from database.backup.errors import BackupFailed
 from database.backup.manifest import Backup, check_file, list_backups
+from database.backup.marks import damaged_files, mark_damaged, unmark
 from database.backup.retention import Retention
 from database.backup.tell import Tell
 from database.backup.thinning import surplus
@@ -20,12 +21,27 @@ log = structlog.get_logger(__name__)
 _NAMED = 5
 
 
+def inspect(folder: Path, backup: Backup) -> str:
+    """Reads a backup and compares it with its manifest. What is wrong is noted beside it and said; "" is nothing."""
+    try:
+        check_file(folder, backup)
+    except BackupFailed as error:
+        # One that was thinned out meanwhile is not damaged.
+        if backup not in list_backups(folder):
+            return ""
+        mark_damaged(folder, backup.file, str(error))
+        return str(error)
+    unmark(folder, backup.file)
+    return ""
+
+
 class Inspection:
     """Reads one backup of a folder with every look, in turn and the newest first, and compares it with its manifest.
 
-    What was found damaged is told once and does not count as a backup any more. It is left where it is: of a damaged
-    dump a part may still be read. The same is told of one that was there at the last look and is no backup now, because
-    its dump or manifest is gone or cannot be read, though the retention would have kept it.
+    What was found damaged is told once and does not count as a backup any more, here and for whoever else comes to the
+    folder. It is left where it is: of a damaged dump a part may still be read. The same is told of one that was there
+    at the last look and is no backup now, because its dump or manifest is gone or cannot be read, though the retention
+    would have kept it.
     """
 
     def __init__(self, folder: Path, tell: Tell, retention: Retention | None = None) -> None:
@@ -41,7 +57,7 @@ class Inspection:
     @property
     def damaged(self) -> frozenset[str]:
         """The files that were not what their manifests say when they were read last, or disappeared before that."""
-        return self._damaged
+        return self._damaged | damaged_files(self._folder).keys()
 
     def look(self) -> None:
         """Reads the backup that was not read for longest."""
@@ -64,9 +80,10 @@ class Inspection:
         return {backup.file: backup for backup in reversed(list_backups(self._folder))}
 
     def _look_for_missing(self, there: Mapping[str, Backup]) -> None:
-        gone = [backup for file, backup in self._seen.items() if file not in there and file not in self._damaged]
+        damaged = self.damaged
+        gone = [backup for file, backup in self._seen.items() if file not in there and file not in damaged]
         # Whoever thinned out, this process or another: what is surplus now was so then, and only more comes to it.
-        sound = [backup for file, backup in there.items() if file not in self._damaged]
+        sound = [backup for file, backup in there.items() if file not in damaged]
         thinned_out = surplus([*sound, *gone], self._retention)
         missing = [backup.file for backup in gone if backup not in thinned_out]
         if not missing:
@@ -82,15 +99,12 @@ class Inspection:
         )
 
     def _compare(self, backup: Backup) -> None:
-        try:
-            check_file(self._folder, backup)
-        except BackupFailed as error:
-            # One that was thinned out meanwhile is not damaged.
-            if backup.file not in self._damaged and backup in list_backups(self._folder):
-                self._damaged |= {backup.file}
-                self._tell(
-                    "backup_damaged", f"this backup does not count any more: {error}", severity=Severity.CRITICAL
-                )
-        else:
+        was_known = backup.file in self.damaged
+        wrong = inspect(self._folder, backup)
+        if not wrong:
             self._damaged -= {backup.file}
             log.info("backup_inspected", file=backup.file)
+            return
+        self._damaged |= {backup.file}
+        if not was_known:
+            self._tell("backup_damaged", f"this backup does not count any more: {wrong}", severity=Severity.CRITICAL)

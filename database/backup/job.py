@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -19,7 +19,9 @@ from alpha.ledger.connection import Dsn, LedgerError, connect
 from database.backup.copies import CopyStore
 from database.backup.errors import BackupBusy, BackupFailed, BackupGivenUp
 from database.backup.manifest import Backup
+from database.backup.marks import damaged_files
 from database.backup.retention import Retention
+from database.backup.scratch import finished
 from database.backup.taking import take_backup
 from database.backup.tell import Tell
 from database.backup.thinning import thin_out
@@ -35,6 +37,8 @@ class Done:
     seconds: float
     copied_to: str
     removed: Sequence[Backup]
+    damaged: Mapping[str, str]
+    """Files that count no more -> what was found wrong with them."""
 
 
 def back_up(
@@ -50,7 +54,7 @@ def back_up(
 ) -> Done:
     """Makes a backup now. A copy that fails, old ones that cannot be deleted, or space that will soon be too little, is
     an alert and fails nothing else. `damaged` is asked, when old ones are about to be deleted, for the files that are
-    known not to be what their manifests say.
+    known not to be what their manifests say, besides those that are marked so.
 
     Raises BackupFailed, LedgerUnavailable or LedgerRefused, after an alert: no backup was made, older ones are as they
     were. Without an alert BackupBusy, while another one runs, and BackupGivenUp, as `take_backup`.
@@ -66,6 +70,7 @@ def back_up(
             given_up=given_up,
             on_step=on_step,
             on_little_space=lambda text: tell("backup_space_is_short", text, severity=Severity.WARNING),
+            on_named=lambda name: tell("restore_finished", finished(name), severity=Severity.WARNING),
         )
     except (BackupBusy, BackupGivenUp):
         raise
@@ -76,7 +81,8 @@ def back_up(
         _note(dsn, failed)
         raise
     copied_to = _copy(settings, backup, tell)
-    removed = _thin_out(settings, retention or Retention(), damaged(), tell)
+    marked = damaged_files(settings.folder)
+    removed = _thin_out(settings, retention or Retention(), {*damaged(), *marked}, tell)
     seconds = time.monotonic() - began
     _note(
         dsn,
@@ -93,7 +99,7 @@ def back_up(
         ),
     )
     log.info("backup_done", file=backup.file, size=backup.size, seconds=round(seconds, 1), removed=len(removed))
-    return Done(backup=backup, seconds=seconds, copied_to=copied_to, removed=removed)
+    return Done(backup=backup, seconds=seconds, copied_to=copied_to, removed=removed, damaged=marked)
 
 
 def _copy(settings: BackupSettings, backup: Backup, tell: Tell) -> str:

@@ -149,7 +149,7 @@ def find_programs(major: int, folders: Sequence[Path] = (), *, or_newer: bool = 
     there = ", ".join(f"{found.pg_dump} is of {found.major}" for found in seen)
     raise ProgramsMissing(
         f"the server is PostgreSQL {major} and there is no pg_dump of {major} ({there or 'none at all'}): "
-        f"install postgresql-client-{major}"
+        f"install postgresql-client-{major}, or have postgres_backup make it, which has its own"
     )
 
 

@@ -17,7 +17,7 @@ from database.backup.errors import BackupFailed
 from database.backup.figures import differences, figures_of
 from database.backup.manifest import OPENED, Backup, check_file
 from database.backup.programs import find_programs
-from database.backup.scratch import PASSING, drop_left_overs, new_database
+from database.backup.scratch import PASSING, new_database, settle_left_overs
 from database.migrate import migrate
 from database.roles import ensure_groups
 
@@ -58,8 +58,10 @@ def restore_backup(
     identity: Path | None = None,
     programs: Sequence[Path] = (),
     on_step: Callable[[str], None] = lambda _: None,
+    on_named: Callable[[str], None] = lambda _: None,
 ) -> Restored:
     """Restores into the new database `into` on the server of `dsn`, whose user will own it and may make roles.
+    `on_named` hears the name of every database whose restore ended when it had all but its name, and which has it now.
 
     The figures are compared with those of the snapshot before anything is migrated, and only then, when all is done,
     does the database get its name. `identity` is the file of the secret key of an encrypted backup. Raises
@@ -78,9 +80,9 @@ def restore_backup(
             )
         tools = find_programs(major, programs, or_newer=True)
         ensure_groups(server)
+        settle_left_overs(server, on_named)
         if _exists(server, into):
             raise BackupFailed(f"there is a database {into} already: choose another name, or drop it")
-        drop_left_overs(server)
         with new_database(server, into) as draft:
             target = replace(dsn, dbname=draft)
             with _readable(dump, backup, identity, folder, on_step) as plain:

@@ -30,8 +30,9 @@ from database.backup.manifest import (
     sync_folder,
     write_manifest,
 )
+from database.backup.marks import SUFFIX as DAMAGED
 from database.backup.programs import Programs, find_programs
-from database.backup.scratch import drop_left_overs, scratch_database
+from database.backup.scratch import scratch_database, settle_left_overs
 from database.backup.space import check_space, rooms_for
 
 _STATEMENTS_S = 3600.0
@@ -48,6 +49,7 @@ def take_backup(
     given_up: Callable[[], bool] = lambda: False,
     on_step: Callable[[str], None] = lambda _: None,
     on_little_space: Callable[[str], None] = lambda _: None,
+    on_named: Callable[[str], None] = lambda _: None,
 ) -> Backup:
     """Dumps the database, restores the dump beside it, and keeps it when both hold the same.
 
@@ -55,7 +57,8 @@ def take_backup(
     for pg_dump in, before PATH. `server_folder` is a folder of this machine on the disk of the server; without it the
     server is asked, which answers superusers, and may be on another machine. `given_up` is asked several times a second
     whether to end it, by BackupGivenUp. `on_step` hears what is done next, `on_little_space` what is free when it is
-    enough for now, but not for long.
+    enough for now, but not for long, `on_named` the name of every database whose restore ended when it had all but
+    its name, and which has it now.
 
     Raises BackupFailed, ProgramsMissing, LedgerUnavailable or LedgerRefused; nothing is left of this backup then, and
     nothing of others was touched.
@@ -66,7 +69,7 @@ def take_backup(
         try:
             with closing(connect(dsn, "backup", statement_timeout_s=_STATEMENTS_S)) as connection:
                 # First: they may be what takes the room.
-                drop_left_overs(connection)
+                settle_left_overs(connection, on_named)
                 _look_at_space(connection, folder, server_folder, bool(recipients), on_little_space)
                 tools = replace(find_programs(connection.server_version // 10_000, programs), given_up=given_up)
                 return _take(connection, dsn, folder, tuple(recipients), tools, on_step)
@@ -221,6 +224,9 @@ def _locked(folder: Path) -> Iterator[None]:
 def _remove_left_overs(folder: Path) -> None:
     for path in folder.glob(f"*{PARTIAL}"):
         path.unlink(missing_ok=True)
+    for mark in folder.glob(f"*{DAMAGED}"):
+        if not mark.with_suffix("").is_file():
+            mark.unlink(missing_ok=True)
     # What a killed restore of an encrypted backup left in the clear.
     for opened in folder.glob(f"{OPENED}*"):
         shutil.rmtree(opened, ignore_errors=True)

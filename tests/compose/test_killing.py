@@ -54,6 +54,9 @@ def test_the_listener_cut_off_from_the_database_loses_nothing(platform: Deployme
     becomes("trading_websocket_listener", "healthy")
     eventually(lambda: fills(platform) > recorded, 120, "fills after the cut", every_s=1)
     is_proven(platform)
+    # What was cut off is over for PostgreSQL, too: its sessions would hold what they had locked, and up a restore.
+    writers = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'alpha-listener'"
+    eventually(lambda: platform.sql(writers) == "1", 120, "the end of the sessions of before the cut", every_s=1)
 
 
 @pytest.mark.usefixtures("platform")

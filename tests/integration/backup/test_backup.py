@@ -12,16 +12,18 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, nullcontext
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import pytest
 
+from alpha.commands import restore
 from alpha.config.backups import BackupSettings
 from alpha.domain.side import Side
+from alpha.exchange.errors import ExchangeUnreachable
 from alpha.ledger.alerts import Severity
 from alpha.ledger.backups import last_try, ledger_identity, newest_verified
 from alpha.ledger.connection import Connection, Dsn, LedgerError, LedgerRefused, connect, transaction
@@ -35,10 +37,11 @@ from database.backup.errors import BackupBusy, BackupFailed, BackupMisconfigured
 from database.backup.figures import figures_of
 from database.backup.job import back_up
 from database.backup.manifest import Backup, list_backups
+from database.backup.marks import mark_damaged
 from database.backup.programs import find_programs
 from database.backup.restoring import restore_backup, restored_name, switch_to
 from database.backup.retention import Retention
-from database.backup.scratch import drop_left_overs, new_database
+from database.backup.scratch import new_database, scratch_database, settle_left_overs
 from database.backup.space import disk_of
 from database.backup.taking import take_backup, verify_dump
 from database.roles import ensure_pooler
@@ -194,6 +197,32 @@ def test_a_backup_comes_back_on_a_server_that_knows_nobody(ledger: Database, tmp
         shutil.rmtree(home, ignore_errors=True)
 
 
+def test_a_recovery_that_fails_says_what_is_there_without_it(
+    ledger: Database,
+    tmp_path: Path,
+    restored_names: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    backup = take(ledger, tmp_path)
+    restored_names.append("without_the_gap")
+    here = SimpleNamespace(dsn=ledger.owner, settings=None, registry=None, environ={})
+    monkeypatch.setattr(restore, "_server", lambda: nullcontext(here))
+    monkeypatch.setattr("alpha.commands.terminal_log.log_failures_only", lambda *_: None)
+
+    def fails(*_: object) -> None:
+        raise ExchangeUnreachable("the exchange cannot be reached", operation="GET /v5/market/time")
+
+    monkeypatch.setattr(restore, "_recover", fails)
+
+    with pytest.raises(ExchangeUnreachable):
+        restore._restore(tmp_path, backup, "without_the_gap", None, recovers=True, as_json=True)
+
+    said = capsys.readouterr().err
+    assert f"alpha: without_the_gap holds what {backup.file} held; what the exchange did since is left to the" in said
+    assert _count(replace(ledger.owner, dbname="without_the_gap")) == 2
+
+
 def test_a_restore_that_fails_leaves_no_database(ledger: Database, tmp_path: Path) -> None:
     backup = take(ledger, tmp_path)
     wrong = replace(backup, figures=replace(backup.figures, rows=dict(backup.figures.rows) | {"fills": 3}))
@@ -261,10 +290,16 @@ def test_a_job_notes_copies_and_thins_out(ledger: Database, tmp_path: Path) -> N
     assert (noted.file, noted.sha256, noted.taken_at) == (done.backup.file, done.backup.sha256, done.backup.taken_at)
 
 
-def test_a_job_keeps_what_is_damaged_and_what_is_whole_beside_it(ledger: Database, tmp_path: Path) -> None:
+@pytest.mark.parametrize("is_marked", [True, False])
+def test_a_job_keeps_what_is_damaged_and_what_is_whole_beside_it(
+    ledger: Database, tmp_path: Path, is_marked: bool
+) -> None:
     with closing(connect(ledger.owner, "tests")) as owner:
         identity = ledger_identity(owner)
     monday, tuesday = (a_backup(tmp_path, AT + timedelta(days=n), ledger=identity) for n in (1, 2))
+    if is_marked:
+        mark_damaged(tmp_path, tuesday.file, "rotten")
+        mark_damaged(tmp_path, "gone.dump", "rotten")
 
     done = back_up(
         ledger.dsn("backup"),
@@ -272,11 +307,13 @@ def test_a_job_keeps_what_is_damaged_and_what_is_whole_beside_it(ledger: Databas
         tell=Told(),
         programs=PROGRAMS,
         retention=Retention(days=1, weeks=2, months=1),
-        damaged=lambda: {tuesday.file},
+        damaged=lambda: set() if is_marked else {tuesday.file},
     )
 
     assert done.removed == []
+    assert done.damaged == ({tuesday.file: "rotten"} if is_marked else {})
     assert list_backups(tmp_path) == [monday, tuesday, done.backup]
+    assert [path.name for path in tmp_path.glob("*.damaged")] == [f"{tuesday.file}.damaged"] * is_marked
 
 
 def test_a_copy_that_fails_is_told_and_the_backup_counts(ledger: Database, tmp_path: Path) -> None:
@@ -471,8 +508,9 @@ def test_somebody_who_looks_into_a_draft_does_not_cost_the_restored_database(
     assert not any(name.startswith("alpha_draft_") for name in databases(ledger))
 
 
+@pytest.mark.parametrize("by_hand", [True, False])
 def test_a_whole_draft_that_cannot_be_named_is_kept_until_somebody_names_it(
-    ledger: Database, restored_names: list[str], monkeypatch: pytest.MonkeyPatch
+    ledger: Database, restored_names: list[str], monkeypatch: pytest.MonkeyPatch, by_hand: bool
 ) -> None:
     """The backup's login may not end a session of the owner, who is a superuser."""
     monkeypatch.setattr(scratch, "_HAND_OVER_WITHIN_S", 0)
@@ -492,16 +530,45 @@ def test_a_whole_draft_that_cannot_be_named_is_kept_until_somebody_names_it(
     with closing(connect(replace(ledger.owner, dbname="postgres"), "tests")) as owner:
         gone = "SELECT count(*) = 0 FROM pg_stat_activity WHERE application_name IN ('maker', 'monitoring')"
         eventually(lambda: _all(owner, gone) == [(True,)], 60, "the end of both sessions")
-
-        drop_left_overs(owner)
-
-        assert restored_names[-1] in databases(ledger)
-        owner.autocommit = True
-        with owner.cursor() as cursor:
-            for statement in str(said.value).partition("As soon as nobody is: ")[2].split("; "):
-                cursor.execute(statement)
+        if by_hand:
+            owner.autocommit = True
+            with owner.cursor() as cursor:
+                for statement in str(said.value).partition("by hand: ")[2].split("; "):
+                    cursor.execute(statement)
+        named = list[str]()
+        settle_left_overs(owner, named.append)
+        assert named == ([] if by_hand else ["kept"])
+        assert _all(owner, "SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = 'kept'") == [
+            (None,)
+        ], "a note that is done with"
     with closing(connect(replace(ledger.owner, dbname="kept"), "tests")) as kept:
         assert _all(kept, "SELECT current_database()::text") == [("kept",)]
+
+
+def test_autovacuum_in_a_scratch_database_is_no_reason_to_keep_it() -> None:
+    """A login that is no superuser may not end what PostgreSQL does by itself."""
+    home = Path(tempfile.mkdtemp(prefix="alpha-vacuuming-"))
+    server = EmbeddedPostgres(home, major=16, durable=False)
+    try:
+        server.start()
+        with closing(connect(server.dsn(), "tests")) as owner:
+            owner.autocommit = True
+            with owner.cursor() as cursor:
+                # At work everywhere within seconds, and for hours.
+                for name, value in (("naptime", "1s"), ("vacuum_cost_delay", "100ms"), ("vacuum_cost_limit", "1")):
+                    cursor.execute(f"ALTER SYSTEM SET autovacuum_{name} = '{value}'")
+                cursor.execute("SELECT pg_reload_conf()")
+                cursor.execute("CREATE ROLE maker LOGIN CREATEDB PASSWORD 'of-a-test'")
+            maker = replace(server.dsn(), user="maker", password="of-a-test", dbname="postgres")
+            with scratch_database(maker) as scratch:
+                with closing(connect(scratch, "tests")) as filling, transaction(filling) as cursor:
+                    cursor.execute("CREATE TABLE filled AS SELECT generate_series(1, 100000) AS n")
+                at_work = "SELECT datname FROM pg_stat_activity WHERE backend_type = 'autovacuum worker'"
+                eventually(lambda: (scratch.dbname,) in _all(owner, at_work), 60, "autovacuum at work", every_s=0.2)
+            assert (scratch.dbname,) not in _all(owner, "SELECT datname FROM pg_database")
+    finally:
+        server.remove()
+        shutil.rmtree(home, ignore_errors=True)
 
 
 @pytest.mark.parametrize("module", [taking, manifest], ids=["before the manifest", "with the manifest"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,10 +13,14 @@ from pathlib import Path
 
 import pytest
 
+from alpha.config.backups import BackupSettings
+from alpha.ledger.alerts import Severity
 from alpha.ledger.connection import Dsn, connect, transaction
 from alpha.local.binaries import postgres_programs
 from database.backup.errors import BackupFailed
-from database.backup.manifest import list_backups
+from database.backup.figures import figures_of
+from database.backup.job import back_up
+from database.backup.manifest import Backup, list_backups
 from database.backup.restoring import restore_backup
 from database.backup.taking import take_backup
 from tests.support import Database, eventually
@@ -27,6 +32,7 @@ WORK = {
     "backup": "take_backup(dsn, folder, programs=[programs])",
     "restore": "restore_backup(dsn, folder, list_backups(folder)[0], into='never_there', programs=[programs])",
 }
+_SESSIONS = "SELECT application_name FROM pg_stat_activity WHERE datname ="
 _PROCESS = """
 import json, sys
 from pathlib import Path
@@ -114,6 +120,74 @@ def test_what_a_killed_process_left_goes_with_the_next_and_not_before(
     assert restored_into(dsn) == "", "what the killed one began is over, too"
     assert {path.suffix for path in folder.iterdir()} == {".dump", ".json", ""}, "nothing half done in the folder"
     assert backup in list_backups(folder)
+
+
+_KILLED_BEFORE_THE_NAME = """
+import os, signal
+from database.backup import scratch
+scratch._name = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+restore_backup(dsn, folder, list_backups(folder)[0], into="nearly", programs=[programs])
+"""
+
+
+@pytest.fixture
+def nearly(database: Database, tmp_path: Path) -> Iterator[Backup]:
+    """A backup, whose restore into the database `nearly` was killed when only the name was missing."""
+    folder = tmp_path / "backups"
+    backup = take_backup(database.owner, folder, programs=[PROGRAMS])
+    arguments = [json.dumps(asdict(database.owner)), str(folder), str(PROGRAMS)]
+    before = databases(database.owner)
+    killed = subprocess.run(
+        [sys.executable, "-c", _PROCESS + _KILLED_BEFORE_THE_NAME, *arguments], cwd=PROJECT, check=False, timeout=120
+    )
+    assert killed.returncode == -signal.SIGKILL
+    (left,) = databases(database.owner) - before
+    assert left.startswith("alpha_draft_")
+    eventually(lambda: not _names(database.owner, f"{_SESSIONS} '{left}'"), 60, "the end of its session")
+    yield backup
+    for name in ("nearly", left):
+        _drop(database.owner, name)
+
+
+def test_a_restore_that_was_killed_when_only_the_name_was_missing_is_finished_by_the_next_backup(
+    database: Database, tmp_path: Path, nearly: Backup
+) -> None:
+    told = list[tuple[str, str]]()
+
+    def tell(kind: str, text: str, *, severity: Severity) -> None:  # noqa: ARG001
+        told.append((kind, text))
+
+    back_up(database.owner, BackupSettings(folder=tmp_path / "beside"), tell=tell, programs=[PROGRAMS])
+
+    ((kind, text),) = told
+    assert kind == "restore_finished"
+    assert text.startswith("nearly is there now and is whole: the restore into it ended when only its name was missing")
+    with closing(connect(replace(database.owner, dbname="nearly"), "tests")) as connection:
+        assert figures_of(connection) == nearly.figures
+    assert not any(name.startswith("alpha_") for name in databases(database.owner))
+
+
+def test_the_same_restore_again_says_that_it_is_there(database: Database, tmp_path: Path, nearly: Backup) -> None:
+    named = list[str]()
+
+    with pytest.raises(BackupFailed, match="there is a database nearly already"):
+        restore_backup(
+            database.owner, tmp_path / "backups", nearly, into="nearly", programs=[PROGRAMS], on_named=named.append
+        )
+
+    assert named == ["nearly"]
+
+
+def test_a_name_that_was_taken_since_keeps_the_draft_and_the_backup_is_made(
+    database: Database, tmp_path: Path, nearly: Backup
+) -> None:
+    _as_owner(database.owner, 'CREATE DATABASE "nearly" TEMPLATE template0')
+
+    assert take_backup(database.owner, tmp_path / "beside", programs=[PROGRAMS]).figures == nearly.figures
+
+    assert [name for name in databases(database.owner) if name.startswith("alpha_draft_")]
+    with closing(connect(replace(database.owner, dbname="nearly"), "tests")) as connection:
+        assert figures_of(connection).rows == {}, "the one that is there is left alone"
 
 
 def test_what_belongs_to_somebody_else_does_not_keep_a_backup_from_being_made(

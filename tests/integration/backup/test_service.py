@@ -21,7 +21,9 @@ from alpha.ledger.connection import Connection, connect, transaction
 from alpha.local.binaries import postgres_programs
 from alpha.local.ports import free_port
 from database.backup.manifest import list_backups
+from database.backup.marks import mark_damaged
 from tests.support import Database, eventually
+from tests.unit.backup.test_manifest import a_backup
 
 PROJECT = Path(__file__).parents[3]
 
@@ -190,10 +192,10 @@ def test_a_backup_that_was_damaged_since_is_told_and_another_one_made(database: 
     assert f"{first.file} is damaged: its checksum is not the manifest's; use another backup" in text
 
 
-@pytest.mark.usefixtures("held_up")
-def test_ctrl_c_in_the_command_leaves_nothing_and_says_so(database: Database, tmp_path: Path) -> None:
-    folder, owner = tmp_path / "backups", database.owner
-    environment = {
+def of_command(database: Database, tmp_path: Path) -> dict[str, str]:
+    """What `alpha backup` is to find, and nothing else."""
+    owner = database.owner
+    return {
         "PATH": os.environ["PATH"],
         "ALPHA_ENV_FILE": "",
         "ALPHA_HOME": str(tmp_path / "home"),
@@ -204,6 +206,35 @@ def test_ctrl_c_in_the_command_leaves_nothing_and_says_so(database: Database, tm
         "POSTGRES_USER": owner.user,
         "POSTGRES_PASSWORD": owner.password,
     }
+
+
+def test_the_command_says_what_counts_no_more_and_what_it_could_not_do(database: Database, tmp_path: Path) -> None:
+    folder = tmp_path / "backups"
+    folder.mkdir()
+    rotten = a_backup(folder)
+    mark_damaged(folder, rotten.file, f"{rotten.file} is damaged: its checksum is not the manifest's")
+    (tmp_path / "occupied").write_text("a file where the folder of copies should be")
+
+    done = subprocess.run(
+        [sys.executable, "-m", "alpha.cli", "backup", "--to", str(folder), "--json"],
+        cwd=PROJECT,
+        env=of_command(database, tmp_path) | {"BACKUP_COPY_TO": f"file://{tmp_path}/occupied/copies"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stderr
+    told = orjson.loads(done.stdout)
+    assert list(told["damaged"]) == [rotten.file]
+    assert told["copied_to"] is None
+    assert f"alpha: {told['backup']['file']} is here only: cannot copy" in done.stderr
+
+
+@pytest.mark.usefixtures("held_up")
+def test_ctrl_c_in_the_command_leaves_nothing_and_says_so(database: Database, tmp_path: Path) -> None:
+    folder, environment = tmp_path / "backups", of_command(database, tmp_path)
     line = [sys.executable, "-m", "alpha.cli", "backup", "--to", str(folder)]
     with subprocess.Popen(line, cwd=PROJECT, env=environment, stderr=subprocess.PIPE, text=True) as command:
         eventually(lambda: dump_waits(database), 120, "a dump that waits")

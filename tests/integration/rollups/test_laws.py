@@ -6,13 +6,14 @@ import itertools
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import date, timedelta
 from decimal import Decimal
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from alpha.domain.errors import InvalidValue
 from alpha.domain.fill import ExecType
 from alpha.domain.ids import AccountName, BotId, ExecId, Symbol
 from alpha.domain.side import Side
@@ -84,6 +85,13 @@ def test_all_of_them_are_the_same_folded_and_made_anew(owner: Connection) -> Non
     assert check_days(owner, FIRST, LAST) == []
     rebuild_rollups(owner)
     assert _sums(owner) == kept
+
+
+def test_days_that_cannot_be_are_refused(owner: Connection) -> None:
+    with pytest.raises(InvalidValue, match="before they begin"):
+        check_days(owner, LAST, FIRST)
+    with pytest.raises(InvalidValue, match="9999-12-31 is no day of any market"):
+        check_days(owner, FIRST, date.max)
 
 
 def _bots(example: int) -> tuple[BotId, BotId]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
 from datetime import date
@@ -25,8 +26,10 @@ from alpha.ledger.opening_positions import OpeningPosition, adopt_positions
 from alpha.ledger.registry import AccountKind, RegisteredAccount, RegisteredBot, sync_registry
 from alpha.ledger.rollup_check import check_days, recorded_days
 from alpha.ledger.rollups import (
+    IndexTakesTooLong,
     fold_closed_days,
     pack_indexes,
+    pack_month,
     rebuild_rollups,
     reporting_zone,
     set_reporting_zone,
@@ -494,6 +497,61 @@ def test_a_month_that_somebody_reads_at_length_is_packed_another_night(login: Lo
         with pytest.raises(LedgerUnavailable, match="lock timeout"):
             pack_indexes(sync)
     assert pack_indexes(sync) > 0
+
+
+def test_an_index_that_takes_too_long_is_given_up_and_left_as_it_was(login: Login, recorder: FillRecorder) -> None:
+    # given a month that is over, with an index whose making takes as long as a table says
+    recorder.record([heard(at_hour(1, Side.BUY, "1", at="100"))])
+    owner, sync = login("owner"), login("sync_writer")
+    a_week_later(owner)
+    with transaction(owner) as cursor:
+        cursor.execute("CREATE TABLE public.slowness AS SELECT 0 AS seconds")
+        cursor.execute(
+            "CREATE FUNCTION public.slowly(text) RETURNS text LANGUAGE sql IMMUTABLE"
+            " AS 'SELECT $1 || pg_catalog.pg_sleep(seconds)::text FROM public.slowness'"
+        )
+        cursor.execute("CREATE INDEX fills_2025_10_slow ON trading.fills_2025_10 (public.slowly(exec_id))")
+        cursor.execute("UPDATE public.slowness SET seconds = 30")
+    # then recording waits for no longer than it may
+    with pytest.raises(IndexTakesTooLong, match="fills_2025_10_slow is not made anew within 1 s, for which"):
+        pack_indexes(sync, within_s=1)
+    with transaction(owner) as cursor:
+        cursor.execute("UPDATE public.slowness SET seconds = 0")
+    # and nothing of the try is in the way of the next one
+    assert pack_indexes(sync, within_s=60) > 0
+
+
+def test_a_month_by_name_is_packed_while_it_is_read_and_recorded(login: Login, recorder: FillRecorder) -> None:
+    # given a month that is written, and an index that was cut off while it was made beside others
+    recorder.record([heard(at_hour(1, Side.BUY, "1", at="100"))])
+    owner, looking, reader, sync = login("owner"), login("owner"), login("reader"), login("sync_writer")
+    indexes = "SELECT count(*) AS n FROM pg_index WHERE indrelid = 'trading.fills_2025_10'::regclass"
+    (of_month,) = rows(owner, indexes)
+    with transaction(owner) as cursor:
+        cursor.execute("CREATE INDEX fills_2025_10_pkey_ccnew ON trading.fills_2025_10 (exec_id)")
+    waits = (
+        "SELECT query FROM pg_stat_activity WHERE query ~ '^(DROP|REINDEX) INDEX CONCURRENTLY' AND"
+        " datname = current_database() AND wait_event_type = 'Lock'"
+    )
+    with ThreadPoolExecutor(1) as beside:
+        # when somebody reads it at length: packing waits for him, and nobody waits for packing
+        with transaction(reader) as cursor:
+            cursor.execute("SELECT FROM trading.fills")
+            packing = beside.submit(pack_month, owner, FIRST)
+            eventually(lambda: rows(looking, waits), 60, "packing that waits for a reader")
+            assert len(recorder.record([heard(at_hour(2, Side.SELL, "1", at="110"))]).recorded) == 1
+            assert not packing.done()
+        packed = packing.result(60)
+    # then all of its own are packed, the other one is gone, and nothing is left for the night
+    assert packed == of_month["n"]
+    assert rows(owner, indexes) == [of_month]
+    a_week_later(owner)
+    assert pack_indexes(sync) == 0
+
+
+def test_a_month_without_fills_cannot_be_packed(login: Login) -> None:
+    with pytest.raises(LedgerRefused, match="there are no fills of 1999-01"):
+        pack_month(login("owner"), date(1999, 1, 1))
 
 
 def test_fills_of_before_there_were_sums_are_counted_by_the_migration(login: Login, recorder: FillRecorder) -> None:

@@ -9,7 +9,8 @@ import pytest
 from alpha.ledger.alerts import Severity
 from database.backup.health import health_of, is_due
 from database.backup.inspection import Inspection
-from database.backup.manifest import Backup, check_file, remove_backup
+from database.backup.manifest import Backup, check_file, list_backups, remove_backup
+from database.backup.marks import damaged_files
 from database.backup.retention import Retention
 from database.backup.thinning import thin_out
 from tests.unit.backup.test_manifest import AT, a_backup
@@ -68,6 +69,37 @@ def test_a_damaged_one_is_told_once_and_counts_no_more_until_it_is_whole_again(t
     for _ in range(2):
         inspection.look()
     assert inspection.damaged == set()
+
+
+def test_what_one_process_found_the_others_know_and_the_next_one(tmp_path: Path) -> None:
+    older, newest = a_backup(tmp_path, AT), a_backup(tmp_path, AT + DAY)
+    (tmp_path / newest.file).write_bytes(b"dumb")
+    beside = Inspection(tmp_path, told_beside := Told())
+    Inspection(tmp_path, Told()).look()
+
+    assert list(damaged_files(tmp_path)) == [newest.file]
+    assert "checksum" in damaged_files(tmp_path)[newest.file]
+    for inspection, told in ((beside, told_beside), (Inspection(tmp_path, told_next := Told()), told_next)):
+        assert inspection.damaged == {newest.file}
+        for _ in range(2):
+            inspection.look()
+        assert told.alerts == [], "it was told"
+    assert list_backups(tmp_path) == [older, newest], "the mark is no backup"
+
+
+def test_a_mark_that_cannot_be_written_is_no_reason_to_count_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backup = a_backup(tmp_path)
+    (tmp_path / backup.file).write_bytes(b"dumb")
+    monkeypatch.setattr("database.backup.inspection.mark_damaged", lambda *_: None)
+    inspection = Inspection(tmp_path, told := Told())
+
+    for _ in range(2):
+        inspection.look()
+
+    assert inspection.damaged == {backup.file}
+    assert [kind for kind, _, _ in told.alerts] == ["backup_damaged"]
 
 
 def test_what_is_thinned_out_meanwhile_or_not_there_at_all_is_not_damaged(

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -115,6 +116,12 @@ def test_env_example_has_every_setting_and_no_secret() -> None:
     for name, value in example.items():
         if name.endswith(("PASSWORD", "KEY", "SECRET", "TOKEN")):
             assert value == "", f"{name} has a value in .env.example"
+
+
+def test_env_example_has_every_variable_of_the_compose_file() -> None:
+    asked = set(re.findall(r"\$\{(\w+)", (ROOT / "docker-compose.production.yml").read_text()))
+    assert len(asked) > 50
+    assert sorted(asked - env_example().keys()) == []
 
 
 def test_a_copy_of_env_example_starts() -> None:
