@@ -55,13 +55,27 @@ MEASURES: dict[str, Measure] = {
 @click.option(
     "--fills", type=click.IntRange(min=100_000), help="Size of the ledger of `growth`.  [default: 10 million]"
 )
+@click.option(
+    "--keep-in",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder in which the ledger of `growth` is kept, so that the next run need not generate it again.",
+)
+@click.option("--prepare", is_flag=True, help="Generate what --keep-in keeps, unless it is there, and measure nothing.")
 @click.option("--json", "as_json_to", metavar="FILE", help="Write the figures as JSON; - for standard output.")
 @click.option(
     "--write",
     type=click.Path(path_type=Path, dir_okay=False),
     help="Write the figures into a page; what it has of others stays.",
 )
-def main(only: tuple[str, ...], quick: bool, fills: int | None, as_json_to: str | None, write: Path | None) -> None:
+def main(
+    only: tuple[str, ...],
+    quick: bool,
+    fills: int | None,
+    keep_in: Path | None,
+    prepare: bool,
+    as_json_to: str | None,
+    write: Path | None,
+) -> None:
     """Measures the listener against its targets.
 
     The exit code is 1 when something could not be measured. A missed target is told and not judged: the machine has its
@@ -70,10 +84,27 @@ def main(only: tuple[str, ...], quick: bool, fills: int | None, as_json_to: str 
     # Told to end, everything that was started is ended and removed on the way out.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     console = Console(stderr=as_json_to == "-")
-    measures = MEASURES | {"growth": lambda servers, _, quick: growth.measure(servers, quick=quick, fills=fills)}
+    if prepare:
+        if keep_in is None:
+            raise click.UsageError("--prepare generates what --keep-in keeps: name its folder")
+        try:
+            growth.keep(keep_in, quick=quick, fills=fills, progress=console.log)
+        except BenchmarkFailed as error:
+            raise click.ClickException(str(error)) from error
+        return
     sections: list[Section] = []
     failed = False
     with console.status("starting PostgreSQL and Valkey") as status, Servers() as servers:
+
+        def progress(step: str) -> None:
+            status.update(f"measuring: growth: {step}")
+            if not console.is_terminal:
+                console.log(step)
+
+        def of_growth(servers: Servers, _: Machine, quick: bool) -> Section:
+            return growth.measure(servers, quick=quick, fills=fills, keep_in=keep_in, progress=progress)
+
+        measures = MEASURES | {"growth": of_growth}
         machine = this_machine(servers)
         for line in machine.lines():
             console.print(line)

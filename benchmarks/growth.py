@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import timedelta
+from pathlib import Path
 from statistics import median
 
-from alpha.ledger.connection import Connection, Dsn, connect, transaction
+from alpha.ledger.connection import Connection, connect, transaction
 from alpha.ledger.fill_rows import HeardFill
 from alpha.ledger.fills import FillRecorder
 from alpha.ledger.heads import take_account
@@ -17,6 +19,7 @@ from alpha.ledger.rollup_check import check_days
 from alpha.ledger.rollups import fold_closed_days, pack_indexes, rebuild_rollups
 from benchmarks.figures import Figure, Section, Unit, at_least, at_most
 from benchmarks.growth_ledger import ROUND, GrowthLedger
+from benchmarks.growth_store import FreshLedgers, KeptLedgers, Ledgers, Progress, vacuum
 from benchmarks.scene import BenchmarkFailed
 from benchmarks.servers import Servers
 
@@ -25,83 +28,80 @@ _QUICK = 200_000
 _SMALL = 100_000
 _BATCH = 100
 _ASKED = 15
+_DAYS_APPENDED = 4
+"""The first of them is not counted: it fills caches."""
 _ROUNDS = 12
+_PACKING_WITHIN_S = 600
 _BATCHES_OF_ROUND = 10
 _ENOUGH = 10_000
 """Fills of a month, that what its first pages take does not count."""
 _HOW = (
-    "{fills:,} fills of 50 bots with five symbols each over three years, generated in bulk; closed days are folded, "
+    "{fills:,} fills of 50 bots with five symbols each over three years, {origin}; closed days are folded, "
     "the last is open. Questions: median of {asked}, with planning, the round trip and all rows fetched; naive: GROUP "
-    "BY over fills, median of three. Appending: a day's fills of all bots through the recorder at batches of 100, here "
-    "and on the first 100,000 fills of the same ledger. Cost of the rollups: such batches with their triggers off, in "
-    "turn. On disk: generated months have indexes as packing leaves them; a month that only the recorder has written "
+    "BY over fills, median of three. Appending: a day's fills of all bots through the recorder at batches of 100, in "
+    "turn here and on the first 100,000 fills of the same ledger. Cost of the rollups: such batches with no triggers, "
+    "in turn. On disk: generated months have indexes as packing leaves them; a month that only the recorder wrote "
     "grows larger until the nightly job packs it: from 256 MB of fills on once the month is over."
 )
 
 
-def measure(servers: Servers, *, quick: bool, fills: int | None = None) -> Section:
-    """With so many fills, else ten million. Leaves nothing behind: those take ten gigabytes while it runs."""
-    fills = (fills or (_QUICK if quick else _FULL)) // ROUND * ROUND
+def measure(
+    servers: Servers,
+    *,
+    quick: bool,
+    fills: int | None = None,
+    keep_in: Path | None = None,
+    progress: Progress = lambda _: None,
+) -> Section:
+    """With so many fills, else ten million. They take eight gigabytes while it runs, and as many again in the folder
+    `keep_in`, where they stay for another run; without it nothing stays."""
+    if keep_in is None:
+        return _measured(FreshLedgers(servers, progress), _whole(quick, fills), progress)
+    with KeptLedgers(keep_in, progress) as ledgers:
+        return _measured(ledgers, _whole(quick, fills), progress)
+
+
+def keep(folder: Path, *, quick: bool, fills: int | None, progress: Progress) -> None:
+    """Generates what `measure` finds there then."""
+    with KeptLedgers(folder, progress) as ledgers:
+        whole = _whole(quick, fills)
+        ledgers.keep(_beginning(whole))
+        ledgers.keep(whole)
+
+
+def _whole(quick: bool, fills: int | None) -> GrowthLedger:
+    size = (fills or (_QUICK if quick else _FULL)) // ROUND * ROUND
+    return GrowthLedger(fills=size, full=size)
+
+
+def _beginning(whole: GrowthLedger) -> GrowthLedger:
+    return GrowthLedger(fills=min(_SMALL, whole.fills), full=whole.full)
+
+
+def _measured(ledgers: Ledgers, ledger: GrowthLedger, progress: Progress) -> Section:
     figures: list[Figure] = []
-    small = GrowthLedger(fills=min(_SMALL, fills), full=fills)
-    with _ledger(servers, small) as owner, closing(connect(owner, "bench")) as connection:
-        small_us = _append_us(connection, small)
-    ledger = GrowthLedger(fills=fills, full=fills)
-    with _ledger(servers, ledger) as owner, closing(connect(owner, "bench", statement_timeout_s=3600)) as connection:
-        figures += _folding(connection)
-        figures += _questions(connection, ledger)
-        figures += _sizes(connection, ledger)
-        figures += _rebuilding(connection, ledger)
-        figures += _appending(connection, ledger, small_us, small.fills)
-        figures += _cost(connection, ledger)
-        figures += _written_sizes(connection, ledger)
-    return Section("growth", "A ledger of three years", _HOW.format(fills=fills, asked=_ASKED), tuple(figures))
-
-
-@contextmanager
-def _ledger(servers: Servers, ledger: GrowthLedger) -> Iterator[Dsn]:
-    """A database with it, dropped afterwards."""
-    owner, _ = servers.fresh()
-    try:
-        with ExitStack() as open_ones:
-            connection, other = (
-                open_ones.enter_context(closing(connect(owner, "bench", statement_timeout_s=3600))) for _ in range(2)
-            )
-            open_ones.enter_context(_loading(connection))
-            ledger.load(connection, other)
-            _vacuum(connection)
-        yield owner
-    finally:
-        servers.postgres.drop_database(owner.dbname)
-
-
-@contextmanager
-def _loading(connection: Connection) -> Iterator[None]:
-    """Without a checkpoint every few hundred megabytes; what is measured later runs as always."""
-    settings = {"max_wal_size": "4GB", "full_page_writes": "off"}
-    _alter_system(connection, [f"SET {name} = '{value}'" for name, value in settings.items()])
-    try:
-        yield
-    finally:
-        _alter_system(connection, [f"RESET {name}" for name in settings])
-
-
-def _vacuum(connection: Connection, *tables: str) -> None:
-    """All tables or these as autovacuum leaves them."""
-    connection.autocommit = True
-    with connection.cursor() as cursor:
-        cursor.execute(f"VACUUM (ANALYZE) {', '.join(tables)}")
-    connection.autocommit = False
-
-
-def _alter_system(connection: Connection, changes: list[str]) -> None:
-    connection.autocommit = True
-    with connection.cursor() as cursor:
-        for change in changes:
-            cursor.execute(f"ALTER SYSTEM {change}")
-        cursor.execute("SELECT pg_reload_conf()")
-        cursor.execute("CHECKPOINT")
-    connection.autocommit = False
+    small = _beginning(ledger)
+    with (
+        ledgers.opened(small) as owner_of_small,
+        closing(connect(owner_of_small, "bench")) as beginning,
+        ledgers.opened(ledger) as owner,
+        closing(connect(owner, "bench", statement_timeout_s=3600)) as connection,
+    ):
+        parts: tuple[tuple[str, Callable[[], list[Figure]]], ...] = (
+            ("folding days", lambda: _folding(connection)),
+            ("questions", lambda: _questions(connection, ledger)),
+            ("sizes", lambda: _sizes(connection, ledger)),
+            ("rebuilding", lambda: _rebuilding(connection, ledger)),
+            ("appending", lambda: _appending(connection, ledger, beginning, small)),
+            ("the cost of rollups", lambda: _cost(connection, ledger)),
+            ("sizes of what was written", lambda: _written_sizes(connection, ledger)),
+            ("rollups anew", lambda: _rollups(connection)),
+        )
+        for what, measured in parts:
+            progress(what)
+            figures += measured()
+    how = _HOW.format(fills=ledger.fills, origin=ledgers.origin(ledger), asked=_ASKED)
+    return Section("growth", "A ledger of three years", how, tuple(figures))
 
 
 def _folding(connection: Connection) -> list[Figure]:
@@ -109,7 +109,7 @@ def _folding(connection: Connection) -> list[Figure]:
     days = fold_closed_days(connection)
     took_s = time.perf_counter() - began
     # Years of days were folded at once: otherwise a day's rows are, and autovacuum keeps up with them.
-    _vacuum(connection, "trading.bot_symbol_days", "trading.bot_days", "trading.portfolio_days")
+    vacuum(connection, "trading.bot_symbol_days", "trading.bot_days", "trading.portfolio_days")
     return [Figure("folding a closed day", took_s * 1000 / days, Unit.MS)]
 
 
@@ -168,10 +168,13 @@ def _asked(connection: Connection, question: str, times: int) -> tuple[list[tupl
 
 
 def _sizes(connection: Connection, ledger: GrowthLedger) -> list[Figure]:
-    packed = pack_indexes(connection)
+    middle = ledger.time(ledger.fills // 2)
     with transaction(connection) as cursor:
-        cursor.execute("SELECT extract(epoch FROM max(packed_at) - min(packed_at)) FROM trading.packed_indexes")
-        ((packing_s,),) = cursor.fetchall()
+        cursor.execute(f"DELETE FROM trading.packed_indexes WHERE name LIKE 'fills_{middle:%Y_%m}_%'")
+    began = time.perf_counter()
+    packed = pack_indexes(connection, within_s=_PACKING_WITHIN_S)
+    packing_s = time.perf_counter() - began
+    with transaction(connection) as cursor:
         cursor.execute(
             "SELECT pg_total_relation_size('trading.trades'), pg_total_relation_size('trading.bot_symbol_days')"
             " + pg_total_relation_size('trading.bot_days') + pg_total_relation_size('trading.portfolio_days')"
@@ -187,7 +190,7 @@ def _sizes(connection: Connection, ledger: GrowthLedger) -> list[Figure]:
         Figure("of it its row", _fill_bytes(connection, "pg_table_size") / ledger.fills, Unit.BYTES),
         Figure("round trips, per fill", trades / ledger.fills, Unit.BYTES),
         Figure("rollups, per fill", rollups / ledger.fills, Unit.BYTES),
-        Figure("packing an index of a month", float(packing_s) * 1000 / max(1, packed - 1), Unit.MS),
+        Figure("packing an index of a month", packing_s * 1000 / packed, Unit.MS),
     ]
 
 
@@ -208,7 +211,7 @@ def _written_sizes(connection: Connection, ledger: GrowthLedger) -> list[Figure]
     figures = []
     if of_month >= _ENOUGH:
         grown = _bytes(connection, month) / of_month
-        pack_indexes(connection)
+        pack_indexes(connection, within_s=_PACKING_WITHIN_S)
         packed = _bytes(connection, month) / of_month
         figures = [
             Figure("a fill of a month as the recorder has written it", grown, Unit.BYTES),
@@ -243,45 +246,51 @@ def _rebuilding(connection: Connection, ledger: GrowthLedger) -> list[Figure]:
     check_s = time.perf_counter() - began
     if wrong:
         raise BenchmarkFailed(f"the rollups are wrong: {wrong[0]}")
-    began = time.perf_counter()
-    rebuild_rollups(connection)
-    rollups_s = time.perf_counter() - began
-    fold_closed_days(connection)
     return [
         Figure("rebuilding books and round trips", rebuilt.fills / rebuilt.seconds, Unit.FILLS_PER_S, at_least(50_000)),
-        Figure("making all rollups anew", ledger.fills / rollups_s, Unit.FILLS_PER_S),
         Figure("checking a day of all bots against its fills", check_s, Unit.S),
     ]
 
 
-def _appending(connection: Connection, ledger: GrowthLedger, small_us: float, small: int) -> list[Figure]:
-    us = _append_us(connection, ledger)
+def _rollups(connection: Connection) -> list[Figure]:
+    """The last that is done: days are folded no more afterwards."""
+    with transaction(connection) as cursor:
+        cursor.execute("SELECT sum(fills) FROM trading.account_head")
+        ((fills,),) = cursor.fetchall()
+    began = time.perf_counter()
+    rebuild_rollups(connection)
+    return [Figure("making all rollups anew", float(fills) / (time.perf_counter() - began), Unit.FILLS_PER_S)]
+
+
+def _appending(
+    connection: Connection, ledger: GrowthLedger, beginning: Connection, small: GrowthLedger
+) -> list[Figure]:
+    """Days of both ledgers in turn, so that whatever else the machine does meets both."""
+    both = _days_appended_us(connection, ledger), _days_appended_us(beginning, small)
+    days = [(next(both[0]), next(both[1])) for _ in range(_DAYS_APPENDED)]
+    us, small_us = (median(taken) for taken in zip(*days[1:], strict=True))
     return [
-        Figure(f"appending a day, a fill, at {small:,}", small_us, Unit.US),
+        Figure(f"appending a day, a fill, at {small.fills:,}", small_us, Unit.US),
         Figure(f"appending a day, a fill, at {ledger.fills:,}", us, Unit.US),
         Figure("appending a day, to that of the small ledger", us / small_us, Unit.TIMES, at_most(1.2)),
     ]
 
 
-def _append_us(connection: Connection, ledger: GrowthLedger) -> float:
-    """Microseconds for a fill of the day after the ledger's last, in the median of three such days."""
+def _days_appended_us(connection: Connection, ledger: GrowthLedger) -> Iterator[float]:
+    """Microseconds for a fill of each of the days after the ledger's last, as often as asked."""
     recorder = _recorder(connection, ledger)
-    first = ledger.fills
-    taken = []
-    for _ in range(4):
+    for first in itertools.count(ledger.fills, ledger.of_a_day):
         batches = list(_batches(ledger, first, ledger.of_a_day))
-        first += ledger.of_a_day
         began = time.perf_counter()
         for batch in batches:
             recorder.record(batch)
-        taken.append((time.perf_counter() - began) / ledger.of_a_day * 1e6)
-    return median(taken[1:])
+        yield (time.perf_counter() - began) / ledger.of_a_day * 1e6
 
 
 def _cost(connection: Connection, ledger: GrowthLedger) -> list[Figure]:
     """Batches with and without the triggers, in turn, so that whatever else the machine does meets both."""
     recorder = _recorder(connection, ledger)
-    first = ledger.fills + 4 * ledger.of_a_day
+    first = ledger.fills + _DAYS_APPENDED * ledger.of_a_day
     seconds = {True: 0.0, False: 0.0}
     for turn in range(_ROUNDS):
         for counting in (True, False) if turn % 2 else (False, True):

@@ -8,12 +8,12 @@ rebuilding it from its fills finds no difference.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from hashlib import md5
+from hashlib import md5, sha256
 from uuid import UUID
 
 from alpha.domain.fill import Attribution, AttributionMethod, ExecType, Fill
@@ -63,17 +63,22 @@ class GrowthLedger:
     def accounts(self) -> list[AccountName]:
         return [AccountName(f"growth_{n:02}") for n in range(BOTS // BOTS_OF_ACCOUNT)]
 
-    def load(self, connection: Connection, *others: Connection) -> None:
+    def load(
+        self, connection: Connection, *others: Connection, progress: Callable[[str], None] = lambda _: None
+    ) -> None:
         """Fills an empty ledger, a month at a time on each of the connections. As its owner."""
         months = deque(self._months())
         with ThreadPoolExecutor(1 + len(others)) as at_once:
             # Raises what a month did.
-            list(at_once.map(lambda each: self._load_months(each, months), (connection, *others)))
+            list(at_once.map(lambda each: self._load_months(each, months, progress), (connection, *others)))
         with transaction(connection) as cursor:
             cursor.execute("SET LOCAL work_mem = '256MB'")
+            progress("generating round trips")
             cursor.execute(_TRADES, self._scale | {"trips": self.fills // (BOTS * FILLS_OF_TRIP)})
             cursor.execute(_BOOKS)
             cursor.execute(_HEADS)
+            cursor.execute(_PACKED)
+            progress("summing days")
             cursor.execute("SELECT trading.rebuild_rollups()")
 
     @property
@@ -90,7 +95,12 @@ class GrowthLedger:
             yield month, following, first, end - 1
             first = end
 
-    def _load_months(self, connection: Connection, months: deque[tuple[datetime, datetime, int, int]]) -> None:
+    def _load_months(
+        self,
+        connection: Connection,
+        months: deque[tuple[datetime, datetime, int, int]],
+        progress: Callable[[str], None],
+    ) -> None:
         """Months that nobody else has taken. Each is filled before it is the ledger's: its indexes are made at once
         and no trigger counts it, which for millions of fills are minutes."""
         with transaction(connection) as cursor:
@@ -100,6 +110,7 @@ class GrowthLedger:
                 month, following, first, last = months.popleft()
             except IndexError:
                 return
+            progress(f"generating fills of {month:%B %Y}")
             table = f"trading.fills_{month:%Y_%m}"
             with transaction(connection) as cursor:
                 cursor.execute(f"CREATE TABLE {table} (LIKE trading.fills INCLUDING ALL EXCLUDING INDEXES)")
@@ -248,3 +259,17 @@ FROM trading.books GROUP BY account;
 INSERT INTO trading.bot_heads (bot, last_seq) SELECT bot, sum(fill_count) FROM trading.books GROUP BY bot;
 INSERT INTO trading.accounts (account, kind) SELECT account, 'paper' FROM trading.account_head;
 """
+
+# Made at once on a whole month, as packing makes them.
+_PACKED = """
+INSERT INTO trading.packed_indexes (name, bytes_before, bytes)
+SELECT i.relname, size.bytes, size.bytes
+FROM pg_inherits AS part
+JOIN pg_index AS x ON x.indrelid = part.inhrelid
+JOIN pg_class AS i ON i.oid = x.indexrelid
+CROSS JOIN LATERAL (SELECT pg_relation_size(i.oid) AS bytes) AS size
+WHERE part.inhparent = 'trading.fills'::regclass AND i.relname ~ '^fills_[0-9]{4}_[0-9]{2}_'
+"""
+
+GENERATOR = sha256("".join((_FUNCTIONS, _FILLS, _TRADES, _BOOKS, _HEADS, _PACKED)).encode()).hexdigest()[:16]
+"""Which one this is: another makes other rows of the same numbers."""

@@ -18,9 +18,13 @@ class UtcDay(click.ParamType[date]):
         if isinstance(value, date):
             return value
         try:
-            return date.fromisoformat(value)
+            day = date.fromisoformat(value)
         except ValueError:
             self.fail(f"{value!r} is no day: write it as 2025-01-31.", param, ctx)
+        if day == date.max:
+            # It has no next one, at which it would end.
+            self.fail(f"{value} is no day of any market.", param, ctx)
+        return day
 
 
 @click.command(

@@ -20,6 +20,10 @@ _KEY = ", ".join(KEY)
 # Ids compare by code point, as in Python, whatever the database's collation.
 _TRADE_ORDER = '(closed_at, last_seq, -last_leaves_quantity, last_exec_id COLLATE "C")'
 
+OF_BOOK_BY_TIME = "(account, bot, symbol || '', position_idx) = (%s, %s, %s, %s)"
+"""The round trips of a book, for who wants the last ones of many. They are found through the index by bot and time: the
+primary key begins with bot and symbol, PostgreSQL takes them for few, and would read thousands to find one."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeldBook:
@@ -165,7 +169,7 @@ def _flat_point_before(cursor: Cursor, held: HeldBook, order: ExecutionOrder) ->
         SELECT closed_at, last_seq, last_leaves_quantity, last_exec_id,
                book_realized_pnl, book_fees, book_funding, book_fill_count
         FROM trading.trades
-        WHERE ({_KEY}) = (%s, %s, %s, %s) AND ends_flat AND {_TRADE_ORDER} < (%s, %s, %s, %s)
+        WHERE {OF_BOOK_BY_TIME} AND ends_flat AND {_TRADE_ORDER} < (%s, %s, %s, %s)
         ORDER BY closed_at DESC, last_seq DESC, last_leaves_quantity, last_exec_id COLLATE "C" DESC LIMIT 1
         """,
         (*key_row(held.book.key), *order),

@@ -1,15 +1,16 @@
 """A book while all its fills are folded again, beside what is stored of it.
 
-There are millions of fills, so they are taken as PostgreSQL writes them, all columns as text, and nothing is made of
-one that the fold does not need. A round trip becomes the texts of its row, so that text is compared with text.
+There are millions of fills, so each is taken as one text that PostgreSQL has written, and nothing is made of it that
+the fold does not need. A round trip becomes the text of its row, so that text is compared with text.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
+from typing import cast
 
 from alpha.domain.closing import ClosingDisagreement, closed_of
 from alpha.domain.fill import ExecType, ExecutionOrder
@@ -22,34 +23,31 @@ from alpha.ledger.batch_rows import TRADE_ROW
 from alpha.ledger.book_rows import KEY, key_row, row_of_book
 from alpha.ledger.books import HeldBook
 
-FillTexts = tuple[str, ...]
-"""A fill: FILL_COLUMNS as text."""
-TradeTexts = tuple[str, ...]
-"""A stored round trip, or what its row has to be: TRADE_ROW as text."""
+FillText = tuple[str, str]
+"""A fill: its book (BOOK_TEXT) and itself (FILL_TEXT)."""
+StoredText = tuple[str, str, str]
+"""A stored round trip: its book, the id of its first fill, and its row (TRADE_TEXT)."""
+TradeRow = tuple[str, ...]
+"""What a round trip's row has to be: TRADE_ROW as text."""
 
-FILL_COLUMNS = (
-    *("bot", "symbol", "position_idx", "exec_time", "seq", "leaves_quantity", "exec_id"),
-    *("exec_type", "side", "price", "quantity", "fee", "closed_quantity", "reason"),
+# Columns that PostgreSQL joins by tabs to one text. What may have a tab itself is the last of them.
+BOOK_TEXT = ("position_idx", "bot", "symbol")
+FILL_TEXT = (
+    *("exec_time", "seq", "leaves_quantity", "exec_type", "side", "price", "quantity", "fee", "closed_quantity"),
+    *("reason", "exec_id"),
 )
-_BOOK = slice(1, len(KEY))
-"""Of a stored round trip, which of its account's books it is of."""
-_FIRST_EXEC_ID, _OPENED_AT, _CLOSED_AT = (TRADE_ROW.index(name) for name in ("first_exec_id", "opened_at", "closed_at"))
-_AMOUNTS = frozenset(
-    TRADE_ROW.index(name)
-    for name in (
-        "quantity",
-        "entry_price",
-        "exit_price",
-        "gross_pnl",
-        "fees",
-        "funding",
-        "last_leaves_quantity",
-        "book_realized_pnl",
-        "book_fees",
-        "book_funding",
-    )
+_AMOUNTS = (
+    *("quantity", "entry_price", "exit_price", "gross_pnl", "fees", "funding"),
+    *("book_realized_pnl", "book_fees", "book_funding", "last_leaves_quantity"),
+)
+TRADE_TEXT = (
+    *_AMOUNTS,
+    *("direction", "opened_at", "closed_at", "fill_count", "entry_reason", "exit_reason"),
+    *("last_seq", "ends_flat", "book_fill_count", "last_exec_id"),
 )
 _DISAGREEMENTS_TOLD = 20
+_FIRST_EXEC_ID, _OPENED_AT, _CLOSED_AT = (TRADE_ROW.index(name) for name in ("first_exec_id", "opened_at", "closed_at"))
+_TABS_OF_FILL = len(FILL_TEXT) - 1
 _FUNDING = ExecType.FUNDING.value
 _BUY = Side.BUY.value
 _REASONS = {each.value: each for each in Reason}
@@ -78,38 +76,36 @@ class RefoldedBooks:
         """With what is stored of the books that have a row, a round trip or an opening position. `keep`: the rows of
         round trips that differ, and not their names alone, are kept."""
         self._account, self._keep = account, keep
-        self._books: dict[tuple[str, ...], RefoldedBook] = {}
+        self._books: dict[str, RefoldedBook] = {}
         for each in held:
             self._add(each)
 
-    def take_stretch(self, fills: Iterable[FillTexts], stored: Iterable[TradeTexts]) -> None:
+    def take_stretch(self, fills: Iterable[FillText], stored: Iterable[StoredText]) -> None:
         """The fills of a stretch, and the stored round trips that closed in it."""
         books = self._books
-        for fill in fills:
-            book = books.get(fill[:3])
-            if book is None:
-                # One that has fills only.
-                bot, symbol, position_idx = fill[:3]
-                key = BookKey(
-                    account=self._account, bot=BotId(bot), symbol=Symbol(symbol), position_idx=int(position_idx)
-                )
-                book = self._add(HeldBook(book=TradeBook(key=key), opening=None))
-            book.take(fill)
-        for trade in stored:
-            books[trade[_BOOK]].stored(trade)
+        for key, fill in fills:
+            # One without a row has fills only.
+            (books.get(key) or self._begin(key)).take(fill)
+        for key, first_exec_id, row in stored:
+            books[key].stored((first_exec_id, row))
         for book in books.values():
             book.end_stretch()
 
     def all(self) -> list[RefoldedBook]:
         return list(self._books.values())
 
+    def _begin(self, text: str) -> RefoldedBook:
+        position_idx, bot, symbol = text.split("\t", 2)
+        key = BookKey(account=self._account, bot=BotId(bot), symbol=Symbol(symbol), position_idx=int(position_idx))
+        return self._add(HeldBook(book=TradeBook(key=key), opening=None))
+
     def _add(self, held: HeldBook) -> RefoldedBook:
         key = held.book.key
-        book = self._books[key.bot, key.symbol, str(key.position_idx)] = RefoldedBook(held, self._keep)
+        book = self._books[f"{key.position_idx}\t{key.bot}\t{key.symbol}"] = RefoldedBook(held, self._keep)
         return book
 
 
-_Row = tuple[str, str]
+_Name = tuple[str, str]
 """What tells a book's round trips apart, as the primary key does: the id of the first fill, and its time as text. By a
 hand in the table an id can be there with more than one time."""
 
@@ -122,21 +118,21 @@ class RefoldedBook:
         beginning = held.beginning()
         self.key = beginning.key
         self.fills = self.trades = 0
-        self.missing: dict[_Row, TradeTexts] = {}
-        self.changed: dict[_Row, TradeTexts] = {}
-        self.extra: set[_Row] = set()
+        self.missing: dict[_Name, TradeRow] = {}
+        self.changed: dict[_Name, TradeRow] = {}
+        self.extra: set[_Name] = set()
         self.wrong_since: datetime | None = None
         self.disagreements: list[ClosingDisagreement] = []
         self._stored, self._opening, self._keep = held.book, held.opening, keep
         self._fold = BookFold(beginning)
-        self._name = tuple(map(str, key_row(beginning.key)))
         self._opened_at = "" if beginning.open_trade is None else _time(beginning.open_trade.opened_at)
-        self._last: FillTexts = ()
-        self._closed: dict[_Row, TradeTexts] = {}
+        self._last = ""
+        self._closed: dict[tuple[str, str], bool] = {}
+        self._other: list[tuple[str, str]] = []
 
-    def take(self, fill: FillTexts) -> None:
+    def take(self, fill: str) -> None:
         """Folds the next fill."""
-        _, _, _, at, seq, _, exec_id, exec_type, side, price, size, fee, closed, reason = fill
+        at, seq, leaves, exec_type, side, price, size, fee, closed, reason, exec_id = fill.split("\t", _TABS_OF_FILL)
         exec_time = _from_text(at)
         if self._opening is not None and self._opening.has_counted(exec_time, int(seq)):
             return
@@ -154,27 +150,38 @@ class RefoldedBook:
             if not held and not is_funding:
                 self._opened_at = at
         trade = fold.add(
-            ExecId(exec_id), exec_time, is_funding, buys, Decimal(price), quantity, Decimal(fee), _REASONS[reason]
+            cast(ExecId, exec_id), exec_time, is_funding, buys, Decimal(price), quantity, Decimal(fee), _REASONS[reason]
         )
         if trade is not None:
             self.trades += 1
-            self._closed[trade.first_exec_id, self._opened_at] = self._texts(trade, fill)
+            self._closed[trade.first_exec_id, self._text(trade, at, seq, leaves)] = True
             self._opened_at = at  # of the next trip, where this fill flips
 
-    def stored(self, trade: TradeTexts) -> None:
-        """A stored round trip that closed in the stretch whose fills were taken last."""
-        row = trade[_FIRST_EXEC_ID], trade[_OPENED_AT]
-        rebuilt = self._closed.pop(row, None)
-        if rebuilt is None:
-            self.extra.add(row)
-        elif rebuilt != trade and not _same_values(rebuilt, trade):
-            self._differs(self.changed, row, rebuilt)
+    def stored(self, trade: tuple[str, str]) -> None:
+        """A stored round trip that closed in the stretch whose fills were taken last: id of its first fill, row."""
+        if not self._closed.pop(trade, False):
+            self._other.append(trade)
 
     def end_stretch(self) -> None:
         """All that is stored of the stretch has been told."""
-        for row, rebuilt in self._closed.items():
-            self._differs(self.missing, row, rebuilt)
+        if not self._closed and not self._other:
+            return
+        closed = {}
+        for trade in self._closed:
+            row = self._row(trade)
+            closed[_name(row)] = row
+        for trade in self._other:
+            stored = self._row(trade)
+            name = _name(stored)
+            rebuilt = closed.pop(name, None)
+            if rebuilt is None:
+                self.extra.add(name)
+            elif not _same_values(rebuilt, stored):
+                self._differs(self.changed, name, rebuilt)
+        for name, rebuilt in closed.items():
+            self._differs(self.missing, name, rebuilt)
         self._closed.clear()
+        self._other.clear()
 
     def difference(self) -> BookDifference | None:
         """None when the stored book is what the fills make."""
@@ -199,8 +206,8 @@ class RefoldedBook:
             wrong_since=self.wrong_since,
         )
 
-    def _differs(self, among: dict[_Row, TradeTexts], row: _Row, rebuilt: TradeTexts) -> None:
-        among[row] = rebuilt if self._keep else ()
+    def _differs(self, among: dict[_Name, TradeRow], name: _Name, rebuilt: TradeRow) -> None:
+        among[name] = rebuilt if self._keep else ()
         self._is_wrong_since(_from_text(rebuilt[_CLOSED_AT]))
 
     def _is_wrong_since(self, time: datetime) -> None:
@@ -209,7 +216,7 @@ class RefoldedBook:
 
     def _book(self) -> TradeBook:
         if self._last:
-            at, seq, leaves, exec_id = self._last[3:7]
+            at, seq, leaves, *_, exec_id = self._last.split("\t", _TABS_OF_FILL)
             self._fold.ended_with(ExecutionOrder(_from_text(at), int(seq), -Decimal(leaves), exec_id))
         return self._fold.book()
 
@@ -220,39 +227,40 @@ class RefoldedBook:
             self.disagreements.append(ClosingDisagreement(exec_id=exec_id, held=held, said=said, folded=folded))
             self._is_wrong_since(at)
 
-    def _texts(self, trade: Trade, last: FillTexts) -> TradeTexts:
-        """The row of TRADE_ROW as PostgreSQL writes it."""
+    def _text(self, trade: Trade, at: str, seq: str, leaves: str) -> str:
+        """The row of the round trip that a fill closed, as PostgreSQL writes TRADE_TEXT."""
         fold = self._fold
         realized_pnl, fees, funding, fill_count = fold.totals
+        amounts = (
+            f"{trade.quantity!s}\t{trade.entry_price!s}\t{trade.exit_price!s}\t{trade.gross_pnl!s}\t{trade.fees!s}"
+            f"\t{trade.funding!s}\t{realized_pnl!s}\t{fees!s}\t{funding!s}"
+        )
+        if "E" in amounts:
+            # PostgreSQL writes no exponents.
+            amounts = "\t".join([f"{Decimal(amount):f}" for amount in amounts.split("\t")])
         return (
-            *self._name,
-            trade.first_exec_id,
-            trade.last_exec_id,
-            trade.direction._value_,
-            self._opened_at,
-            last[3],
-            *_amounts(trade.quantity, trade.entry_price, trade.exit_price, trade.gross_pnl, trade.fees, trade.funding),
-            str(trade.fill_count),
-            trade.entry_reason._value_,
-            trade.exit_reason._value_,
-            last[4],
-            last[5],
-            "false" if fold.quantity else "true",
-            *_amounts(realized_pnl, fees, funding),
-            str(fill_count),
+            f"{amounts}\t{leaves}\t{trade.direction._value_}\t{self._opened_at}\t{at}\t{trade.fill_count}"
+            f"\t{trade.entry_reason._value_}\t{trade.exit_reason._value_}\t{seq}\t{'f' if fold.quantity else 't'}"
+            f"\t{fill_count}\t{trade.last_exec_id}"
         )
 
+    def _row(self, trade: tuple[str, str]) -> TradeRow:
+        """Of the id of its first fill and its text."""
+        first_exec_id, text = trade
+        values = dict(zip(TRADE_TEXT, text.split("\t", len(TRADE_TEXT) - 1), strict=True))
+        values |= zip(KEY, map(str, key_row(self.key)), strict=True)
+        values["first_exec_id"] = first_exec_id
+        return tuple(values[column] for column in TRADE_ROW)
 
-def _amounts(*amounts: Decimal) -> Sequence[str]:
-    texts = [str(amount) for amount in amounts]
-    # PostgreSQL writes no exponents.
-    return [f"{Decimal(text):f}" if "E" in text else text for text in texts]
+
+def _name(row: TradeRow) -> _Name:
+    return row[_FIRST_EXEC_ID], row[_OPENED_AT]
 
 
-def _same_values(rebuilt: TradeTexts, stored: TradeTexts) -> bool:
+def _same_values(rebuilt: TradeRow, stored: TradeRow) -> bool:
     """Whether two rows differ in nothing but zeros at the end of an amount, which says nothing about who wrote them."""
     differing = [n for n, (ours, theirs) in enumerate(zip(rebuilt, stored, strict=True)) if ours != theirs]
-    return all(n in _AMOUNTS and Decimal(rebuilt[n]) == Decimal(stored[n]) for n in differing)
+    return all(TRADE_ROW[n] in _AMOUNTS and Decimal(rebuilt[n]) == Decimal(stored[n]) for n in differing)
 
 
 _from_text = datetime.fromisoformat

@@ -17,13 +17,12 @@ from alpha.domain.reason import Reason
 from alpha.domain.trade import BookKey, Trade
 from alpha.domain.trade_book import TradeBook
 from alpha.ledger.book_rows import KEY, key_of_row, key_row
-from alpha.ledger.books import HeldBook, load_books
+from alpha.ledger.books import OF_BOOK_BY_TIME, HeldBook, load_books
 from alpha.ledger.connection import Connection, Cursor, transaction
 from alpha.ledger.fill_rows import FILL_COLUMNS, fill_of_row
 from alpha.ledger.folding import fold_on
 
 _KEY = ", ".join(KEY)
-_OF_BOOK = f"({_KEY}) = (%s, %s, %s, %s)"
 _EXEC_ID = FILL_COLUMNS.index("exec_id")
 # PostgreSQL adds exactly. Folding divides to 28 digits, and such a share of a fee has them all.
 _EXACTLY = Context(prec=1000)
@@ -121,10 +120,13 @@ def check_days(connection: Connection, since: date, until: date, bot: BotId | No
     """Recomputes the UTC days from `since` to `until`, both included, from the fills of their owners, and answers every
     sum that is something else. Reads one snapshot, and of each book the fills since it was last flat before `since`.
 
-    With a bot, its days only, and not those over all bots. Raises InvalidValue when `until` is before `since`.
+    With a bot, its days only, and not those over all bots. Raises InvalidValue when `until` is before `since`, or has
+    no next day.
     """
     if until < since:
         raise InvalidValue(f"the days end on {until} before they begin on {since}")
+    if until == date.max:
+        raise InvalidValue(f"{until} is no day of any market")
     with transaction(connection) as cursor:
         cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         recomputed: defaultdict[DayKey, DaySums] = defaultdict(DaySums)
@@ -231,7 +233,7 @@ def _flat_before(cursor: Cursor, held: HeldBook, moment: datetime) -> TradeBook:
     """The book where it was last flat before the moment, without the sums of before."""
     cursor.execute(
         "SELECT closed_at, last_seq, last_leaves_quantity, last_exec_id FROM trading.trades"
-        f" WHERE {_OF_BOOK} AND ends_flat AND closed_at < %s"
+        f" WHERE {OF_BOOK_BY_TIME} AND ends_flat AND closed_at < %s"
         ' ORDER BY closed_at DESC, last_seq DESC, last_leaves_quantity, last_exec_id COLLATE "C" DESC LIMIT 1',
         (*key_row(held.book.key), moment),
     )

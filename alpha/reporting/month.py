@@ -33,6 +33,9 @@ class Month:
             first = date.fromisoformat(f"{text}-01")
         except ValueError:
             raise InvalidValue(f"{text!r} is no month: write it as 2025-01") from None
+        if first.year == date.max.year:
+            # No instant would be behind its end.
+            raise InvalidValue(f"{text!r} is no month of any market")
         return cls(first.year, first.month)
 
     def __str__(self) -> str:

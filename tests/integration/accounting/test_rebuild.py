@@ -26,7 +26,7 @@ from alpha.ledger.fills import FillRecorder
 from alpha.ledger.heads import take_account
 from alpha.ledger.opening_positions import OpeningPosition, adopt_positions
 from alpha.ledger.rebuild import rebuild_account
-from alpha.ledger.refolded_book import FillTexts, RefoldedBooks, TradeTexts
+from alpha.ledger.refolded_book import FillText, RefoldedBooks, StoredText
 from tests.integration.accounting.scenes import (
     a_history,
     books_version,
@@ -174,7 +174,7 @@ def test_no_more_fills_are_held_at_once_wherever_in_time_they_lie(
     held: list[int] = []
     take = RefoldedBooks.take_stretch
 
-    def counted(books: RefoldedBooks, taken: list[FillTexts], stored: list[TradeTexts]) -> None:
+    def counted(books: RefoldedBooks, taken: list[FillText], stored: list[StoredText]) -> None:
         held.append(len(taken))
         take(books, taken, stored)
 

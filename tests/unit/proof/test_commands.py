@@ -24,7 +24,10 @@ def _nothing_runs_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ("arguments", "code", "says"),
     [
         (("proof", "--day", "yesterday"), 2, "'yesterday' is no day: write it as 2025-01-31."),
+        (("proof", "--day", "9999-12-31"), 2, "9999-12-31 is no day of any market."),
         (("report", "--month", "2025-13"), 2, "'2025-13' is no month: write it as 2025-01."),
+        (("report", "--month", "9999-12"), 2, "'9999-12' is no month of any market."),
+        (("export", "fills", "-", "--from", "0001-01-01T00:00+05:00"), 2, "+05:00' is no time: write it as"),
         (("export", "orders", "orders.csv"), 2, "'orders' is not one of"),
         (("export", "fills", "fills.xlsx"), 2, "fills.xlsx says neither .csv nor .parquet"),
         (("export", "fills", "nowhere/fills.csv"), 2, "there is no folder nowhere"),
