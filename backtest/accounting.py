@@ -27,11 +27,12 @@ class Books:
         self.trades: list[Trade] = []
 
     def take(self, fill: BotFill) -> None:
-        book = self._books.get(fill.symbol)
+        told = fill.fill
+        book = self._books.get(told.symbol)
         if book is None:
-            key = BookKey(bot=self._bot, account=self._account, symbol=fill.symbol)
-            book = self._books[fill.symbol] = BookFold(TradeBook(key=key))
-        closed = book.take(fill.fill, fill.reason)
+            key = BookKey(bot=self._bot, account=self._account, symbol=told.symbol)
+            book = self._books[told.symbol] = BookFold(TradeBook(key=key))
+        closed = book.take(told, fill.reason)
         self.fills.append(fill)
         if closed is not None:
             self.trades.append(closed)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from decimal import Decimal
-from typing import TypeVar
+from typing import Final
 
 from alpha.bot.broker import HeldPosition
 from alpha.domain.ids import AccountName, OrderId, Symbol
@@ -17,8 +17,7 @@ from backtest.translation import held_of, order_of
 from paper_exchange.engine import OrderRequest, Refused, TradingStop
 
 UID = 1
-
-T = TypeVar("T")
+_GTC: Final = TimeInForce.GTC
 
 
 class EnginePort:
@@ -35,7 +34,7 @@ class EnginePort:
             order_type=order.order_type,
             quantity=order.quantity,
             price=order.price,
-            time_in_force=order.time_in_force or TimeInForce.GTC,
+            time_in_force=order.time_in_force or _GTC,
             order_link_id=order.order_link_id,
             reduce_only=order.reduce_only,
             close_on_trigger=order.close_on_trigger,
@@ -43,8 +42,13 @@ class EnginePort:
             stop_loss=order.stop_loss,
             position_idx=order.position_idx,
         )
-        placed = self._asked("place order", lambda: self._replay.catch_up().place_order(UID, request), waits=True)
-        return placed.order_id
+        replay = self._replay
+        try:
+            order_id = replay.catch_up().submit(UID, request)
+        except Refused as error:
+            raise _refused(error, "place order") from error
+        replay.asked(waits=True)
+        return order_id
 
     def find_order(self, symbol: Symbol, order_link_id: str) -> Order | None:
         found = self._replay.engine.order(UID, order_link_id=order_link_id)
@@ -72,10 +76,13 @@ class EnginePort:
     def set_leverage(self, symbol: Symbol, leverage: Decimal) -> None:
         self._asked("set leverage", lambda: self._replay.catch_up().set_leverage(UID, symbol, leverage))
 
-    def _asked(self, operation: str, ask: Callable[[], T], *, waits: bool = False) -> T:
+    def _asked(self, operation: str, ask: Callable[[], object]) -> None:
         try:
-            answer = ask()
+            ask()
         except Refused as error:
-            raise ExchangeRefused(str(error), operation=operation, code=error.code, text=error.text) from error
-        self._replay.asked(waits=waits)
-        return answer
+            raise _refused(error, operation) from error
+        self._replay.asked(waits=False)
+
+
+def _refused(error: Refused, operation: str) -> ExchangeRefused:
+    return ExchangeRefused(str(error), operation=operation, code=error.code, text=error.text)

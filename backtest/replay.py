@@ -16,8 +16,9 @@ from alpha.domain.ids import Symbol
 from backtest.recordings import Recordings
 from backtest.timeline import Lane, Timeline
 from paper_exchange.engine import Engine
+from paper_exchange.engine.quiet_range import NOTHING_AT_STAKE
 
-_LOOK_AHEAD = 256
+_LOOK_AHEAD = 128
 _BLOCK = 64
 _LONGEST_LOOK = 8192
 
@@ -30,10 +31,12 @@ class Replay:
         """`every_bar` walks all bars, to compare with."""
         self.engine = engine
         self.index = -1
-        self.next_step = 0
-        """The index at which `pass_to` has to be called; up to there the bars change nothing."""
+        self.next_step = self.wake_at = 0
+        """The index at which `pass_to` has to be called; up to there the bars change nothing. Whoever goes through the
+        bars may put `wake_at` before it, for reasons of its own; it never comes after it."""
         self._timeline = timeline
         self._lanes = timeline.lanes
+        self._length = len(timeline)
         self._every_bar = every_bar
         self._marked = {symbol for symbol, lane in self._lanes.items() if lane.tape.mark is not lane.tape.close}
         self._funding = _funding_by_index(recordings, timeline)
@@ -68,7 +71,7 @@ class Replay:
         """Somebody asked the engine for something: an order that waits for the next open, so that the bar has to be
         walked, or something else that moves what bars may touch."""
         walks = self.next_step == self.index + 1 and self._walks_next
-        self.next_step = self.index + 1
+        self.next_step = self.wake_at = self.index + 1
         self._walks_next = waits or walks
         self._look = _LOOK_AHEAD
 
@@ -79,21 +82,22 @@ class Replay:
             return engine
         self._caught_up = index
         closes: dict[Symbol, Decimal] = {}
-        marks = closes if not self._marked else {}
+        marks: dict[Symbol, Decimal] | None = {} if self._marked else None
         for symbol, lane in self._lanes.items():
             row = lane.latest[index]
             if row >= 0:
-                closes[symbol] = lane.tape.price(lane.tape.close[row])
-                if self._marked:
-                    marks[symbol] = lane.tape.price(lane.tape.mark[row])
+                tape = lane.tape
+                closes[symbol] = tape.close[row] * tape.tick_size
+                if marks is not None:
+                    marks[symbol] = tape.mark[row] * tape.tick_size
         engine.move_to(from_ms(int(self._timeline.starts_ms[index])) + self._timeline.interval, closes, marks=marks)
         return engine
 
     def mark_price(self, symbol: Symbol) -> Decimal | None:
         """At the close of the symbol's last bar."""
         lane = self._lanes[symbol]
-        row = lane.latest[self.index]
-        return None if row < 0 else lane.tape.price(lane.tape.mark[row])
+        row, tape = lane.latest[self.index], lane.tape
+        return None if row < 0 else tape.mark[row] * tape.tick_size
 
     def _step(self, index: int, bars: Sequence[Bar]) -> None:
         # First to the prices of the bar before: gaps and mark prices are measured from there.
@@ -112,23 +116,23 @@ class Replay:
 
     def _plan(self) -> None:
         """Find the next bar to be walked, as far as it is worth looking."""
-        nearest, walks = self.index + 1 + self._look, False
-        length = len(self._timeline)
+        following = self.index + 1
+        nearest, walks = following + self._look, False
         if self._every_bar:
-            nearest, walks = self.index + 1, True
+            nearest, walks = following, True
         for symbol, lane in self._lanes.items():
-            if nearest == self.index + 1 and walks:
+            if nearest == following and walks:
                 break
             quiet = self.engine.quiet_range(symbol)
             if quiet is None:
-                nearest, walks = self.index + 1, True
+                nearest, walks = following, True
                 break
-            if not (quiet.low.is_finite() or quiet.high.is_finite()):
+            if quiet is NOTHING_AT_STAKE:
                 continue
             found = self._first_outside(symbol, lane, quiet.low, quiet.high, nearest)
             if found < nearest:
                 nearest, walks = found, True
-        self.next_step, self._walks_next = min(nearest, length), walks
+        self.next_step, self._walks_next = min(nearest, self._length), walks
 
     def _first_outside(self, symbol: Symbol, lane: Lane, low: Decimal, high: Decimal, before: int) -> int:
         """The first index after the present one, and before the one given, whose bar leaves the range or has funding
@@ -139,7 +143,7 @@ class Replay:
             if place < len(funding):
                 before = min(before, int(funding[place]))
         row = lane.latest[self.index] + 1
-        last = lane.latest[min(before, len(self._timeline)) - 1] + 1
+        last = lane.latest[min(before, self._length) - 1] + 1
         tick = lane.tape.tick_size
         lowest = int((low / tick).to_integral_value(ROUND_CEILING)) if low.is_finite() else -1
         highest = int((high / tick).to_integral_value(ROUND_FLOOR)) if high.is_finite() else sys.maxsize

@@ -31,10 +31,11 @@ from backtest.plan import Plan
 from backtest.port import UID, EnginePort
 from backtest.recordings import Recordings, read_recordings
 from backtest.replay import Replay
+from backtest.stream import AccountStream
 from backtest.surroundings import Surroundings
 from backtest.timeline import Timeline
 from backtest.translation import fill_of, reason_of_fill
-from paper_exchange.engine import Engine, EngineAccount, Event, Execution, OrderState, PositionState
+from paper_exchange.engine import Engine, EngineAccount
 
 Ticked = Callable[[int, int], object]
 """Told now and then how many of how many bars are done."""
@@ -114,7 +115,8 @@ class _Journal:
         self.asked: dict[str, Asked] = {}
 
     def record(self, order_link_id: str, intent: Intent) -> None:
-        self.asked.setdefault(order_link_id, Asked(order_link_id=order_link_id, intent=intent))
+        if order_link_id not in self.asked:
+            self.asked[order_link_id] = Asked(order_link_id, intent)
 
     def settle(self, order_link_id: str, outcome: Answer) -> None:
         self.asked[order_link_id].answer = outcome
@@ -143,6 +145,7 @@ class _Run:
                 f"the period ends before anything can be decided: {plan.strategy.__name__} is ready at "
                 f"{self._end_of(begin):%Y-%m-%d %H:%M} UTC"
             )
+        self._stream = AccountStream()
         self._engine = engine = Engine(
             instruments={symbol: plan.markets[symbol].instrument for symbol in plan.symbols},
             fees={symbol: plan.markets[symbol].fees for symbol in plan.symbols},
@@ -154,6 +157,7 @@ class _Run:
                 for symbol, lane in timeline.lanes.items()
                 if lane.latest[begin] >= 0
             },
+            audience=self._stream,
         )
         engine.open_account(EngineAccount(uid=UID, balance=plan.balance))
         self._replay = Replay(engine, recordings, timeline, every_bar=every_bar)
@@ -218,44 +222,41 @@ class _Run:
         replay, length = self._replay, self._length
         changes = sorted(each for each in self._changes_of_tradability() if first <= each < last)
         changes.append(length)
-        tick_at = wake = first
+        tick_at = first
+        replay.wake_at = first
         for index, bars in enumerate(self._timeline.bars(first, last), first):
-            replay.index = index
             # One comparison for all that is rare: most bars are decided on and nothing else.
-            if index >= wake:
+            if index >= replay.wake_at:
+                self._drain(index - 1)
+                replay.index = index
                 if index >= tick_at:
                     self._ticked(index, length)
                     tick_at = index + _TICK_EVERY
                 if index >= replay.next_step and index > self._begin and replay.pass_to(index, bars):
-                    self._handle(self._engine.take_events(), index)
+                    self._handle(index)
                 if index == changes[0]:
                     self._note_tradability(changes.pop(0))
-                wake = min(tick_at, replay.next_step, changes[0])
+                replay.wake_at = min(tick_at, replay.next_step, changes[0])
+            else:
+                replay.index = index
             yield bars
-            if replay.next_step <= index + 1:
-                self._drain(index)
-                wake = index + 1
+        self._drain(last - 1)
 
-    def _handle(self, events: Sequence[Event], index: int) -> None:
+    def _handle(self, index: int) -> None:
         """What one step or request led to, in the order in which a live bot hears of it: orders, fills, positions."""
-        executions: list[Execution] = []
-        moved: dict[Symbol, PositionState] = {}
-        progress, host, account = self._progress, self._host, self._plan.account
-        for event in events:
-            if isinstance(event, OrderState):
-                if event.order_link_id:
-                    progress.orders.reported(event)
-            elif isinstance(event, Execution):
-                executions.append(event)
-            elif isinstance(event, PositionState):
-                moved[event.symbol] = event
-        held = [self._surroundings.told(state) for state in moved.values()]
-        for execution in executions:
-            fill = fill_of(execution, account)
-            numbered = BotFill(progress.cursor + 1, fill, reason_of_fill(fill))
-            self._books.take(numbered)
-            host.fill(numbered)
+        reports, executions, held = self._stream.take()
+        progress, host = self._progress, self._host
+        for report in reports:
+            progress.orders.reported(report)
+        for position in held:
+            self._surroundings.told(position)
         if executions:
+            account, books = self._plan.account, self._books
+            for execution in executions:
+                fill = fill_of(execution, account)
+                numbered = BotFill(progress.cursor + 1, fill, reason_of_fill(fill))
+                books.take(numbered)
+                host.fill(numbered)
             self._account.balance(index, self._engine.balance(UID))
             for position in held:
                 self._account.position(index, position.symbol, position.position)
@@ -264,8 +265,8 @@ class _Run:
 
     def _drain(self, index: int) -> None:
         """What was answered to the requests of a decision, until nothing more is said."""
-        while events := self._engine.take_events():
-            self._handle(events, index)
+        while self._stream.has_news:
+            self._handle(index)
 
     def _first_decision(self) -> int:
         """The index of the bar at whose close trading begins: the one that ends at the start asked for, or where the

@@ -15,8 +15,6 @@ from alpha.domain.instrument import Instrument
 from alpha.domain.position import FLAT
 from backtest.port import UID
 from backtest.replay import Replay
-from backtest.translation import held_of
-from paper_exchange.engine import PositionState
 
 
 class Surroundings:
@@ -41,11 +39,10 @@ class Surroundings:
         self.not_tradable: dict[Symbol, str] = {}
         """Symbols whose indicators have not seen enough bars in a row, and why."""
 
-    def told(self, state: PositionState) -> HeldPosition:
-        symbol = state.symbol
-        held = self._held[symbol] = held_of(state, self._held[symbol].position)
-        self._marked_at[symbol] = -1
-        return held
+    def told(self, held: HeldPosition) -> None:
+        """What is held now; its mark price is that of the moment it was told."""
+        self._held[held.symbol] = held
+        self._marked_at[held.symbol] = -1
 
     # What the broker asks.
 
@@ -54,11 +51,12 @@ class Surroundings:
 
     def position(self, symbol: Symbol) -> HeldPosition | None:
         held = self._held.get(symbol)
-        if held is None or held.is_flat:
+        if held is None or not held.position.quantity:
             return held
-        if self._marked_at[symbol] != self._replay.index:
-            held = self._held[symbol] = held.marked(self.mark_price(symbol))
-            self._marked_at[symbol] = self._replay.index
+        index = self._replay.index
+        if self._marked_at[symbol] != index:
+            held = self._held[symbol] = held.marked(self._replay.mark_price(symbol))
+            self._marked_at[symbol] = index
         return held
 
     def equity(self) -> Decimal | None:
@@ -95,8 +93,9 @@ class Surroundings:
     def bot_notional(self) -> Decimal | None:
         total = self._progress.orders.open_entry_notional()
         for symbol, held in self._held.items():
-            if not held.is_flat:
-                total += held.position.size * (self.mark_price(symbol) or held.entry_price)
+            position = held.position
+            if position.quantity:
+                total += position.size * (self.mark_price(symbol) or position.entry_price)
         return total
 
     def entries_since(self, market_time: datetime) -> int:

@@ -77,17 +77,12 @@ def order_of(state: OrderState, account: AccountName) -> Order:
     )
 
 
-def held_of(state: PositionState, before: Position = FLAT) -> HeldPosition:
-    """With the mark price of the moment it was told. `before` is what was held last: it stays the same object while it
-    is the same position."""
-    quantity, entry_price = state.quantity, state.entry_price
-    if not quantity:
-        before = FLAT
-    elif before.quantity != quantity or before.entry_price != entry_price:
-        before = Position(quantity, entry_price)
+def held_of(state: PositionState) -> HeldPosition:
+    """With the mark price of the moment it was told."""
+    quantity = state.quantity
     return HeldPosition(
         state.symbol,
-        before,
+        Position(quantity, state.entry_price) if quantity else FLAT,
         state.mark_price if quantity else None,
         state.stop_loss,
         state.take_profit,

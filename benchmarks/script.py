@@ -23,7 +23,7 @@ from alpha.domain.order import OrderStatus, OrderType, TimeInForce
 from alpha.domain.reason import Reason
 from alpha.domain.side import Side
 from benchmarks.cast import SYMBOLS, Role
-from paper_exchange.engine import Execution, OrderState, PositionState
+from paper_exchange.engine import Execution, OrderRequest, OrderState, PositionState, TriggerBy
 from paper_exchange.engine.risk_tiers import RiskTiers
 from paper_exchange.server.render_executions import execution_update, rest_execution
 from paper_exchange.server.render_orders import order_update
@@ -122,31 +122,28 @@ class Script:
             price=execution.order_price,
             quantity=execution.quantity,
             filled_quantity=execution.quantity,
-            leaves_quantity=_ZERO,
             filled_value=execution.value,
             fee=execution.fee,
             closed_pnl=execution.exec_pnl,
             reduce_only=execution.side is Side.SELL,
-            close_on_trigger=False,
             create_type=execution.create_type,
             stop_order_type="",
             trigger_price=None,
-            trigger_direction=0,
-            trigger_by="",
+            watched=TriggerBy.LAST,
             take_profit=None,
             stop_loss=None,
-            tpsl_mode="",
-            tp_trigger_by="",
-            sl_trigger_by="",
-            tp_limit_price=None,
-            sl_limit_price=None,
             reject_reason="EC_NoError",
             cancel_type="UNKNOWN",
             last_price_on_created=execution.price,
             created_at=execution.exec_time,
             updated_at=execution.exec_time,
-            slippage_tolerance_type="",
-            slippage_tolerance=None,
+            request=OrderRequest(
+                symbol=execution.symbol,
+                side=execution.side,
+                order_type=OrderType.MARKET,
+                quantity=execution.quantity,
+                order_link_id=execution.order_link_id,
+            ),
         )
 
     def position(self, symbol: Symbol, fills: int) -> PositionState:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum, unique
-from typing import Protocol
+from typing import Final, Protocol
 
 import msgspec
 
@@ -15,7 +14,6 @@ from alpha.domain.ids import Symbol
 from alpha.domain.instrument import Instrument
 from alpha.domain.order import TimeInForce
 from alpha.domain.position import Position
-from alpha.domain.quick_init import quick_init
 from alpha.domain.reason import Reason
 from alpha.domain.side import Side
 
@@ -36,6 +34,9 @@ class OutcomeStatus(StrEnum):
     """Sent, and nobody can say yet what became of it. The runner keeps asking; no new entry goes out meanwhile."""
 
 
+_ACCEPTED: Final = OutcomeStatus.ACCEPTED
+
+
 class Outcome(msgspec.Struct, frozen=True, gc=False):
     """The answer to every request. `code` is stable and short, `text` is for people."""
 
@@ -46,12 +47,10 @@ class Outcome(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def accepted(self) -> bool:
-        return self.status is OutcomeStatus.ACCEPTED
+        return self.status is _ACCEPTED
 
 
-@quick_init
-@dataclass(frozen=True, slots=True)
-class HeldPosition:
+class HeldPosition(msgspec.Struct, frozen=True, gc=False):
     """The bot's position in a symbol as the platform holds it, with the stops the exchange keeps for it.
 
     Prices that are not set are None; `trailing_stop` is a distance. `seq` grows with every change.

@@ -46,11 +46,11 @@ class Decision:
 
     @classmethod
     def on_fill(cls, *, at: datetime, exec_id: ExecId) -> Decision:
-        return cls(now=at, instant=at, names=("fill", exec_id))
+        return cls(at, at, ("fill", exec_id))
 
     @classmethod
     def on_position(cls, *, now: datetime, instant: datetime, quantity: Decimal, seq: int) -> Decision:
-        return cls(now=now, instant=instant, names=("position", quantity, seq))
+        return cls(now, instant, ("position", quantity, seq))
 
     @classmethod
     def on_start(cls, *, now: datetime) -> Decision:

@@ -30,6 +30,7 @@ class Deny:
 
 Verdict = Allow | Deny
 _ALLOW = Allow()
+_HOUR = timedelta(hours=1)
 
 
 class Circumstances(Protocol):
@@ -81,7 +82,7 @@ class Gate:
         self._circumstances = circumstances
 
     def check(self, intent: Intent) -> Verdict:
-        if not intent.opens_risk:
+        if not intent.reason.opens_risk:
             return _ALLOW
         seen = self._circumstances
         symbol = intent.symbol
@@ -101,6 +102,8 @@ class Gate:
         mark, price = self._circumstances.mark_price(intent.symbol), intent.reference_price
         if mark is None or price is None:
             return Deny("no_mark_price", f"{intent.symbol}: the mark price is not known")
+        if price == mark:
+            return None
         away = abs(price - mark) / mark * 100
         if away > self._limits.price_collar_percent:
             return Deny(
@@ -138,7 +141,7 @@ class Gate:
         return None
 
     def _rate(self, intent: Intent) -> Deny | None:
-        sent = self._circumstances.entries_since(intent.decided_at - timedelta(hours=1))
+        sent = self._circumstances.entries_since(intent.decided_at - _HOUR)
         if sent >= self._limits.max_entries_per_hour:
             return Deny(
                 "entry_rate",

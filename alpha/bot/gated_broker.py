@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from datetime import datetime
 from decimal import Decimal
+from typing import Final
 
 import msgspec
 import structlog
@@ -28,7 +29,7 @@ from alpha.domain.errors import InvalidValue
 from alpha.domain.ids import BotId, Symbol
 from alpha.domain.instrument import Instrument
 from alpha.domain.order import OrderType, TimeInForce
-from alpha.domain.order_link_id import OrderLinkId, is_bot_code
+from alpha.domain.order_link_id import is_bot_code, order_link_id_for
 from alpha.domain.reason import Reason
 from alpha.domain.side import Side
 from alpha.exchange.errors import ExchangeError, ExchangeRefused, ExchangeUnknown
@@ -38,7 +39,8 @@ log = structlog.get_logger()
 
 _NOT_MODIFIED = frozenset({34040, 110043})
 """Stops and leverage that are already as asked (https://bybit-exchange.github.io/docs/v5/error)."""
-_NOTHING_TO_REDUCE = 110017
+_NOTHING_TO_REDUCE = "110017"
+_MARKET: Final = OrderType.MARKET
 
 
 class OrderCounter:
@@ -137,16 +139,9 @@ class GatedBroker:
         take_profit: Decimal | None = None,
         stop_loss: Decimal | None = None,
     ) -> Outcome:
-        instrument = self.instrument(symbol)
-        return self._send(
-            symbol,
-            side,
-            instrument.round_quantity(min(quantity, instrument.max_market_quantity)),
-            reason=reason,
-            order_type=OrderType.MARKET,
-            take_profit=take_profit,
-            stop_loss=stop_loss,
-        )
+        instrument = self._view.instrument(symbol)
+        rounded = instrument.round_quantity(min(quantity, instrument.max_market_quantity))
+        return self._send(instrument, side, rounded, reason, _MARKET, None, None, take_profit, stop_loss)
 
     def limit(
         self,
@@ -160,18 +155,10 @@ class GatedBroker:
         take_profit: Decimal | None = None,
         stop_loss: Decimal | None = None,
     ) -> Outcome:
-        instrument = self.instrument(symbol)
-        return self._send(
-            symbol,
-            side,
-            instrument.round_quantity(min(quantity, instrument.max_limit_quantity)),
-            reason=reason,
-            order_type=OrderType.LIMIT,
-            price=instrument.round_limit_price(price, side),
-            time_in_force=time_in_force,
-            take_profit=take_profit,
-            stop_loss=stop_loss,
-        )
+        instrument = self._view.instrument(symbol)
+        rounded = instrument.round_quantity(min(quantity, instrument.max_limit_quantity))
+        at = instrument.round_limit_price(price, side)
+        return self._send(instrument, side, rounded, reason, OrderType.LIMIT, at, time_in_force, take_profit, stop_loss)
 
     def close(self, symbol: Symbol, reason: Reason) -> Outcome:
         if reason.opens_risk:
@@ -234,24 +221,22 @@ class GatedBroker:
 
     def _send(
         self,
-        symbol: Symbol,
+        instrument: Instrument,
         side: Side,
         quantity: Decimal,
-        *,
         reason: Reason,
         order_type: OrderType,
-        price: Decimal | None = None,
-        time_in_force: TimeInForce | None = None,
-        take_profit: Decimal | None = None,
-        stop_loss: Decimal | None = None,
+        price: Decimal | None,
+        time_in_force: TimeInForce | None,
+        take_profit: Decimal | None,
+        stop_loss: Decimal | None,
     ) -> Outcome:
-        decision = self._current
+        decision, symbol = self._current, instrument.symbol
         # The ordinal counts what the strategy asked for, not what passed: a denial of an earlier request must not
         # change the ids of later ones.
         ordinal = decision.next_ordinal(symbol, reason)
-        if quantity <= 0:
+        if quantity <= ZERO:
             return _denied("too_small", f"{symbol}: the quantity is below one step")
-        instrument = self.instrument(symbol)
         try:
             intent = Intent(
                 symbol,
@@ -270,7 +255,8 @@ class GatedBroker:
         except InvalidValue as error:
             self._log.warning("order_invalid", symbol=symbol, error=str(error))
             return _denied("invalid", str(error))
-        order_link_id = self._link_id(decision, intent, ordinal)
+        run = f"{self._run}/{decision.scope}" if decision.names else self._run
+        order_link_id = order_link_id_for(self._code, self._bot, run, symbol, decision.instant, reason, ordinal)
         verdict = self._gate.check(intent)
         if isinstance(verdict, Deny):
             self.denials.denied(symbol, verdict, market_time=decision.now)
@@ -278,49 +264,49 @@ class GatedBroker:
         try:
             self._journal.record(order_link_id, intent)
         except JournalUnavailable as error:
-            if intent.opens_risk:
+            if reason.opens_risk:
                 deny = Deny("journal_unavailable", str(error))
                 self.denials.denied(symbol, deny, market_time=decision.now)
                 return _denied(deny.code, deny.text)
             # An exit must not wait for a database; the fill will be recorded and carries the id.
             self._log.warning("exit_sent_without_journal", symbol=symbol, order_link_id=order_link_id, error=str(error))
-        if intent.opens_risk:
+        if reason.opens_risk:
             self.denials.allowed(symbol)
             self._entry_sent(decision.now)
         return self._deliver(order_link_id, intent)
 
     def _deliver(self, order_link_id: str, intent: Intent) -> Outcome:
+        symbol, quantity, order_type, opens_risk = (
+            intent.symbol,
+            intent.quantity,
+            intent.order_type,
+            intent.reason.opens_risk,
+        )
+        expected = intent.reference_price or ZERO
         is_new = self._orders.sent(
-            OrderInFlight(
-                order_link_id,
-                intent.symbol,
-                intent.quantity,
-                intent.reference_price or ZERO,
-                intent.opens_risk,
-                intent.order_type,
-                intent.decided_at,
-            )
+            OrderInFlight(order_link_id, symbol, quantity, expected, opens_risk, order_type, intent.decided_at)
+        )
+        order = NewOrder(
+            symbol,
+            intent.side,
+            order_type,
+            quantity,
+            order_link_id,
+            intent.price,
+            intent.time_in_force,
+            not opens_risk,
+            False,
+            intent.take_profit,
+            intent.stop_loss,
         )
         began = time.perf_counter()
-        outcome = self._delivery.deliver(
-            NewOrder(
-                intent.symbol,
-                intent.side,
-                intent.order_type,
-                intent.quantity,
-                order_link_id,
-                intent.price,
-                intent.time_in_force,
-                intent.reduce_only,
-                take_profit=intent.take_profit,
-                stop_loss=intent.stop_loss,
-            )
-        )
+        outcome = self._delivery.deliver(order)
         self._counter.sent(outcome.status, outcome.code, time.perf_counter() - began)
-        if is_new and outcome.code == DUPLICATE:
-            self._orders.was_there_before(order_link_id)
-        if intent.reduce_only and outcome.code == str(_NOTHING_TO_REDUCE):
-            outcome = msgspec.structs.replace(outcome, code="flat")
+        if outcome.code:
+            if is_new and outcome.code == DUPLICATE:
+                self._orders.was_there_before(order_link_id)
+            if not opens_risk and outcome.code == _NOTHING_TO_REDUCE:
+                outcome = msgspec.structs.replace(outcome, code="flat")
         self._journal.settle(order_link_id, outcome)
         if outcome.accepted and not self._log.is_enabled_for(logging.INFO):
             return outcome
@@ -337,17 +323,6 @@ class GatedBroker:
             text=outcome.text,
         )
         return outcome
-
-    def _link_id(self, decision: Decision, intent: Intent, ordinal: int) -> str:
-        return OrderLinkId.text_for_decision(
-            code=self._code,
-            bot=self._bot,
-            run=f"{self._run}/{decision.scope}" if decision.names else self._run,
-            symbol=intent.symbol,
-            bar=decision.instant,
-            reason=intent.reason,
-            ordinal=ordinal,
-        )
 
     def _set_stop(self, stop: TradingStop, is_set: Callable[[HeldPosition], bool]) -> Outcome:
         try:

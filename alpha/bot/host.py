@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -40,7 +40,7 @@ class StrategyHost:
         strategy: AnyStrategy,
         broker: GatedBroker,
         progress: Progress,
-        began_with: Callable[[BotFill], bool] = lambda _: False,
+        began_with: Callable[[BotFill], bool] | None = None,
     ) -> None:
         self.strategy = strategy
         self._broker = broker
@@ -49,7 +49,11 @@ class StrategyHost:
         self._newest = broker.newest
         self._on_bars = Decision.on_bar(start=progress.latest, end=progress.latest)
         # What an on_round of its own would be asked, without asking it.
-        self._on_bar = strategy.on_bar if type(strategy).on_round is Strategy.on_round else None
+        kind = type(strategy)
+        self._on_bar = strategy.on_bar if kind.on_round is Strategy.on_round else None
+        # Hooks that the strategy does not have need no decision to be opened for them.
+        self._hears_fills = kind.on_fill is not Strategy.on_fill
+        self._hears_positions = kind.on_position is not Strategy.on_position
         self._told: dict[Symbol, tuple[HeldPosition, datetime]] = {}
         self._larger = sorted(strategy.larger_intervals)
         for larger in self._larger:
@@ -123,27 +127,28 @@ class StrategyHost:
         """
         progress, broker, strategy, newest = self._progress, self._broker, self.strategy, self._newest
         observed, observe, on_bar, on_round = progress.observed, strategy.observe, self._on_bar, strategy.on_round
-        decision, larger, closed = self._on_bars, self._larger, self._closed
+        decision, closed = self._on_bars, self._closed
+        closed.clear()
+        # Longer bars are built in `observe`: then no bar is taken the short way.
+        ends: Mapping[Symbol, datetime] = {} if self._larger else observed
         for bars in rounds:
-            if larger:
-                closed.clear()
-            end = bars[0].end
             for bar in bars:
                 symbol = bar.symbol
-                if larger or observed.get(symbol) != bar.start:
+                # Recordings give out the very end of a bar as the start of the next one.
+                if ends.get(symbol) is not bar.start:
                     self.observe(bar)
-                    continue
-                # What `observe` comes to for a bar that follows the one before.
-                newest[symbol] = bar
-                observed[symbol] = end
-                if end > progress.latest:
-                    progress.latest = end
-                observe(bar)
+                else:  # what that comes to for a bar that follows the one before
+                    newest[symbol] = bar
+                    observed[symbol] = bar.end
+                    observe(bar)
+            end = bar.end
+            if end > progress.latest:
+                progress.latest = end
             progress.decided = decision.now = end
-            decision.instant = bars[0].start
+            decision.instant = bar.start
             if end >= progress.settled_until:
                 broker.look_at_limits(end)
-            # As `with broker.deciding(...)` does, at less cost; so for a fill.
+            # As `with broker.deciding(...)` does, at less cost; so for a fill and a position.
             broker.decision = decision
             try:
                 if on_bar is None:
@@ -155,38 +160,43 @@ class StrategyHost:
                 broker.decision = None
             if closed:
                 self._decide_larger(end)
+                closed.clear()
 
     def fill(self, fill: BotFill) -> bool:
         """Handle the fill that comes next. False for one handled before, or only to be counted.
 
         Raises BotError for one that leaves out a number: the caller reads the ledger first.
         """
-        if fill.seq <= self._progress.cursor:
+        progress, told = self._progress, fill.fill
+        if fill.seq <= progress.cursor:
             return False
-        if fill.seq != self._progress.cursor + 1:
-            raise BotError(f"fill {fill.seq} follows fill {self._progress.cursor}: those between have to come first")
-        self._progress.cursor = fill.seq
-        if self._began_with(fill):
+        if fill.seq != progress.cursor + 1:
+            raise BotError(f"fill {fill.seq} follows fill {progress.cursor}: those between have to come first")
+        progress.cursor = fill.seq
+        if self._began_with is not None and self._began_with(fill):
             return False
-        self._progress.filled(fill)
-        self._progress.orders.filled(fill.fill)
-        self._progress.see(fill.at)
-        self._broker.deciding(Decision.on_fill(at=fill.at, exec_id=fill.fill.exec_id))
-        try:
-            self.strategy.on_fill(fill)
-        finally:
-            self._broker.decision = None
+        progress.filled(told)
+        progress.orders.filled(told)
+        progress.see(told.exec_time)
+        if self._hears_fills:
+            self._broker.decision = Decision.on_fill(at=told.exec_time, exec_id=told.exec_id)
+            try:
+                self.strategy.on_fill(fill)
+            finally:
+                self._broker.decision = None
         return True
 
     def positions(self, held: Iterable[HeldPosition], now: datetime | None = None) -> None:
         """What the platform holds at this market time; the strategy hears of those that changed since it was last told,
         and again and again of one without any stop, so that it can act between bars."""
+        if not self._hears_positions:
+            return
         latest = self._progress.latest
         at = latest if now is None else max(now, latest)
         for position in held:
             before = self._told.get(position.symbol)
             if before is not None and _same(before[0], position):
-                is_bare = not position.is_flat and position.stop_loss is None and position.trailing_stop is None
+                is_bare = position.stop_loss is None and position.trailing_stop is None and not position.is_flat
                 if not is_bare or at - before[1] < _REMIND_AFTER:
                     continue
             self._told[position.symbol] = position, at
@@ -196,8 +206,11 @@ class StrategyHost:
                 quantity=position.quantity,
                 seq=position.seq,
             )
-            with self._broker.deciding(decision):
+            self._broker.decision = decision
+            try:
                 self.strategy.on_position(position)
+            finally:
+                self._broker.decision = None
 
     def _decide_larger(self, end: datetime) -> None:
         for larger in self._larger:
@@ -231,9 +244,9 @@ def restore_state(strategy: type[AnyStrategy], saved: dict[str, Any]) -> tuple[S
 
 
 def _same(before: HeldPosition, after: HeldPosition) -> bool:
-    return (before.position, before.stop_loss, before.take_profit, before.trailing_stop) == (
-        after.position,
-        after.stop_loss,
-        after.take_profit,
-        after.trailing_stop,
+    return (
+        before.position == after.position
+        and before.stop_loss == after.stop_loss
+        and before.take_profit == after.take_profit
+        and before.trailing_stop == after.trailing_stop
     )

@@ -38,8 +38,10 @@ class Intent(msgspec.Struct, frozen=True, gc=False):
     def __post_init__(self) -> None:
         if self.quantity <= _NOTHING:
             raise InvalidValue(f"{self.symbol}: an order of {self.quantity} is not above 0")
+        if self.stop_loss is None and self.take_profit is None:
+            return
         reference = self.price or self.decision_price
-        if reference is None or (self.stop_loss is None and self.take_profit is None):
+        if reference is None:
             return
         for name, stop, direction in (
             ("stop loss", self.stop_loss, -self.side.sign),

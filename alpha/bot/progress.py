@@ -1,17 +1,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 from alpha.bot.checkpoint import Checkpoint
-from alpha.bot.fill import BotFill
 from alpha.bot.larger_bars import FormingBar
 from alpha.bot.orders_in_flight import OrdersInFlight
 from alpha.bot.result import ZERO, LimitStanding, ResultState
 from alpha.domain.clock import EPOCH
+from alpha.domain.fill import Fill
 from alpha.domain.ids import Symbol
 
 _ENTRIES_KEPT = timedelta(hours=1)
@@ -59,14 +60,13 @@ class Progress:
         """Whether the fills handled leave a position in anything."""
         return any(self.held.values())
 
-    def filled(self, fill: BotFill) -> None:
-        """One more fill: the position moves, and so does the cash."""
-        told = fill.fill
-        symbol, change = told.symbol, told.position_change
+    def filled(self, fill: Fill) -> None:
+        """One more of the bot's fills: the position moves, and so does the cash."""
+        symbol, change = fill.symbol, fill.position_change
         if self.fills_unsettle:
             self.settled_until = EPOCH
-        self.held[symbol] = self.held_in(symbol) + change
-        self.result.cash -= change * told.price + told.fee
+        self.held[symbol] = self.held.get(symbol, ZERO) + change
+        self.result.cash -= change * fill.price + fill.fee
 
     def hold(self, held: Mapping[Symbol, Decimal]) -> None:
         """The position as the ledger has it. What differs from the fills handled is neither won nor lost: it enters the
@@ -80,10 +80,12 @@ class Progress:
         self.held = dict(held)
 
     def entry_sent(self, at: datetime) -> None:
-        self.entries = [*(sent for sent in self.entries if at - sent <= _ENTRIES_KEPT), at]
+        oldest = at - _ENTRIES_KEPT
+        self.entries = [sent for sent in self.entries if sent >= oldest]
+        self.entries.append(at)
 
     def entries_since(self, market_time: datetime) -> int:
-        return sum(1 for sent in self.entries if sent >= market_time)
+        return len([sent for sent in self.entries if sent >= market_time])
 
     def checkpoint(self, strategy: Mapping[str, Any], limits: Sequence[LimitStanding] = ()) -> Checkpoint:
         return Checkpoint(
@@ -94,6 +96,6 @@ class Progress:
             entries=self.entries,
             orders=list(self.orders),
             forming=[replace(bar) for bar in self.forming.values()],
-            result=self.result.model_copy(deep=True),
+            result=deepcopy(self.result),
             limits=[standing.model_dump(mode="json") for standing in limits],
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from typing import Literal
@@ -49,7 +49,8 @@ class LimitEvent(BaseModel):
     market_time: datetime
 
 
-class ResultState(BaseModel):
+@dataclass(slots=True)
+class ResultState:
     """What of a bot's result outlives a restart.
 
     `cash` is what all fills handled paid and received, fees and funding included (USDT). `uncosted` is what the
@@ -57,18 +58,16 @@ class ResultState(BaseModel):
     names the limits reached, each with when they were; `unaudited` is what the audit trail does not have yet.
     """
 
-    model_config = ConfigDict(extra="ignore")
-
     cash: Decimal = ZERO
-    uncosted: dict[Symbol, Decimal] = {}
+    uncosted: dict[Symbol, Decimal] = field(default_factory=dict)
     day: Anchor | None = None
     week: Anchor | None = None
     month: Anchor | None = None
     peak: Anchor | None = None
     latest: Anchor | None = None
-    reached: dict[str, datetime] = {}
+    reached: dict[str, datetime] = field(default_factory=dict)
     halt: Halt | None = None
-    unaudited: list[LimitEvent] = []
+    unaudited: list[LimitEvent] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

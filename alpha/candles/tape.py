@@ -20,6 +20,8 @@ from alpha.domain.instrument import Instrument
 _TURNOVER_PLACES = Decimal("0.0001")
 _MILLISECOND = timedelta(milliseconds=1)
 _TWO_TO_THE_31 = 1 << 31
+_FLOATS_ARE_EXACT = 1 << 53
+_BLOCK = 1024
 
 
 class Tape:
@@ -67,21 +69,31 @@ class Tape:
 
     def bars(self, first: int, last: int, start: datetime) -> Iterator[TapeBar]:
         """The rows [first, last), the first of which opens at `start` and each other one when the one before closes."""
-        symbol, interval, close = self.symbol, self.interval, self.close
-        over, under = self.tick_ratio
+        symbol, interval = self.symbol, self.interval
         new = object.__new__
-        for row in range(first, last):
-            end = start + interval
-            # An __init__ would cost as much again as all of this.
-            bar = new(TapeBar)
-            bar._tape = self
-            bar._row = row
-            bar.symbol = symbol  # type: ignore[misc]
-            bar.start = start  # type: ignore[misc]
-            bar.end = end  # type: ignore[misc]
-            bar.close_as_float = close[row] * over / under  # type: ignore[misc]
-            yield bar
-            start = end
+        for begin in range(first, last, _BLOCK):
+            closes = self._closes_as_floats(begin, min(begin + _BLOCK, last))
+            for row, close in enumerate(closes, begin):
+                end = start + interval
+                # An __init__ would cost as much again as all of this.
+                bar = new(TapeBar)
+                bar._tape = self
+                bar._row = row
+                bar.symbol = symbol  # type: ignore[misc]
+                bar.start = start  # type: ignore[misc]
+                bar.end = end  # type: ignore[misc]
+                bar.close_as_float = close  # type: ignore[misc]
+                yield bar
+                start = end
+
+    def _closes_as_floats(self, first: int, last: int) -> list[float]:
+        """Each the float nearest to the price. Of a whole block at once, at a third of the cost of one by one."""
+        over, under = self.tick_ratio
+        ticks = as_numpy(self.close)[first:last].astype(np.float64) * over
+        if len(ticks) and max(float(ticks.max()), under) >= _FLOATS_ARE_EXACT:
+            return [self.close[row] * over / under for row in range(first, last)]
+        closes: list[float] = (ticks / under).tolist()
+        return closes
 
 
 class TapeBar(Bar):

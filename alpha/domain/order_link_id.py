@@ -48,7 +48,7 @@ class OrderLinkId:
             raise InvalidValue(f"nonce {self.nonce!r} must be 20 of [a-z2-7]")
 
     def __str__(self) -> str:
-        return _text(self.code, self.reason, self.nonce)
+        return f"{self.code}-{self.reason.tag}-{self.nonce}"
 
     @classmethod
     def for_decision(
@@ -61,13 +61,6 @@ class OrderLinkId:
         """
         return cls(code, reason, _nonce_of(bot, run, symbol, bar, reason, ordinal))
 
-    @staticmethod
-    def text_for_decision(
-        *, code: str, bot: BotId, run: str, symbol: Symbol, bar: datetime, reason: Reason, ordinal: int = 0
-    ) -> str:
-        """`str(for_decision(...))` for a code that is known to be one, without taking it to pieces again."""
-        return _text(code, reason, _nonce_of(bot, run, symbol, bar, reason, ordinal))
-
     @classmethod
     def parse(cls, text: str) -> OrderLinkId | None:
         """The parts of one of our ids, or None for any other text: foreign tags are kept, not parsed."""
@@ -76,24 +69,24 @@ class OrderLinkId:
         return None if found is None or reason is None else cls(found[1], reason, found[3])
 
 
+def order_link_id_for(
+    code: str, bot: BotId, run: str, symbol: Symbol, bar: datetime, reason: Reason, ordinal: int
+) -> str:
+    """`str(OrderLinkId.for_decision(...))` for a code that is known to be one, without taking it to pieces again."""
+    return f"{code}-{reason.tag}-{_nonce_of(bot, run, symbol, bar, reason, ordinal)}"
+
+
 def reason_told_by(text: str) -> Reason | None:
     """The reason in one of our ids, which `parse` finds too but makes more of, or None for any other text."""
     found = _PARTS.fullmatch(text)
     return None if found is None else Reason.from_tag(found[2])
 
 
-def _text(code: str, reason: Reason, nonce: str) -> str:
-    return f"{code}-{reason.tag}-{nonce}"
-
-
 def _nonce_of(bot: BotId, run: str, symbol: Symbol, bar: datetime, reason: Reason, ordinal: int) -> str:
-    decision = "\x1f".join([bot, run, symbol, str(to_ms(bar)), reason, str(ordinal)])
-    return _nonce(hashlib.sha256(decision.encode()).digest())
-
-
-def _nonce(digest: bytes) -> str:
-    """The first 100 bits as base32, two letters at a time: the standard library's takes ten times as long."""
-    bits = int.from_bytes(digest[:13], "big") >> 4
+    """The first 100 bits of the hash as base32, two letters at a time: the standard library's takes ten times as
+    long."""
+    decision = f"{bot}\x1f{run}\x1f{symbol}\x1f{to_ms(bar)}\x1f{reason}\x1f{ordinal}"
+    bits = int.from_bytes(hashlib.sha256(decision.encode()).digest()[:13], "big") >> 4
     high, low = bits >> 50, bits & 0x3FFFFFFFFFFFF
     return (
         f"{_PAIRS[high >> 40]}{_PAIRS[high >> 30 & 1023]}{_PAIRS[high >> 20 & 1023]}{_PAIRS[high >> 10 & 1023]}"
@@ -107,6 +100,8 @@ def is_nonce(text: str) -> bool:
     return _NONCE.fullmatch(text) is not None
 
 
+@lru_cache(maxsize=8)
 def is_valid_order_link_id(text: str) -> bool:
-    """Whether Bybit would take the text as orderLinkId (1 to 36 of `[A-Za-z0-9_-]`)."""
+    """Whether Bybit would take the text as orderLinkId (1 to 36 of `[A-Za-z0-9_-]`). Each is asked for where it is sent
+    and, in a backtest, at once where it is received."""
     return _ALLOWED.fullmatch(text) is not None

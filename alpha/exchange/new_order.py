@@ -5,18 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import Enum, auto, unique
+from typing import Final
+
+import msgspec
 
 from alpha.domain.errors import InvalidValue
 from alpha.domain.ids import Symbol
 from alpha.domain.order import OrderType, TimeInForce
 from alpha.domain.order_link_id import is_valid_order_link_id
-from alpha.domain.quick_init import quick_init
 from alpha.domain.side import Side
 
+_NOTHING = Decimal(0)
+_MARKET: Final = OrderType.MARKET
 
-@quick_init
-@dataclass(frozen=True, slots=True)
-class NewOrder:
+
+class NewOrder(msgspec.Struct, frozen=True, gc=False):
     """An order to place, already rounded to the instrument's filters.
 
     `order_link_id` is made and stored before sending. `stop_loss` and `take_profit` attached to an entry become
@@ -39,9 +42,9 @@ class NewOrder:
     def __post_init__(self) -> None:
         if not is_valid_order_link_id(self.order_link_id):
             raise InvalidValue(f"order link id {self.order_link_id!r} must be 1 to 36 of [A-Za-z0-9_-]")
-        if self.quantity <= 0:
+        if self.quantity <= _NOTHING:
             raise InvalidValue(f"order {self.order_link_id}: quantity {self.quantity} must be above 0")
-        if (self.price is None) != (self.order_type is OrderType.MARKET):
+        if (self.price is None) != (self.order_type is _MARKET):
             raise InvalidValue(f"order {self.order_link_id}: a limit order has a price and a market order has none")
 
 

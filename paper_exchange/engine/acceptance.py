@@ -14,6 +14,7 @@ Choices where Bybit's behaviour is UNCONFIRMED:
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
 
 from alpha.domain.ids import Symbol
@@ -62,19 +63,37 @@ def accepted_quantity(
 
     `closes` is True for an order that may only reduce the position. Raises Refused.
     """
-    quantity = _quantity(request, market, holding, closes)
-    if request.trigger_price is not None:
-        check_trigger(request.trigger_price, request.trigger_direction, request.trigger_by, market)
-    reference = _reference(request, market)
+    quantity, trigger_price = request.quantity, request.trigger_price
+    if not quantity and request.reduce_only and request.close_on_trigger:
+        quantity = holding.closable(request.side)
+    elif quantity <= ZERO or quantity % market.instrument.quantity_step:
+        raise Outcome.BAD_QUANTITY.refused()
+    if closes and (trigger_price is None or not quantity):
+        quantity = closing_quantity(quantity, request.side, market, holding)
+    else:
+        check_quantity_limits(quantity, request.order_type, market)
+    # the price at which the order would be filled as far as is known: its limit, its trigger, or the last price
+    reference = market.last_price
+    if trigger_price is not None:
+        check_trigger(trigger_price, request.trigger_direction, request.trigger_by, market)
+        reference = trigger_price
+    if request.order_type is not MARKET:
+        if request.price is None:
+            raise Outcome.BAD_PRICE.refused()
+        check_limit_price(request.price, request.side, market, trigger_price)
+        reference = request.price
     if request.slippage_tolerance is not None:
         _check_slippage(request, request.slippage_tolerance)
-    if request.take_profit is not None or request.stop_loss is not None:
+    brings_stops = request.take_profit is not None or request.stop_loss is not None
+    if brings_stops:
         if closes:
             raise Outcome.STOPS_ON_REDUCE_ONLY.refused()
         check_attached_stops(request, request.side, reference, market)
     if not closes:
         check_notional(reference, quantity, market)
-    _check_counts(request, account, holding)
+    _check_counts(trigger_price is not None, account.open_orders[request.symbol])
+    if brings_stops and request.tpsl_mode is TpslMode.PARTIAL:
+        check_partial_stops(holding)
     return quantity
 
 
@@ -95,15 +114,14 @@ def check_link_id(account: Account, order_link_id: str) -> None:
 
 def check_market(market: Market) -> None:
     if not market.has_price:
-        raise Outcome.NOT_LIVE.refused(symbol=market.instrument.symbol)
+        raise Outcome.NOT_LIVE.refused(symbol=market.symbol)
 
 
 def check_quantity_limits(quantity: Decimal, order_type: OrderType, market: Market) -> None:
     instrument = market.instrument
     if quantity < instrument.min_quantity:
         raise _size_refused(Outcome.TOO_SMALL, quantity, instrument.min_quantity)
-    is_market = order_type is MARKET
-    limit = instrument.max_market_quantity if is_market else instrument.max_limit_quantity
+    limit = instrument.max_market_quantity if order_type is MARKET else instrument.max_limit_quantity
     if quantity > limit:
         raise _size_refused(Outcome.TOO_LARGE, quantity, limit)
 
@@ -222,21 +240,6 @@ def watched_price(market: Market, by: TriggerBy) -> Decimal:
     return market.mark_price if by is TriggerBy.MARK else market.index_price
 
 
-def _quantity(request: OrderRequest, market: Market, holding: Holding, closes: bool) -> Decimal:
-    """The quantity the order will have: as asked, or cut to the position when it only reduces."""
-    instrument = market.instrument
-    quantity = request.quantity
-    closable = holding.closable(request.side) if closes else ZERO
-    if not quantity and request.reduce_only and request.close_on_trigger:
-        quantity = closable
-    elif quantity <= ZERO or quantity % instrument.quantity_step:
-        raise Outcome.BAD_QUANTITY.refused()
-    if closes and (request.trigger_price is None or not quantity):
-        return closing_quantity(quantity, request.side, market, holding)
-    check_quantity_limits(quantity, request.order_type, market)
-    return quantity
-
-
 def closing_quantity(quantity: Decimal, side: Side, market: Market, holding: Holding) -> Decimal:
     """What an order that only reduces can be of what is asked: no more than the position. Raises Refused."""
     if not holding.quantity:
@@ -249,16 +252,6 @@ def closing_quantity(quantity: Decimal, side: Side, market: Market, holding: Hol
     if quantity < smallest and quantity != closable:
         raise _size_refused(Outcome.TOO_SMALL, quantity, smallest)
     return quantity
-
-
-def _reference(request: OrderRequest, market: Market) -> Decimal:
-    """The price at which the order would be filled as far as is known: its limit, its trigger, or the last price."""
-    if request.order_type is MARKET:
-        return market.last_price if request.trigger_price is None else request.trigger_price
-    if request.price is None:
-        raise Outcome.BAD_PRICE.refused()
-    check_limit_price(request.price, request.side, market, request.trigger_price)
-    return request.price
 
 
 def _check_slippage(request: OrderRequest, tolerance: Decimal) -> None:
@@ -274,12 +267,9 @@ def _check_slippage(request: OrderRequest, tolerance: Decimal) -> None:
         raise Outcome.BAD_SLIPPAGE.refused()
 
 
-def _check_counts(request: OrderRequest, account: Account, holding: Holding) -> None:
+def _check_counts(is_conditional: bool, open_orders: Mapping[str, WorkingOrder]) -> None:
     """How many orders of each kind an account may have open in one symbol."""
-    open_orders = account.open_orders.get(request.symbol)
-    if not open_orders:
-        return
-    if request.trigger_price is not None:
+    if is_conditional:
         waiting = sum(order.is_untriggered and not order.is_position_stop for order in open_orders.values())
         if waiting >= MAX_CONDITIONAL_ORDERS:
             raise Outcome.TOO_MANY_CONDITIONAL_ORDERS.refused(limit=MAX_CONDITIONAL_ORDERS)
@@ -287,9 +277,6 @@ def _check_counts(request: OrderRequest, account: Account, holding: Holding) -> 
         active = sum(not order.is_untriggered for order in open_orders.values())
         if active >= MAX_ACTIVE_ORDERS:
             raise Outcome.TOO_MANY_ORDERS.refused(limit=MAX_ACTIVE_ORDERS)
-    brings_stops = request.take_profit is not None or request.stop_loss is not None
-    if brings_stops and request.tpsl_mode is TpslMode.PARTIAL:
-        check_partial_stops(holding)
 
 
 def check_partial_stops(holding: Holding) -> None:

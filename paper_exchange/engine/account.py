@@ -1,17 +1,18 @@
 from __future__ import annotations
 
+from collections import defaultdict
 from datetime import datetime
 from decimal import Decimal
 
-from alpha.domain.ids import Symbol
+from alpha.domain.ids import OrderId, Symbol
 from paper_exchange.engine.account_log import AccountLog
 from paper_exchange.engine.closed_pnl import ClosedPnlList
-from paper_exchange.engine.events import Execution, PositionState, Wallet
+from paper_exchange.engine.events import OrderState, PositionState, Wallet
 from paper_exchange.engine.holding import Holding
+from paper_exchange.engine.ids import Ids
 from paper_exchange.engine.market import Market, Tape
 from paper_exchange.engine.money import ZERO
 from paper_exchange.engine.requests import EngineAccount, MarginMode, PositionMode
-from paper_exchange.engine.stop_kind import StopKind
 from paper_exchange.engine.working_order import WorkingOrder
 
 DEFAULT_LEVERAGE = Decimal(10)
@@ -19,7 +20,11 @@ DEFAULT_LEVERAGE = Decimal(10)
 HoldingKey = tuple[Symbol, int]
 """Symbol and positionIdx."""
 
+NO_ORDER = OrderId("")
+"""The id that no order has."""
+
 _NEVER = -1
+_IDXS: dict[PositionMode, tuple[int, ...]] = {"one_way": (0,), "hedge": (1, 2)}
 
 
 class Account:
@@ -27,6 +32,9 @@ class Account:
 
     Margin is cross over all positions, or isolated: then each position has a margin of its own, and no more than that
     to lose. `position_mode` is that of symbols which were never switched on their own; `position_modes` has the others.
+
+    `orders` has every order there ever was by its id, of one that has ended only what was told of it last, and
+    `by_link_id` the ids of those that were named. `order_ids` makes the ids of named orders.
     """
 
     __slots__ = (
@@ -42,7 +50,6 @@ class Account:
         "balance",
         "by_link_id",
         "closed_pnl",
-        "executions",
         "held",
         "holdings",
         "is_isolated",
@@ -50,13 +57,14 @@ class Account:
         "open_orders",
         "opened_at",
         "opening_balance",
+        "order_ids",
         "orders",
         "position_mode",
         "position_modes",
         "uid",
     )
 
-    def __init__(self, opened: EngineAccount, at: datetime, tape: Tape) -> None:
+    def __init__(self, opened: EngineAccount, at: datetime, tape: Tape, ids: Ids) -> None:
         self.uid = opened.uid
         self.opening_balance = opened.balance
         self.balance = opened.balance
@@ -66,10 +74,10 @@ class Account:
         self.position_modes: dict[Symbol, PositionMode] = {}
         self.holdings: dict[HoldingKey, Holding] = {}
         self.held: dict[HoldingKey, Holding] = {}
-        self.orders: dict[str, WorkingOrder] = {}
-        self.by_link_id: dict[str, WorkingOrder] = {}
-        self.open_orders: dict[Symbol, dict[str, WorkingOrder]] = {}
-        self.executions: list[Execution] = []
+        self.orders: dict[str, WorkingOrder | OrderState] = {}
+        self.order_ids = ids.under("order", str(opened.uid))
+        self.by_link_id: dict[str, OrderId] = {}
+        self.open_orders: defaultdict[Symbol, dict[str, WorkingOrder]] = defaultdict(dict)
         self.log = AccountLog()
         self.closed_pnl = ClosedPnlList()
         self._tape = tape
@@ -92,14 +100,14 @@ class Account:
 
     def position_idxs(self, symbol: Symbol) -> tuple[int, ...]:
         """The positions that the symbol has in its present mode."""
-        return (1, 2) if self.is_hedge(symbol) else (0,)
+        return _IDXS[self.position_modes.get(symbol, self.position_mode)]
 
     def holding(self, market: Market, position_idx: int = 0) -> Holding:
         """A position in the market, made flat when there was none yet. Default leverage 10, within the limit.
 
         Leverage is one for both sides of a symbol, so a position of the other mode inherits it.
         """
-        key = (market.instrument.symbol, position_idx)
+        key = (market.symbol, position_idx)
         found = self.holdings.get(key)
         if found is None:
             leverage = min(DEFAULT_LEVERAGE, market.instrument.max_leverage)
@@ -120,28 +128,23 @@ class Account:
         """The positions made so far in one market, those of the other mode included, by index."""
         return [holding for holding in self.holdings.values() if holding.market is market]
 
-    def keep(self, order: WorkingOrder, reserve: bool = True) -> None:
-        """Remember a new order for ever and as open until `drop`. One that is matched at once reserves no margin."""
+    def keep(self, order: WorkingOrder) -> None:
+        """Remember a new order for ever, and as open until `drop`."""
         order_id = order.order_id
         self.orders[order_id] = order
         if order.order_link_id:
-            self.by_link_id[order.order_link_id] = order
-        open_orders = self.open_orders.get(order.symbol)
-        if open_orders is None:
-            open_orders = self.open_orders[order.symbol] = {}
-        open_orders[order_id] = order
+            self.by_link_id[order.order_link_id] = order_id
+        self.open_orders[order.symbol][order_id] = order
         if order.closes:
             order.holding.reducing[order_id] = order
-        if reserve:
-            self.reserve(order)
 
     def drop(self, order: WorkingOrder) -> None:
-        """The order is over; it stays among `orders`."""
-        order_id, holding = order.order_id, order.holding
-        self.open_orders[order.symbol].pop(order_id, None)
+        """The order is over; what is told of it last stays among `orders`."""
+        order_id = order.order_id
+        del self.open_orders[order.symbol][order_id]
         if order.closes:
-            holding.reducing.pop(order_id, None)
-        if order in holding.reservations:
+            order.holding.reducing.pop(order_id, None)
+        if order.share is not None:
             self.reserve(order)
 
     def changed(self, holding: Holding) -> None:
@@ -154,9 +157,10 @@ class Account:
             self.held[key] = holding
             holding.market.holders[self.uid, key[1]] = (self, holding)
         reservations = holding.reservations
-        if not reservations.is_empty:
+        if reservations.shares:
             self._recount[holding] = None
-            self._resting_is_stale = self._resting_is_stale or reservations.has_resting
+            if reservations.has_resting():
+                self._resting_is_stale = True
         self._added_at = _NEVER
 
     def set_isolated(self, is_isolated: bool) -> None:
@@ -193,7 +197,7 @@ class Account:
             return holding.initial_margin + holding.unrealized_pnl, ZERO
         if self._added_at != self._tape.moves:
             self._add_up()
-        return self.balance + self._unrealized_pnl, self._maintenance_margin - holding.maintenance_margin
+        return self.balance + self._unrealized_pnl, self._maintenance_margin - holding.valuation()[2]
 
     def order_margin(self, with_pending: bool = True) -> Decimal:
         """Margin that open orders occupy; stops and reduce-only orders occupy none."""
@@ -203,9 +207,11 @@ class Account:
             for holding in self._recount:
                 reservations = holding.reservations
                 resting, whole = reservations.margins(holding)
-                self._resting_order_margin += resting - reservations.resting
+                if self._resting_is_stale:
+                    self._resting_order_margin += resting - reservations.resting
+                    reservations.resting = resting
                 self._whole_order_margin += whole - reservations.whole
-                reservations.resting, reservations.whole = resting, whole
+                reservations.whole = whole
             self._recount.clear()
             self._resting_is_stale = False
         return self._whole_order_margin if with_pending else self._resting_order_margin
@@ -230,7 +236,7 @@ class Account:
 
     def wallet(self, at: datetime) -> Wallet:
         """A snapshot of the money."""
-        order_margin = self.order_margin()
+        order_margin = self.order_margin() if self._recount else self._whole_order_margin
         if self._added_at != self._tape.moves:
             self._add_up()
         return Wallet(
@@ -255,9 +261,7 @@ class Account:
         if self.is_isolated:
             own_margin = holding.initial_margin
         if holding.stops:
-            profit, loss = holding.stops.get(StopKind.TAKE_PROFIT), holding.stops.get(StopKind.STOP_LOSS)
-            take_profit = None if profit is None else profit.trigger_price
-            stop_loss = None if loss is None else loss.trigger_price
+            take_profit, stop_loss = holding.take_profit, holding.stop_loss
             trailing = holding.trailing
             if trailing is not None:
                 distance, active_price, level = trailing.distance, trailing.active_price, trailing.level
@@ -305,7 +309,7 @@ class Account:
     def _add_up(self) -> None:
         unrealized = initial = maintenance = ZERO
         for holding in self.held.values():
-            profit, set_aside, needed = holding.valuation
+            profit, set_aside, needed = holding.valuation()
             unrealized += profit
             initial += set_aside
             maintenance += needed

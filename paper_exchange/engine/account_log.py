@@ -25,22 +25,28 @@ def change_of(execution: Execution) -> Decimal:
 class AccountLog:
     """The transaction log of one account: one row per execution, oldest first.
 
-    Rows are written as they happen in short, and in full when somebody asks.
+    Rows are written as they happen in short, and in full when somebody asks. `executions` are all of the account.
     """
 
-    __slots__ = ("_entries", "_rows")
+    __slots__ = ("_balances", "_rows", "_sizes", "executions")
 
     def __init__(self) -> None:
-        self._entries: list[tuple[Execution, Decimal, Decimal]] = []
+        self.executions: list[Execution] = []
+        # beside each execution what it left; columns, because a tuple for each row would be a load for the collector
+        self._sizes: list[Decimal] = []
+        self._balances: list[Decimal] = []
         self._rows: list[Transaction] = []
 
     def put(self, execution: Execution, size: Decimal, balance: Decimal) -> None:
         """`size` is the signed position and `balance` the balance that the execution left."""
-        self._entries.append((execution, size, balance))
+        self.executions.append(execution)
+        self._sizes.append(size)
+        self._balances.append(balance)
 
     def rows(self, ids: Ids) -> Sequence[Transaction]:
-        for execution, size, balance in self._entries[len(self._rows) :]:
-            self._rows.append(_row(ids, execution, size, balance))
+        for number in range(len(self._rows), len(self.executions)):
+            row = _row(ids, self.executions[number], self._sizes[number], self._balances[number])
+            self._rows.append(row)
         return list(self._rows)
 
 

@@ -82,9 +82,9 @@ def amend(
         market.resting.pop(order.order_id, None)
         venue.pending[order.order_id] = (account, order)
     order.become(order.status, venue.now)
-    venue.tell_order(order)
+    venue.tell_order(account, order)
     venue.tell_position(account, holding, venue.now)
-    return order.state
+    return order.told()
 
 
 def _shape(order: WorkingOrder) -> _Shape:
@@ -116,7 +116,7 @@ def _check(order: WorkingOrder, old: _Shape, new: _Shape, holding: Holding, mark
     if new.trigger != old.trigger:
         if not order.is_untriggered or new.trigger_price is None:
             raise Outcome.BAD_TRIGGER_PRICE.refused()
-        acceptance.check_trigger(new.trigger_price, order.trigger_direction, new.trigger_by, market)
+        acceptance.check_trigger(new.trigger_price, order.request.trigger_direction, new.trigger_by, market)
     reference = new.price or (new.trigger_price if order.is_untriggered else None) or market.last_price
     if new.quantity != old.quantity:
         _check_quantity(order, new.quantity, market)
@@ -220,7 +220,7 @@ def _apply(account: Account, order: WorkingOrder, old: _Shape, new: _Shape, *, l
     _put(order, new)
     order.is_pending = was_pending or loses_place
     account.reserve(order)
-    if loses_place and order.holds_margin:
+    if loses_place and order.holds_margin():
         try:
             acceptance.check_means(account, order)
         except Refused:

@@ -21,4 +21,4 @@ def cancel(
     """End an order that is open, and tell it."""
     order.become(status, at, cancel_type=cancel_type, reject_reason=reject_reason)
     venue.release(account, order)
-    venue.tell_order(order)
+    venue.tell_order(account, order)

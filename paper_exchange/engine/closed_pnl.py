@@ -3,7 +3,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
-from typing import NamedTuple
 
 import msgspec
 
@@ -53,7 +52,7 @@ class ClosedPnl(msgspec.Struct, frozen=True, gc=False):
         return self.exit_value / self.closed_size
 
 
-class Close(NamedTuple):
+class Close(msgspec.Struct, frozen=True, gc=False):
     """One execution that closed something: what it closed had cost, per unit and in fees, and at which leverage."""
 
     execution: Execution

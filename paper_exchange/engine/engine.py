@@ -8,11 +8,12 @@ from itertools import islice
 from alpha.domain.bar import Bar
 from alpha.domain.clock import require_aware
 from alpha.domain.errors import InvalidValue
-from alpha.domain.ids import Symbol
+from alpha.domain.ids import OrderId, Symbol
 from alpha.domain.instrument import Instrument
 from paper_exchange.engine import amending, liquidation, modes, order_desk, position_desk, stepping
 from paper_exchange.engine.acceptance import check_position_idx
-from paper_exchange.engine.account import Account
+from paper_exchange.engine.account import NO_ORDER, Account
+from paper_exchange.engine.audience import Audience, Recorder
 from paper_exchange.engine.closed_pnl import ClosedPnl
 from paper_exchange.engine.events import Event, Execution, OrderState, PositionState, Transaction, Wallet
 from paper_exchange.engine.ids import Ids
@@ -37,6 +38,7 @@ from paper_exchange.engine.requests import (
 )
 from paper_exchange.engine.risk_tiers import RiskTiers
 from paper_exchange.engine.venue import Venue
+from paper_exchange.engine.working_order import told_last
 
 
 class Engine:
@@ -62,6 +64,7 @@ class Engine:
         prices: Mapping[Symbol, Decimal] | None = None,
         volumes: Mapping[Symbol, Decimal] | None = None,
         risk_tiers: Mapping[Symbol, RiskTiers] | None = None,
+        audience: Audience | None = None,
     ) -> None:
         """`prices` are the last prices at the start; a symbol without one takes no orders before its first bar.
 
@@ -71,12 +74,15 @@ class Engine:
 
         `insurance` is what the insurance fund begins with; without it the fund has no bottom and nobody is deleveraged.
 
+        `audience` hears everything as it happens; without one it is recorded for `take_events`.
+
         Raises InvalidValue when an instrument has no fees.
         """
         missing = sorted(set(instruments) - set(fees))
         if missing:
             raise InvalidValue(f"no fee rates for {', '.join(missing)}")
         tape = Tape()
+        self._recorder = Recorder()
         self._venue = Venue(
             markets={
                 symbol: Market(instrument, fees[symbol], tape, (risk_tiers or {}).get(symbol))
@@ -87,6 +93,7 @@ class Engine:
             insurance=InsuranceFund(insurance),
             now=require_aware(start),
             tape=tape,
+            audience=self._recorder if audience is None else audience,
         )
         for symbol, volume in (volumes or {}).items():
             self._venue.markets[symbol].volume = volume
@@ -136,11 +143,16 @@ class Engine:
             raise InvalidValue(f"account {account.uid} exists already")
         if account.balance < 0:
             raise InvalidValue(f"account {account.uid} cannot be opened with {account.balance}")
-        self._venue.accounts[account.uid] = Account(account, self.now, self._venue.tape)
+        venue = self._venue
+        venue.accounts[account.uid] = Account(account, venue.now, venue.tape, venue.ids)
 
     def place_order(self, uid: int, request: OrderRequest) -> OrderState:
         """The accepted order, to be matched at the next open. Raises Refused; a refused order leaves no trace."""
-        return order_desk.place(self._venue, uid, request)
+        return order_desk.place(self._venue, uid, request).told()
+
+    def submit(self, uid: int, request: OrderRequest) -> OrderId:
+        """As `place_order`, for whoever wants no more of the order than its id."""
+        return order_desk.place(self._venue, uid, request).order_id
 
     def trade_now(self, uid: int, request: OrderRequest) -> OrderState:
         """A market order that does not wait for the next open: filled whole, at once, at the market time.
@@ -148,7 +160,7 @@ class Engine:
         For whoever needs executions rather than a market (a generator of load): of several such orders between two
         bars the first is first. Raises Refused.
         """
-        return order_desk.trade_now(self._venue, uid, request)
+        return order_desk.trade_now(self._venue, uid, request).told()
 
     def match_now(self) -> None:
         """Match the orders that wait for the next open around the last price, at the market time; what may rest, rests.
@@ -308,47 +320,47 @@ class Engine:
         `marks` are mark prices (default: the close). Raises InvalidValue for a time before the market time and for a
         symbol with an order that waits for the next open.
         """
-        if at < self.now:
-            raise InvalidValue(f"{at.isoformat()} lies before the market time {self.now.isoformat()}")
-        for _, order in self._venue.pending.values():
+        venue = self._venue
+        if at < venue.now:
+            raise InvalidValue(f"{at.isoformat()} lies before the market time {venue.now.isoformat()}")
+        for _, order in venue.pending.values():
             if order.symbol in closes:
                 raise InvalidValue(
                     f"an order of {order.symbol} waits for the next open; its bar must be stepped through"
                 )
         for symbol, close in closes.items():
-            self._venue.markets[symbol].close_bar(close, close if marks is None else marks.get(symbol, close))
-        if at > self.now:
-            self._venue.now = at
-            self._venue.unnamed.clear()
+            venue.markets[symbol].close_bar(close, close if marks is None else marks.get(symbol, close))
+        if at > venue.now:
+            venue.now = at
+            venue.unnamed.clear()
 
     def take_events(self) -> list[Event]:
-        """Everything told since the last call, in the order in which it happened."""
-        events, self._venue.events = self._venue.events, []
-        return events
+        """Everything told since the last call, in the order in which it happened; nothing where an `audience` is."""
+        return self._recorder.take()
 
     def orders(self, uid: int, symbol: Symbol | None = None, *, open_only: bool = True) -> list[OrderState]:
         """Orders as they are now, oldest first; open ones include the stops of positions."""
         account = self._venue.account(uid)
         if not open_only:
-            return [order.state for order in account.orders.values() if symbol in (None, order.symbol)]
+            return [told_last(order) for order in account.orders.values() if symbol in (None, order.symbol)]
         symbols = list(account.open_orders) if symbol is None else [symbol]
         found = [order for name in symbols for order in account.open_orders.get(name, {}).values()]
-        return [order.state for order in sorted(found, key=lambda order: (order.created_at, order.sort_key))]
+        return [order.told() for order in sorted(found, key=lambda order: (order.created_at, order.sort_key))]
 
     def orders_made(self, uid: int, *, since: int = 0) -> list[OrderState]:
         """All orders after the first `since`, as they were accepted, whatever became of them."""
         made = islice(self._venue.account(uid).orders.values(), since, None)
-        return [order.state for order in made]
+        return [told_last(order) for order in made]
 
     def order(self, uid: int, order_id: str | None = None, *, order_link_id: str | None = None) -> OrderState | None:
         """One order by id, or by link id, whatever its state; None when there never was one."""
         account = self._venue.account(uid)
-        order = account.orders.get(order_id) if order_id else account.by_link_id.get(order_link_id or "")
-        return None if order is None else order.state
+        order = account.orders.get(order_id or account.by_link_id.get(order_link_id or "", NO_ORDER))
+        return None if order is None else told_last(order)
 
     def executions(self, uid: int, *, since: int = 0) -> list[Execution]:
         """The executions of the account after the first `since`, as they were made. The list is the caller's own."""
-        return self._venue.account(uid).executions[since:]
+        return self._venue.account(uid).log.executions[since:]
 
     def positions(self, uid: int) -> list[PositionState]:
         """Every symbol the account has dealt with, also flat ones, by symbol and index, in the mode they are in."""

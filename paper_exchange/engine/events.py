@@ -14,7 +14,10 @@ from alpha.domain.fill import ExecType
 from alpha.domain.ids import ExecId, OrderId, Symbol
 from alpha.domain.order import OrderStatus, OrderType, TimeInForce
 from alpha.domain.side import Side
+from paper_exchange.engine.money import ZERO
 from paper_exchange.engine.position_state import PositionState
+from paper_exchange.engine.requests import OrderRequest, TpslMode, TriggerBy
+from paper_exchange.engine.stop_kind import CONDITIONAL, StopKind
 from paper_exchange.engine.wallet import Wallet
 
 __all__ = ["Event", "Execution", "OrderState", "PositionState", "Transaction", "Wallet"]
@@ -66,9 +69,11 @@ class OrderState(msgspec.Struct, frozen=True, gc=False):
     closed, fees of opening and closing deducted. `stop_order_type`, `trigger_by`, `tpsl_mode`, `tp_trigger_by` and
     `sl_trigger_by` are "" where Bybit leaves them unset; `trigger_direction` is 0 unset, 1 rise, 2 fall. `take_profit`
     and what begins with tp or sl are what the order will put on the position when it fills. `slippage_tolerance` counts
-    in ticks or percent (`slippage_tolerance_type` "TickSize" or "Percent"; None and "" without).
+    in ticks or percent (`slippage_tolerance_type` "TickSize" or "Percent"; None and "" without). `request` is what was
+    asked for it, as amended by then; `watched` the price that a trigger of it would watch.
 
-    Its fields are filled by place, in this order, because that costs a tenth of naming them.
+    Its fields are filled by place, in this order, because that costs a tenth of naming them. They are no more than 30:
+    for a call with more arguments CPython first makes a list of them, then a tuple, which takes twice as long.
     """
 
     uid: int
@@ -84,31 +89,75 @@ class OrderState(msgspec.Struct, frozen=True, gc=False):
     price: Decimal | None
     quantity: Decimal
     filled_quantity: Decimal
-    leaves_quantity: Decimal
     filled_value: Decimal
     fee: Decimal
     closed_pnl: Decimal
     reduce_only: bool
-    close_on_trigger: bool
     create_type: str
     stop_order_type: str
     trigger_price: Decimal | None
-    trigger_direction: int
-    trigger_by: str
+    watched: TriggerBy
     take_profit: Decimal | None
     stop_loss: Decimal | None
-    tpsl_mode: str
-    tp_trigger_by: str
-    sl_trigger_by: str
-    tp_limit_price: Decimal | None
-    sl_limit_price: Decimal | None
     reject_reason: str
     cancel_type: str
     last_price_on_created: Decimal
     created_at: datetime
     updated_at: datetime
-    slippage_tolerance_type: str
-    slippage_tolerance: Decimal | None
+    request: OrderRequest
+
+    @property
+    def leaves_quantity(self) -> Decimal:
+        return ZERO if self.status.is_terminal else self.quantity - self.filled_quantity
+
+    @property
+    def close_on_trigger(self) -> bool:
+        return self.request.close_on_trigger
+
+    @property
+    def trigger_direction(self) -> int:
+        return self.request.trigger_direction
+
+    @property
+    def trigger_by(self) -> str:
+        return self.watched.value if self.stop_order_type else ""
+
+    @property
+    def brings_stops(self) -> bool:
+        """Whether it will put a take profit or stop loss on the position."""
+        return self.take_profit is not None or self.stop_loss is not None
+
+    @property
+    def tpsl_mode(self) -> str:
+        if self.brings_stops:
+            return self.request.tpsl_mode.value
+        if not self.stop_order_type or self.stop_order_type == CONDITIONAL:
+            return ""
+        return (TpslMode.PARTIAL if StopKind(self.stop_order_type).is_partial else TpslMode.FULL).value
+
+    @property
+    def tp_trigger_by(self) -> str:
+        return "" if self.take_profit is None else self.request.tp_trigger_by.value
+
+    @property
+    def sl_trigger_by(self) -> str:
+        return "" if self.stop_loss is None else self.request.sl_trigger_by.value
+
+    @property
+    def tp_limit_price(self) -> Decimal | None:
+        return self.request.tp_limit_price if self.brings_stops else None
+
+    @property
+    def sl_limit_price(self) -> Decimal | None:
+        return self.request.sl_limit_price if self.brings_stops else None
+
+    @property
+    def slippage_tolerance_type(self) -> str:
+        return self.request.slippage_tolerance_type
+
+    @property
+    def slippage_tolerance(self) -> Decimal | None:
+        return self.request.slippage_tolerance
 
     @property
     def average_price(self) -> Decimal | None:

@@ -15,6 +15,7 @@ from paper_exchange.engine.trailing_stop import TrailingStop
 from paper_exchange.engine.working_order import WorkingOrder
 
 _NEVER = -1
+_CLOSING_SIDES = (None, SELL, BUY)
 _WAYS = (1, -1)
 """What `quantity.is_signed()` and `side is SELL` index."""
 
@@ -23,11 +24,12 @@ class Holding:
     """A position in one symbol with average-cost accounting. `quantity` is signed; flat has entry price 0.
 
     `position_idx` is 0 for the one position of one-way mode, and in hedge mode 1 for the long and 2 for the short one,
-    which never change sides. `open_fee` is what was paid in fees for the quantity that is open now. `margin_spent` is
-    what funding has taken out of the margin of an isolated position. `reservations` is the margin of the open orders
-    that act on it, `reducing` those of them that may only reduce it, oldest first. `initial_rates`,
-    `maintenance_rates` (of each risk tier) and `order_cost_rates` are margins per unit of value, of a long or buy and
-    of a short or sell. `largest_value` is what the position may be worth with its leverage.
+    which never change sides: orders of the `closing_side` open none of these. `open_fee` is what was paid in fees for
+    the quantity that is open now. `margin_spent` is what funding has taken out of the margin of an isolated position.
+    `reservations` is the margin of the open orders that act on it, `reducing` those of them that may only reduce it,
+    oldest first. `initial_rates`, `maintenance_rates` (of each risk tier) and `order_cost_rates` are margins per unit
+    of value, of a long or buy and of a short or sell. `largest_value` is what the position may be worth with its
+    leverage.
 
     P&L and margins are rounded to the unit of the settle coin, so that their sums over positions are exact, and are
     computed anew only when the mark price has moved.
@@ -35,10 +37,10 @@ class Holding:
 
     __slots__ = (
         "_initial_margin",
-        "_leverage",
         "_maintenance_margin",
         "_unrealized_pnl",
         "_valued_at",
+        "closing_side",
         "created_at",
         "cumulative_realized_pnl",
         "current_realized_pnl",
@@ -47,6 +49,7 @@ class Holding:
         "is_isolated",
         "key",
         "largest_value",
+        "leverage",
         "maintenance_rates",
         "margin_spent",
         "market",
@@ -80,9 +83,10 @@ class Holding:
     ) -> None:
         self.uid = uid
         self.market = market
-        self.symbol: Symbol = market.instrument.symbol
+        self.symbol: Symbol = market.symbol
         self.key = (self.symbol, position_idx)
         self.position_idx = position_idx
+        self.closing_side: Side | None = _CLOSING_SIDES[position_idx]
         self.is_isolated = is_isolated
         self.quantity = ZERO
         self.entry_price = ZERO
@@ -102,16 +106,11 @@ class Holding:
         self.created_at = at
         self.updated_at = at
         self._unrealized_pnl = self._initial_margin = self._maintenance_margin = ZERO
-        self.leverage = leverage
+        self.set_leverage(leverage)
 
-    @property
-    def leverage(self) -> Decimal:
-        return self._leverage
-
-    @leverage.setter
-    def leverage(self, leverage: Decimal) -> None:
+    def set_leverage(self, leverage: Decimal) -> None:
         taker, tiers = self.market.fees.taker, self.market.tiers
-        self._leverage = leverage
+        self.leverage = leverage
         self.initial_rates = tuple(initial_margin_rate(way, leverage, taker) for way in _WAYS)
         self.maintenance_rates = tuple(
             tuple(maintenance_margin_rate(way, leverage, taker, tier.maintenance_rate) for tier in tiers.all)
@@ -139,9 +138,16 @@ class Holding:
             return None
         return SELL if self.quantity.is_signed() else BUY
 
-    def only_closes(self, side: Side) -> bool:
-        """Whether orders of this side never open here: in hedge mode sells of the long position, buys of the short."""
-        return self.position_idx == (1 if side is SELL else 2)
+    @property
+    def take_profit(self) -> Decimal | None:
+        """The price of the take profit of the whole position, None without one; so the stop loss."""
+        order = self.stops.get(StopKind.TAKE_PROFIT) if self.stops else None
+        return None if order is None else order.trigger_price
+
+    @property
+    def stop_loss(self) -> Decimal | None:
+        order = self.stops.get(StopKind.STOP_LOSS) if self.stops else None
+        return None if order is None else order.trigger_price
 
     def closable(self, side: Side) -> Decimal:
         """How much an order of this side can close: 0 when it would open or increase."""
@@ -171,7 +177,6 @@ class Holding:
     def mark_value(self) -> Decimal:
         return self.size * self.market.mark_price
 
-    @property
     def valuation(self) -> tuple[Decimal, Decimal, Decimal]:
         """Unrealized P&L, initial margin and maintenance margin, all three at once."""
         if self._valued_at != self.market.moves:

@@ -15,6 +15,13 @@ class Ids:
     def __init__(self, seed: int) -> None:
         self._begun = blake2b(f"{seed}\x1f".encode(), digest_size=16)
 
+    def under(self, *parts: str) -> Ids:
+        """Those that begin with these parts: `under("a").make("b")` is `make("a", "b")`, for whoever makes many."""
+        deeper = Ids.__new__(Ids)
+        deeper._begun = self._begun.copy()
+        deeper._begun.update("".join(f"{part}\x1f" for part in parts).encode())
+        return deeper
+
     def make(self, *parts: str) -> str:
         """The id of what the parts name; the same parts always give the same id."""
         whole = self._begun.copy()

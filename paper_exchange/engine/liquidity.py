@@ -110,7 +110,7 @@ class Depth:
 class Offers:
     """One side of the book as a taker of `side` meets it, best first. `market_limit` bounds his market orders."""
 
-    __slots__ = ("_found", "_instrument", "_liquidity", "_most", "_price", "_rest", "_side", "market_limit")
+    __slots__ = ("_found", "_instrument", "_liquidity", "_price", "_rest", "_side", "market_limit")
 
     def __init__(
         self, liquidity: Liquidity, side: Side, price: Decimal, volume: Decimal, instrument: Instrument
@@ -121,7 +121,6 @@ class Offers:
         self._price = price
         self._rest = _walk(liquidity, side, price, volume, instrument)
         self._found = [next(self._rest)]
-        self._most = len(liquidity.level_shares)
         self.market_limit = instrument.round_price(liquidity.market_limit(side, price))
 
     @property
@@ -138,10 +137,8 @@ class Offers:
         found, is_buy = self._found, self._side is BUY
         levels: list[Level] = []
         missing = quantity
-        for number in range(self._most):
-            if number == len(found) and not self._find_next():
-                break
-            level = found[number]
+        # what is found by the way is walked as well: a list may grow while one goes along it
+        for level in found:
             price, offered = level
             if price > limit if is_buy else price < limit:
                 break
@@ -149,6 +146,8 @@ class Offers:
             if offered >= missing:
                 break
             missing -= offered
+            if len(levels) == len(found):
+                self._find_next()
         return levels
 
     def whole(self, quantity: Decimal) -> list[Level]:
@@ -159,24 +158,21 @@ class Offers:
         found = self._found
         levels: list[Level] = []
         missing = quantity
-        for number in range(self._most):
-            if number == len(found) and not self._find_next():
-                break
-            level = found[number]
+        for level in found:
             levels.append(level)
             missing -= level.quantity
             if missing <= _ZERO:
                 return levels
+            if len(levels) == len(found):
+                self._find_next()
         levels.append(Level(self._price_behind(levels[-1].price), missing))
         return levels
 
-    def _find_next(self) -> bool:
-        """Work out one more level; False when there is none."""
+    def _find_next(self) -> None:
+        """Work out one more level, if there is one."""
         level = next(self._rest, None)
-        if level is None:
-            return False
-        self._found.append(level)
-        return True
+        if level is not None:
+            self._found.append(level)
 
     def _price_behind(self, last: Decimal) -> Decimal:
         liquidity, tick = self._liquidity, self._instrument.tick_size

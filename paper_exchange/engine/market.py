@@ -39,6 +39,7 @@ class Market:
         "basis",
         "depth",
         "fees",
+        "has_price",
         "holders",
         "index_basis",
         "index_price",
@@ -47,6 +48,7 @@ class Market:
         "mark_price",
         "moves",
         "resting",
+        "symbol",
         "tiers",
         "triggers",
         "volume",
@@ -57,8 +59,10 @@ class Market:
     ) -> None:
         """Without `tiers` there is one for positions of any size."""
         self.instrument = instrument
+        self.symbol = instrument.symbol
         self.fees = fees
         self.tiers = RiskTiers.single(instrument.max_leverage) if tiers is None else tiers
+        self.has_price = False
         self.last_price: Decimal = ZERO
         self.mark_price: Decimal = ZERO
         self.basis: Decimal = ZERO
@@ -72,10 +76,6 @@ class Market:
         self.moves = 0
         self._tape = Tape() if tape is None else tape
         self._seq = 0
-
-    @property
-    def has_price(self) -> bool:
-        return self.last_price > 0
 
     @property
     def is_touched(self) -> bool:
@@ -93,6 +93,7 @@ class Market:
 
     def move(self, price: Decimal) -> None:
         """The last price is now `price`; the mark follows at the basis of the bar before."""
+        self.has_price = True
         self.moves += 1
         self._tape.moves += 1
         self.last_price = price
@@ -103,17 +104,19 @@ class Market:
     def close_bar(self, price: Decimal, mark_price: Decimal, index_price: Decimal | None = None) -> None:
         """The prices at the end of a bar. In want of an index price the mark price is taken for it."""
         index_price = mark_price if index_price is None else index_price
-        if price <= 0 or mark_price <= 0 or index_price <= 0:
+        if price <= ZERO or mark_price <= ZERO or index_price <= ZERO:
             raise InvariantViolated(
                 f"{self.instrument.symbol}: close {price}, mark {mark_price} and index {index_price} must be above 0"
             )
+        self.has_price = True
         self.moves += 1
         self._tape.moves += 1
         self.last_price = price
         self.mark_price = mark_price
         self.index_price = index_price
-        self.basis = mark_price - price
-        self.index_basis = index_price - price
+        # Mostly they are one and the same, and then there is nothing to reckon.
+        self.basis = ZERO if mark_price is price else mark_price - price
+        self.index_basis = ZERO if index_price is price else index_price - price
 
     def fee_rate(self, *, is_maker: bool) -> Decimal:
         return self.fees.maker if is_maker else self.fees.taker

@@ -43,7 +43,7 @@ def match(venue: Venue, account: Account, order: WorkingOrder, at: datetime, sho
     """
     holding = order.holding
     market = holding.market
-    room = order.leaves_quantity
+    room = order.quantity - order.filled_quantity
     if order.closes:
         room = min(room, holding.closable(order.side))
         if not room:
@@ -54,8 +54,10 @@ def match(venue: Venue, account: Account, order: WorkingOrder, at: datetime, sho
         return False
     offers = depth_of(venue, market).offers(order.side)
     if order.order_type is MARKET:
-        order.price = _market_limit(order, offers, market)
-    levels = offers.within(_limit_of(order), room)
+        limit = order.price = _market_limit(order, offers, market)
+    else:
+        limit = _limit_of(order)
+    levels = offers.within(limit, room)
     time_in_force = order.time_in_force
     if time_in_force is POST_ONLY:
         if levels:
@@ -84,7 +86,7 @@ def match_whole(venue: Venue, account: Account, order: WorkingOrder, at: datetim
     offers = depth_of(venue, order.holding.market).offers(order.side)
     order.price = offers.market_limit
     order.is_pending = False
-    quantity = order.leaves_quantity
+    quantity = order.quantity - order.filled_quantity
     take(venue, account, order, offers.whole(quantity), quantity, at)
 
 
@@ -97,7 +99,7 @@ def take(
     before = holding.quantity
     seq = holding.market.next_seq()
     for price, offered in levels:
-        quantity = min(offered, room)
+        quantity = room if room < offered else offered
         room -= quantity
         settle(venue, account, order, price, quantity, at, seq, False, exec_type)
         if not room:
@@ -127,12 +129,13 @@ def fill_resting(venue: Venue, account: Account, order: WorkingOrder, at: dateti
 def depth_of(venue: Venue, market: Market) -> Depth:
     """The book of the market as it stands now, made anew only when the price or the volume has moved."""
     depth, price, volume = market.depth, market.last_price, market.volume
-    # Identity first: nearly always they are the very same, and comparing numbers costs more.
-    is_kept = depth is not None and (
-        (depth.price is price or depth.price == price) and (depth.volume is volume or depth.volume == volume)
-    )
-    if depth is None or not is_kept:
-        depth = market.depth = venue.liquidity.depth(price, volume, market.instrument)
+    if depth is not None:
+        # nearly always they are the very same, and comparing numbers costs more
+        if depth.price is price and depth.volume is volume:
+            return depth
+        if depth.price == price and depth.volume == volume:
+            return depth
+    depth = market.depth = venue.liquidity.depth(price, volume, market.instrument)
     return depth
 
 

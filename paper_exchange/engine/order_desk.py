@@ -12,7 +12,7 @@ import msgspec
 from alpha.domain.clock import to_ms
 from alpha.domain.ids import OrderId, Symbol
 from paper_exchange.engine import acceptance, matching, stops
-from paper_exchange.engine.account import Account
+from paper_exchange.engine.account import NO_ORDER, Account
 from paper_exchange.engine.cancelling import cancel
 from paper_exchange.engine.events import OrderState
 from paper_exchange.engine.holding import Holding
@@ -42,25 +42,25 @@ class OrderFilter(StrEnum):
         return self is OrderFilter.ALL or (self is OrderFilter.WAITING) is order.is_untriggered
 
 
-def place(venue: Venue, uid: int, request: OrderRequest) -> OrderState:
+def place(venue: Venue, uid: int, request: OrderRequest) -> WorkingOrder:
     """Accept an order for the next open, or one that waits for its trigger, or raise Refused."""
     account, order, holding = _accept(venue, uid, request)
     if order.trigger_price is None:
         venue.pending[order.order_id] = (account, order)
     else:
         stops.watch(venue, account, order)
-    venue.tell_order(order)
+    venue.tell_order(account, order)
     venue.tell_position(account, holding, venue.now)
-    return order.state
+    return order
 
 
-def trade_now(venue: Venue, uid: int, request: OrderRequest) -> OrderState:
+def trade_now(venue: Venue, uid: int, request: OrderRequest) -> WorkingOrder:
     """Accept a market order and match it whole at once, or raise Refused. Its acceptance alone is not told."""
     if request.order_type is not MARKET or request.trigger_price is not None:
         raise Refused(acceptance.BAD_PARAMETER, "params error: only a market order can be matched at once")
     account, order, _ = _accept(venue, uid, request, False)
     matching.match_whole(venue, account, order, venue.now)
-    return order.state
+    return order
 
 
 def cancel_one(
@@ -75,7 +75,7 @@ def cancel_one(
     holding = account.holding(market, order.position_idx)
     _cancel(venue, account, holding, order)
     venue.tell_position(account, holding, venue.now)
-    return order.state
+    return order.told()
 
 
 def cancel_all(
@@ -98,7 +98,7 @@ def cancel_all(
         for order in sorted(orders, key=lambda order: order.sort_key):
             if order.is_open:
                 ended = _cancel(venue, account, account.holding(market, order.position_idx), order)
-                cancelled.extend(stop.state for stop in ended)
+                cancelled.extend(stop.told() for stop in ended)
         for position_idx in sorted({order.position_idx for order in orders}):
             venue.tell_position(account, account.holding(market, position_idx), venue.now)
     return cancelled
@@ -108,10 +108,7 @@ def open_order(
     account: Account, symbol: Symbol, order_id: str | None, order_link_id: str | None
 ) -> WorkingOrder | None:
     """The order that a client means, if it is there and open."""
-    order = account.orders.get(order_id) if order_id else account.by_link_id.get(order_link_id or "")
-    if order is None or order.symbol != symbol or not order.is_open:
-        return None
-    return order
+    return account.open_orders[symbol].get(order_id or account.by_link_id.get(order_link_id or "", NO_ORDER))
 
 
 def _accept(venue: Venue, uid: int, request: OrderRequest, waits: bool = True) -> tuple[Account, WorkingOrder, Holding]:
@@ -123,7 +120,7 @@ def _accept(venue: Venue, uid: int, request: OrderRequest, waits: bool = True) -
     acceptance.check_position_idx(account, request.symbol, request.position_idx)
     acceptance.check_link_id(account, request.order_link_id)
     holding = account.holding(market, request.position_idx)
-    only_closes = holding.only_closes(request.side)
+    only_closes = request.side is holding.closing_side
     closes = only_closes or request.reduce_only or request.close_on_trigger
     quantity = acceptance.accepted_quantity(request, account, market, holding, closes)
     content = () if request.order_link_id else _content(uid, request)
@@ -131,7 +128,7 @@ def _accept(venue: Venue, uid: int, request: OrderRequest, waits: bool = True) -
     order = WorkingOrder(
         holding,
         request,
-        _order_id(venue, uid, request, content),
+        _order_id(venue, account, request, content),
         quantity,
         venue.now,
         UNTRIGGERED if is_conditional else NEW,
@@ -140,11 +137,14 @@ def _accept(venue: Venue, uid: int, request: OrderRequest, waits: bool = True) -
         CONDITIONAL if is_conditional else "",
     )
     order.is_pending = not is_conditional
-    if order.holds_margin:
+    holds_margin = order.holds_margin()
+    if holds_margin:
         acceptance.check_means(account, order)
     if content:
         venue.unnamed[content] += 1
-    account.keep(order, waits)
+    account.keep(order)
+    if holds_margin and waits:
+        account.reserve(order)
     return account, order, holding
 
 
@@ -156,10 +156,10 @@ def _cancel(venue: Venue, account: Account, holding: Holding, order: WorkingOrde
     return [order]
 
 
-def _order_id(venue: Venue, uid: int, request: OrderRequest, content: tuple[str, ...]) -> OrderId:
+def _order_id(venue: Venue, account: Account, request: OrderRequest, content: tuple[str, ...]) -> OrderId:
     """From the link id; without one from what is asked, when, and how many equal requests there were before it."""
     if request.order_link_id:
-        return OrderId(venue.ids.make("order", str(uid), request.order_link_id))
+        return OrderId(account.order_ids.make(request.order_link_id))
     return OrderId(venue.ids.make("unnamed-order", str(to_ms(venue.now)), *content, str(venue.unnamed[content] + 1)))
 
 

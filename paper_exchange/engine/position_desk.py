@@ -84,7 +84,7 @@ def set_leverage(venue: Venue, uid: int, symbol: Symbol, leverage: Decimal) -> P
 
 def _change_leverage(account: Account, market: Market, leverage: Decimal) -> None:
     for holding in account.holdings_in(market):
-        holding.leverage = leverage
+        holding.set_leverage(leverage)
         account.changed(holding)
     for order in account.open_orders.get(market.instrument.symbol, {}).values():
         account.reserve(order)

@@ -10,22 +10,18 @@ from collections.abc import Iterator, Mapping
 from decimal import Decimal
 
 from alpha.domain.ids import Symbol
-from alpha.domain.side import Side
 from paper_exchange.engine import liquidation
 from paper_exchange.engine.account import Account
 from paper_exchange.engine.holding import Holding
 from paper_exchange.engine.market import Market
+from paper_exchange.engine.members import SELL
 from paper_exchange.engine.money import ZERO
-from paper_exchange.engine.quiet_range import QuietRange
+from paper_exchange.engine.quiet_range import NOTHING_AT_STAKE, QuietRange
 from paper_exchange.engine.stop_kind import StopKind
 from paper_exchange.engine.triggering import triggers_rising
 from paper_exchange.engine.venue import Venue
 
 _ONE = Decimal(1)
-_INFINITE = Decimal("Infinity")
-
-
-NOTHING_AT_STAKE = QuietRange(Decimal("-Infinity"), _INFINITE)
 
 
 def quiet_ranges(venue: Venue) -> Mapping[Symbol, QuietRange | None]:
@@ -45,7 +41,7 @@ def quiet_range(venue: Venue, symbol: Symbol) -> QuietRange | None:
     nobody asks for anything: nothing rests or triggers inside, no trailing stop activates or moves its peak, and an
     account is not liquidated even with all its positions at the edge at once.
     """
-    if any(order.symbol == symbol for _, order in venue.pending.values()):
+    if venue.pending and any(order.symbol == symbol for _, order in venue.pending.values()):
         return None
     market = venue.markets[symbol]
     if not market.is_touched:
@@ -90,7 +86,7 @@ def _levels(venue: Venue, market: Market) -> Iterator[tuple[Decimal, bool]]:
                 if order.trigger_price is not None:
                     yield order.trigger_price, triggers_rising(order)
             elif order.price is not None:
-                yield order.price, order.side is Side.SELL
+                yield order.price, order.side is SELL
     for _, holding in market.holders.values():
         yield from _trailing_levels(holding)
 

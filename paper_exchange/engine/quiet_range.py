@@ -9,3 +9,7 @@ class QuietRange(NamedTuple):
 
     low: Decimal
     high: Decimal
+
+
+NOTHING_AT_STAKE = QuietRange(Decimal("-Infinity"), Decimal("Infinity"))
+"""Of a symbol in which nobody has an order or a position."""

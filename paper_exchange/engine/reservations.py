@@ -11,6 +11,7 @@ from paper_exchange.engine.working_order import WorkingOrder
 if TYPE_CHECKING:
     from paper_exchange.engine.holding import Holding
 
+# a place among the sums: buys at rest, pending buys, sells at rest, pending sells
 _RESTING, _PENDING = 0, 1
 _SELLS = 2
 
@@ -21,28 +22,19 @@ class Reservations:
     Kept as running sums per side, those of pending orders apart. They are exact, because each cost is rounded before it
     is added, so they do not depend on the order of events. Reduce-only orders and stops occupy nothing.
 
-    `resting` and `whole` (with pending orders) are the margins as they were added up last; whoever adds keeps them.
+    `shares` counts the orders that have a share in the sums; each keeps its own as `share`. `resting` and `whole` (with
+    pending orders) are the margins as they were added up last; whoever adds keeps them.
     """
 
-    __slots__ = ("_costs", "_quantities", "_shares", "resting", "whole")
+    __slots__ = ("_costs", "_quantities", "resting", "shares", "whole")
 
     def __init__(self) -> None:
-        self._shares: dict[str, tuple[int, Decimal, Decimal]] = {}
-        # buys resting and pending, then sells
+        self.shares = 0
         self._quantities = [ZERO] * 4
         self._costs = [ZERO] * 4
         self.resting = ZERO
         self.whole = ZERO
 
-    @property
-    def is_empty(self) -> bool:
-        return not self._shares
-
-    def __contains__(self, order: WorkingOrder) -> bool:
-        """Whether the order has a share in the sums."""
-        return order.order_id in self._shares
-
-    @property
     def has_resting(self) -> bool:
         return bool(self._quantities[_RESTING] or self._quantities[_SELLS + _RESTING])
 
@@ -55,21 +47,24 @@ class Reservations:
 
         Gives whether the sums over the resting ones have changed.
         """
-        share = self._shares.pop(order.order_id, None)
+        quantities, costs, share = self._quantities, self._costs, order.share
         was_resting = False
         if share is not None:
             place, quantity, cost = share
-            was_resting = place in (_RESTING, _SELLS + _RESTING)
-            self._quantities[place] -= quantity
-            self._costs[place] -= cost
-        if not order.is_open or not order.holds_margin:
+            order.share = None
+            self.shares -= 1
+            quantities[place] -= quantity
+            costs[place] -= cost
+            was_resting = not place & _PENDING
+        if not order.holds_margin():
             return was_resting
         place = (_PENDING if order.is_pending else _RESTING) + (_SELLS if order.side is SELL else 0)
         quantity = order.quantity - order.filled_quantity
         cost = cost_of(order, quantity)
-        self._shares[order.order_id] = place, quantity, cost
-        self._quantities[place] += quantity
-        self._costs[place] += cost
+        order.share = place, quantity, cost
+        self.shares += 1
+        quantities[place] += quantity
+        costs[place] += cost
         return was_resting or not order.is_pending
 
     def margins(self, holding: Holding) -> tuple[Decimal, Decimal]:
@@ -79,7 +74,7 @@ class Reservations:
         would fill first is not known. Orders of both sides are added up (Bybit may net them: UNCONFIRMED, and this is
         the careful side).
         """
-        if not self._shares:
+        if not self.shares:
             return ZERO, ZERO
         costs, quantity = self._costs, holding.quantity
         if not quantity:
@@ -88,16 +83,14 @@ class Reservations:
         opening, closing = (_SELLS, 0) if quantity.is_signed() else (0, _SELLS)
         closable = abs(quantity)
         resting_quantity, resting_cost = self._quantities[closing], costs[closing]
-        return (
-            costs[opening] + _beyond(closable, resting_quantity, resting_cost),
-            costs[opening]
-            + costs[opening + _PENDING]
-            + _beyond(
-                closable,
-                resting_quantity + self._quantities[closing + _PENDING],
-                resting_cost + costs[closing + _PENDING],
-            ),
-        )
+        whole_quantity = resting_quantity + self._quantities[closing + _PENDING]
+        resting = whole = costs[opening]
+        whole += costs[opening + _PENDING]
+        # of what the position can take there is nothing beyond it
+        if whole_quantity > closable:
+            resting += _beyond(closable, resting_quantity, resting_cost)
+            whole += _beyond(closable, whole_quantity, resting_cost + costs[closing + _PENDING])
+        return resting, whole
 
     def added_by(self, order: WorkingOrder) -> Decimal:
         """How much more margin one more resting order would occupy; orders that are pending do not count."""
@@ -122,6 +115,7 @@ def _beyond(closable: Decimal, quantity: Decimal, cost: Decimal) -> Decimal:
 
 def cost_of(order: WorkingOrder, quantity: Decimal) -> Decimal:
     """Margin of `quantity` of the order if all of it opened, rounded up; a market order counts at the last price."""
-    holding = order.holding
-    price = holding.market.last_price if order.price is None else order.price
+    holding, price = order.holding, order.price
+    if price is None:
+        price = holding.market.last_price
     return round_cost(price * quantity * holding.order_cost_rates[order.side is SELL])

@@ -45,7 +45,7 @@ def settle(
     closed = pnl = ZERO
     closable = holding.closable(side)
     if closable:
-        closed = min(quantity, closable)
+        closed = closable if closable < quantity else quantity
         pnl = _price_pnl(holding, price, closed)
         if account.balance + pnl < fee and exec_type is TRADE:
             price = _not_behind_bankruptcy(account, holding, price, fee_rate)
@@ -60,7 +60,7 @@ def settle(
     if closed:
         close_fee = fee if closed == quantity else round_amount(fee * closed / quantity)
         closed_pnl = pnl - open_fee - close_fee
-    order.fill(quantity, value, fee, closed_pnl, at)
+    left = order.fill(quantity, value, fee, closed_pnl, at)
     # by place, because msgspec looks keywords up one by one: with this many of them that takes ten times as long
     execution = Execution(
         order.uid,
@@ -80,7 +80,7 @@ def settle(
         is_maker,
         closed,
         pnl,
-        order.leaves_quantity,
+        left,
         order.order_id,
         order.order_link_id,
         _TYPE_NAMES[order.order_type],
@@ -97,11 +97,9 @@ def settle(
 
 def book_execution(venue: Venue, account: Account, holding: Holding, execution: Execution) -> None:
     """Put an execution into the balance, the log and the account's executions, and tell it."""
-    balance = account.balance + change_of(execution)
-    account.balance = balance
-    account.executions.append(execution)
+    balance = account.balance = account.balance + change_of(execution)
     account.log.put(execution, holding.quantity, balance)
-    venue.events.append(execution)
+    venue.audience.execution(execution)
 
 
 def _price_pnl(holding: Holding, price: Decimal, closed: Decimal) -> Decimal:
@@ -129,7 +127,7 @@ def finish_match(venue: Venue, account: Account, order: WorkingOrder, before: De
         account.reserve(order)
     else:
         venue.release(account, order)
-    venue.tell_order(order)
+    venue.tell_order(account, order)
     holding = order.holding
     stops.follow(venue, account, holding, order, before, at)
     venue.tell_position(account, holding, at)

@@ -32,14 +32,15 @@ def step(
             market = venue.markets[symbol]
             if market.holders:
                 pay_funding(venue, market, funding[symbol], first.start)
-    is_quiet = _touches_nobody(venue, bars, marks, index)
+    is_quiet = not venue.pending and _touches_nobody(venue, bars, marks, index)
     if not is_quiet:
         _walk_bars(venue, bars, first, marks, index)
     jumped: list[Symbol] = []
     for symbol, bar in bars.items():
         market = venue.markets[symbol]
         close = bar.close
-        market.volume = bar.volume
+        if is_quiet:
+            market.volume = bar.volume
         if market.basis or market.index_basis or marks is not None or index is not None:
             jumped.append(symbol)
         mark = close if marks is None else marks.get(symbol, close)
@@ -54,7 +55,8 @@ def step(
 def match_arrivals(venue: Venue, symbols: Container[Symbol], at: datetime) -> None:
     """Match the orders that wait for a price in one of the symbols, in their fixed order."""
     arrivals = [(account, order) for account, order in venue.pending.values() if order.symbol in symbols]
-    arrivals.sort(key=lambda arrival: arrival[1].sort_key)
+    if len(arrivals) > 1:
+        arrivals.sort(key=lambda arrival: arrival[1].sort_key)
     for account, order in arrivals:
         if venue.pending.pop(order.order_id, None) is not None:
             matching.match_arrival(venue, account, order, at)
@@ -75,20 +77,19 @@ def _first_of(venue: Venue, bars: Mapping[Symbol, Bar]) -> Bar:
     if not bars:
         raise InvalidValue("a step needs at least one bar")
     first = next(iter(bars.values()))
-    start, interval = first.start, first.interval
+    start = first.start
     if start < venue.now:
         raise InvalidValue(f"bar of {start.isoformat()} lies before the market time {venue.now.isoformat()}")
     for symbol, bar in bars.items():
         if symbol not in venue.markets:
             raise InvalidValue(f"bar of {symbol}, which has no instrument here")
-        if bar.symbol != symbol or bar.start != start or bar.interval != interval:
+        if bar.symbol != symbol or (bar is not first and (bar.start != start or bar.interval != first.interval)):
             raise InvalidValue(f"bars of one step must share start and interval: {symbol} {bar.start.isoformat()}")
     return first
 
 
 def _touches_nobody(venue: Venue, bars: Mapping[Symbol, Bar], marks: Prices | None, index: Prices | None) -> bool:
-    if venue.pending:
-        return False
+    """Of bars that no order waits for."""
     ranges: Mapping[Symbol, QuietRange | None] | None = None
     for symbol, bar in bars.items():
         market = venue.markets[symbol]
@@ -136,7 +137,8 @@ def _walk_bars(
     if venue.pending:
         match_arrivals(venue, bars, first.start)
     touched = {symbol: bar for symbol, bar in bars.items() if venue.markets[symbol].is_touched}
-    if not venue.arrived and (not touched or (was_idle and _touches_nobody(venue, bars, marks, index))):
+    begins_quietly = was_idle and not venue.pending
+    if not venue.arrived and (not touched or (begins_quietly and _touches_nobody(venue, bars, marks, index))):
         return
     walk_leg(venue, {symbol: path.opening(bar) for symbol, bar in touched.items()})
     touched |= {symbol: bars[symbol] for symbol in rest_arrived(venue)}
@@ -145,7 +147,7 @@ def _walk_bars(
         walk_leg(venue, {symbol: three[number] for symbol, three in legs.items()})
     end = from_ms(to_ms(first.end) - 1)
     for symbol in legs:
-        for _, (_, holding) in sorted(venue.markets[symbol].holders.items()):
-            stops.tell_trailing(venue, holding, end)
+        for _, (account, holding) in sorted(venue.markets[symbol].holders.items()):
+            stops.tell_trailing(venue, account, holding, end)
     # the quiet ranges are careful: the prices may have left them without anything having been told
     venue.changes += 1

@@ -37,14 +37,16 @@ def follow(
     venue: Venue, account: Account, holding: Holding, order: WorkingOrder, before: Decimal, at: datetime
 ) -> None:
     """Bring the stops in line with the position after a match of `order`. `before` is the signed position before it."""
-    quantity = holding.quantity
-    if before and (not quantity or (quantity > 0) is not (before > 0)):
-        if holding.stops or holding.partial_stops:
-            clear(venue, account, holding, closed_by=order, at=at)
-        if holding.reducing:
-            _cancel_reducing(venue, account, holding, closed_by=order, was_long=before > 0, at=at)
-    elif holding.stops or holding.partial_stops:
-        _resize(venue, holding, at)
+    has_stops = holding.stops or holding.partial_stops
+    if has_stops or holding.reducing:
+        quantity = holding.quantity
+        if before and (not quantity or (quantity > 0) is not (before > 0)):
+            if has_stops:
+                clear(venue, account, holding, closed_by=order, at=at)
+            if holding.reducing:
+                _cancel_reducing(venue, account, holding, closed_by=order, was_long=before > 0, at=at)
+        elif has_stops:
+            _resize(venue, account, holding, at)
     if order.takes_stops and holding.side is order.side:
         _attach(venue, account, holding, order, at)
 
@@ -67,7 +69,7 @@ def set_level(
         )  # fmt: skip
         holding.stops[kind] = order
     watch(venue, account, order)
-    venue.tell_order(order)
+    venue.tell_order(account, order)
     return order
 
 
@@ -79,7 +81,7 @@ def add_partial(
     order = _make(venue, account, holding, kind, at, price=price, by=by, quantity=quantity, limit=limit, parent=parent)
     holding.partial_stops[order.order_id] = order
     watch(venue, account, order)
-    venue.tell_order(order)
+    venue.tell_order(account, order)
     return order
 
 
@@ -109,14 +111,14 @@ def observe(holding: Holding, price: Decimal) -> None:
             holding.stops[StopKind.TRAILING_STOP].trigger_price = trailing.level
 
 
-def tell_trailing(venue: Venue, holding: Holding, at: datetime) -> None:
+def tell_trailing(venue: Venue, account: Account, holding: Holding, at: datetime) -> None:
     """Tell the order of a trailing stop that stands elsewhere than was told last."""
     if holding.trailing is None:
         return
     order = holding.stops[StopKind.TRAILING_STOP]
-    if order.trigger_price != order.state.trigger_price:
+    if order.trigger_price != order.told_trigger_price:
         order.become(OrderStatus.UNTRIGGERED, at)
-        venue.tell_order(order)
+        venue.tell_order(account, order)
 
 
 def bind(*pair: WorkingOrder | None) -> None:
@@ -217,7 +219,7 @@ def _attach_partial(venue: Venue, account: Account, holding: Holding, entry: Wor
         for order in pair:
             order.quantity = quantity
             order.become(OrderStatus.UNTRIGGERED, at)
-            venue.tell_order(order)
+            venue.tell_order(account, order)
         return
     request = entry.request
     take_profit = stop_loss = None
@@ -273,20 +275,20 @@ def _make(
     return order
 
 
-def _resize(venue: Venue, holding: Holding, at: datetime) -> None:
+def _resize(venue: Venue, account: Account, holding: Holding, at: datetime) -> None:
     size = holding.size
     for order in holding.stops.values():
         if order.quantity != size:
-            _set_quantity(venue, order, size, at)
+            _set_quantity(venue, account, order, size, at)
     for order in holding.partial_stops.values():
         if order.quantity > size:
-            _set_quantity(venue, order, size, at)
+            _set_quantity(venue, account, order, size, at)
 
 
-def _set_quantity(venue: Venue, order: WorkingOrder, quantity: Decimal, at: datetime) -> None:
+def _set_quantity(venue: Venue, account: Account, order: WorkingOrder, quantity: Decimal, at: datetime) -> None:
     order.quantity = quantity
     order.become(OrderStatus.UNTRIGGERED, at)
-    venue.tell_order(order)
+    venue.tell_order(account, order)
 
 
 def _cancel_reducing(

@@ -32,7 +32,7 @@ def trigger_level(order: WorkingOrder, holding: Holding) -> Decimal | None:
 
 
 def triggers_rising(order: WorkingOrder) -> bool:
-    return order.trigger_direction == 1
+    return order.request.trigger_direction == 1
 
 
 def trigger(venue: Venue, account: Account, order: WorkingOrder, at: datetime) -> None:
@@ -44,7 +44,7 @@ def trigger(venue: Venue, account: Account, order: WorkingOrder, at: datetime) -
         order.create_type = "CreateByStopOrder"
     for status in (OrderStatus.TRIGGERED, OrderStatus.NEW):
         order.become(status, at)
-        venue.tell_order(order)
+        venue.tell_order(account, order)
     if order.stop_order_type == CONDITIONAL:
         _match_conditional(venue, account, holding, order, at)
         return

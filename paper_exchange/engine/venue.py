@@ -8,7 +8,7 @@ from decimal import Decimal
 from alpha.domain.errors import InvalidValue
 from alpha.domain.ids import Symbol
 from paper_exchange.engine.account import Account
-from paper_exchange.engine.events import Event
+from paper_exchange.engine.audience import Audience
 from paper_exchange.engine.holding import Holding
 from paper_exchange.engine.ids import Ids
 from paper_exchange.engine.insurance import InsuranceFund
@@ -20,7 +20,7 @@ from paper_exchange.engine.working_order import WorkingOrder
 
 
 class Venue:
-    """What all parts of the engine share: markets, accounts, the clock, ids, the book, and the events told so far.
+    """What all parts of the engine share: markets, accounts, the clock, ids, the book, and who is told what happens.
 
     `pending` are the orders waiting for the next open, `arrived` those that were matched at this one and will rest,
     `began_to_wait` those that rest or wait for a trigger since the walk last looked.
@@ -31,9 +31,9 @@ class Venue:
     __slots__ = (
         "accounts",
         "arrived",
+        "audience",
         "began_to_wait",
         "changes",
-        "events",
         "ids",
         "insurance",
         "liquidity",
@@ -54,6 +54,7 @@ class Venue:
         insurance: InsuranceFund,
         now: datetime,
         tape: Tape,
+        audience: Audience,
     ) -> None:
         self.markets = markets
         self.ids = ids
@@ -61,12 +62,12 @@ class Venue:
         self.insurance = insurance
         self.now = now
         self.tape = tape
+        self.audience = audience
         self.accounts: dict[int, Account] = {}
         self.pending: dict[str, tuple[Account, WorkingOrder]] = {}
         self.arrived: list[tuple[Account, WorkingOrder]] = []
         self.began_to_wait: list[tuple[Account, WorkingOrder]] = []
         self.unnamed: Counter[tuple[str, ...]] = Counter()
-        self.events: list[Event] = []
         self.changes = 0
         self.quiet: tuple[int, Mapping[Symbol, QuietRange | None]] = (-1, {})
 
@@ -83,24 +84,30 @@ class Venue:
             raise Refused(10001, "params error: symbol invalid")
         return market
 
-    def tell_order(self, order: WorkingOrder) -> None:
+    def tell_order(self, account: Account, order: WorkingOrder) -> None:
         self.changes += 1
-        self.events.append(order.refresh())
+        order.snapshot, order.told_trigger_price = None, order.trigger_price
+        self.audience.order(order)
+        if not order.is_open:
+            account.orders[order.order_id] = order.told()
 
     def tell_position(self, account: Account, holding: Holding, at: datetime) -> None:
         self.changes += 1
-        self.events.append(account.position_state(holding, at))
+        self.audience.position(account, holding, at)
 
     def tell_wallet(self, account: Account, at: datetime) -> None:
-        self.events.append(account.wallet(at))
+        self.audience.wallet(account, at)
 
     def release(self, account: Account, order: WorkingOrder) -> None:
         """Take an order that has ended from everywhere it was waiting."""
         account.drop(order)
         order_id, market = order.order_id, order.holding.market
-        self.pending.pop(order_id, None)
-        market.resting.pop(order_id, None)
-        market.triggers.pop(order_id, None)
+        if self.pending:
+            self.pending.pop(order_id, None)
+        if market.resting:
+            market.resting.pop(order_id, None)
+        if market.triggers:
+            market.triggers.pop(order_id, None)
 
 
 def exact_liq_price(account: Account, holding: Holding) -> Decimal | None:

@@ -121,7 +121,7 @@ class _Walk:
             matching.fill_resting(venue, account, resting[1], at)
         elif touch.rank is Rank.STOP:
             waiting = market.triggers.get(touch.order_id)
-            if waiting is None or not _is_reached(waiting[1], account, market):
+            if waiting is None or not _is_reached(waiting[1], market):
                 return
             trigger(venue, account, waiting[1], at)
         else:
@@ -155,7 +155,7 @@ class _Walk:
         self._push(leg, distance, Rank.LIMIT, account.uid, order)
 
     def _look_at_trigger(self, leg: Leg, account: Account, order: WorkingOrder, since: Decimal) -> None:
-        level = trigger_level(order, account.holding(self._venue.markets[order.symbol], order.position_idx))
+        level = trigger_level(order, order.holding)
         if level is None:
             return
         distance = _distance_to(leg, level, triggers_rising(order), since)
@@ -199,10 +199,10 @@ def check_margins(venue: Venue, symbols: Mapping[Symbol, int]) -> None:
 
 def _distance_to(leg: Leg, level: Decimal, rising: bool, since: Decimal) -> Decimal | None:
     """How far along the leg, from `since` on, the price reaches a level it rises or falls to; None when it does not."""
-    way = 1 if rising else -1
-    if way * (leg.price_at(since) - level) >= 0:
+    begins_at = leg.price_at(since) if since else leg.start_price
+    if begins_at >= level if rising else begins_at <= level:
         return since
-    if way * (leg.end_price - level) >= 0:
+    if leg.end_price >= level if rising else leg.end_price <= level:
         return abs(level - leg.start_price)
     return None
 
@@ -213,8 +213,8 @@ def _tick_beyond(price: Decimal, rising: bool, market: Market) -> Decimal:
     return (price / tick).to_integral_value(ROUND_CEILING if rising else ROUND_FLOOR) * tick
 
 
-def _is_reached(order: WorkingOrder, account: Account, market: Market) -> bool:
-    level = trigger_level(order, account.holding(market, order.position_idx))
+def _is_reached(order: WorkingOrder, market: Market) -> bool:
+    level = trigger_level(order, order.holding)
     if level is None:
         return False
     return market.last_price >= level if triggers_rising(order) else market.last_price <= level

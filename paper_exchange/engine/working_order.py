@@ -10,7 +10,7 @@ from alpha.domain.order import TRANSITIONS, OrderStatus
 from paper_exchange.engine.events import OrderState
 from paper_exchange.engine.members import FILLED, IOC, MARKET, NEW, PARTIALLY_FILLED, UNTRIGGERED
 from paper_exchange.engine.money import ZERO
-from paper_exchange.engine.requests import OrderRequest, TpslMode
+from paper_exchange.engine.requests import OrderRequest
 from paper_exchange.engine.stop_kind import CONDITIONAL
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ UNKNOWN = "UNKNOWN"
 
 
 class WorkingOrder:
-    """An order while the engine works on it. Whoever is told about it gets a snapshot.
+    """An order while the engine works on it. Whoever asks for one gets a snapshot, made when somebody does.
 
     `holding` is the position it acts on. `request` is what was asked for it, as amended: what is not an attribute here
     is read there. `closes` says that it may only reduce the position, whatever made it so. `is_pending` is True from
@@ -29,14 +29,14 @@ class WorkingOrder:
     while its fills still have take profit and stop loss to put on the position; `attached` are those of mode Partial
     that it has put there last, and `attached_before` how much those that have ended since covered. `sibling` is the
     other one of a pair of take profit and stop loss that were made together: when one is triggered or cancelled the
-    other ends as well.
+    other ends as well. `sort_key` says where it stands among the orders of one instant, whenever it arrived. `share` is
+    what it occupies of the margin, for `Reservations` alone.
     """
 
     __slots__ = (
         "attached",
         "attached_before",
         "cancel_type",
-        "close_on_trigger",
         "closed_pnl",
         "closes",
         "create_type",
@@ -59,9 +59,11 @@ class WorkingOrder:
         "reduce_only",
         "reject_reason",
         "request",
+        "share",
         "sibling",
         "side",
-        "state",
+        "snapshot",
+        "sort_key",
         "status",
         "stop_loss",
         "stop_order_type",
@@ -69,14 +71,12 @@ class WorkingOrder:
         "take_profit",
         "takes_stops",
         "time_in_force",
+        "told_trigger_price",
         "trigger_by",
-        "trigger_direction",
         "trigger_price",
         "uid",
         "updated_at",
     )  # fmt: skip
-
-    state: OrderState
 
     def __init__(
         self,
@@ -100,6 +100,7 @@ class WorkingOrder:
         self.position_idx = request.position_idx
         self.order_id = order_id
         self.order_link_id = request.order_link_id
+        self.sort_key = (holding.uid, request.order_link_id or order_id)
         self.parent_order_link_id = parent_order_link_id
         self.side = request.side
         self.order_type = request.order_type
@@ -114,12 +115,10 @@ class WorkingOrder:
         self.closed_pnl = ZERO
         self.fill_count = 0
         self.reduce_only = closes or request.reduce_only
-        self.close_on_trigger = request.close_on_trigger
         self.closes = self.reduce_only or request.close_on_trigger
         self.create_type = create_type
         self.stop_order_type = stop_order_type
         self.trigger_price = request.trigger_price
-        self.trigger_direction = request.trigger_direction
         self.trigger_by = request.trigger_by
         self.take_profit = request.take_profit
         self.stop_loss = request.stop_loss
@@ -129,10 +128,13 @@ class WorkingOrder:
         self.created_at = at
         self.updated_at = at
         self.is_pending = False
+        self.snapshot: OrderState | None = None
+        self.told_trigger_price: Decimal | None = None
         self.takes_stops = request.take_profit is not None or request.stop_loss is not None
         self.attached: tuple[WorkingOrder, ...] = ()
         self.attached_before = ZERO
         self.sibling: WorkingOrder | None = None
+        self.share: tuple[int, Decimal, Decimal] | None = None
 
     @property
     def is_untriggered(self) -> bool:
@@ -143,7 +145,6 @@ class WorkingOrder:
         """Whether it is a take profit, stop loss or trailing stop of the position, made by the exchange."""
         return self.stop_order_type != "" and self.stop_order_type != CONDITIONAL
 
-    @property
     def holds_margin(self) -> bool:
         """Whether it could open a position from where it stands now."""
         return self.is_open and not self.closes and self.status is not UNTRIGGERED
@@ -152,22 +153,22 @@ class WorkingOrder:
     def leaves_quantity(self) -> Decimal:
         return self.quantity - self.filled_quantity if self.is_open else ZERO
 
-    @property
-    def sort_key(self) -> tuple[int, str]:
-        """Where it stands among the orders of one instant, whenever it arrived."""
-        return self.uid, self.order_link_id or self.order_id
-
-    def fill(self, quantity: Decimal, value: Decimal, fee: Decimal, closed_pnl: Decimal, at: datetime) -> None:
-        """One more execution. Raises InvariantViolated when it would fill more than is left."""
+    def fill(self, quantity: Decimal, value: Decimal, fee: Decimal, closed_pnl: Decimal, at: datetime) -> Decimal:
+        """One more execution. Gives what is left; raises InvariantViolated when it would fill more than was."""
         filled = self.filled_quantity + quantity
-        if quantity <= ZERO or filled > self.quantity or not self.is_open:
+        left = self.quantity - filled
+        if quantity <= ZERO or left < ZERO or not self.is_open:
             raise InvariantViolated(f"order {self.order_id}: {quantity} filled of {self.leaves_quantity} left")
         self.filled_quantity = filled
         self.filled_value += value
         self.fee += fee
         self.closed_pnl += closed_pnl
         self.fill_count += 1
-        self.become(FILLED if filled == self.quantity else PARTIALLY_FILLED, at)
+        if left:
+            self.become(PARTIALLY_FILLED, at)
+            return left
+        self.become(FILLED, at)
+        return ZERO
 
     def become(
         self, status: OrderStatus, at: datetime, reject_reason: str = NO_ERROR, cancel_type: str = UNKNOWN
@@ -177,64 +178,50 @@ class WorkingOrder:
             if status not in TRANSITIONS[self.status]:
                 raise InvariantViolated(f"order {self.order_id} is {self.status} and cannot become {status}")
             self.status = status
-            self.is_open = bool(TRANSITIONS[status])
+            self.is_open = not status.is_terminal
         elif not self.is_open:
             raise InvariantViolated(f"order {self.order_id} is {self.status} and stays so")
         self.updated_at = at
         self.reject_reason = reject_reason
         self.cancel_type = cancel_type
 
-    def refresh(self) -> OrderState:
-        """The snapshot of the order as it is now, kept as the latest."""
-        stop_type = self.stop_order_type
-        tpsl_mode = tp_trigger_by = sl_trigger_by = ""
-        tp_limit_price = sl_limit_price = None
-        if self.take_profit is not None or self.stop_loss is not None:
-            request = self.request
-            tpsl_mode = request.tpsl_mode.value
-            tp_trigger_by = "" if self.take_profit is None else request.tp_trigger_by.value
-            sl_trigger_by = "" if self.stop_loss is None else request.sl_trigger_by.value
-            tp_limit_price, sl_limit_price = request.tp_limit_price, request.sl_limit_price
-        elif stop_type and stop_type != CONDITIONAL:
-            tpsl_mode = TpslMode.PARTIAL.value if stop_type.startswith("Partial") else TpslMode.FULL.value
-        self.state = OrderState(
-            self.uid,
-            self.symbol,
-            self.position_idx,
-            self.order_id,
-            self.order_link_id,
-            self.parent_order_link_id,
-            self.side,
-            self.order_type,
-            self.time_in_force,
-            self.status,
-            self.price,
-            self.quantity,
-            self.filled_quantity,
-            self.quantity - self.filled_quantity if self.is_open else ZERO,
-            self.filled_value,
-            self.fee,
-            self.closed_pnl,
-            self.reduce_only,
-            self.close_on_trigger,
-            self.create_type,
-            stop_type,
-            self.trigger_price,
-            self.trigger_direction,
-            self.trigger_by.value if stop_type else "",
-            self.take_profit,
-            self.stop_loss,
-            tpsl_mode,
-            tp_trigger_by,
-            sl_trigger_by,
-            tp_limit_price,
-            sl_limit_price,
-            self.reject_reason,
-            self.cancel_type,
-            self.last_price_on_created,
-            self.created_at,
-            self.updated_at,
-            self.request.slippage_tolerance_type,
-            self.request.slippage_tolerance,
-        )
-        return self.state
+    def told(self) -> OrderState:
+        """A snapshot of the order as it was told last, made when somebody asks."""
+        if self.snapshot is None:
+            self.snapshot = OrderState(
+                self.uid,
+                self.symbol,
+                self.position_idx,
+                self.order_id,
+                self.order_link_id,
+                self.parent_order_link_id,
+                self.side,
+                self.order_type,
+                self.time_in_force,
+                self.status,
+                self.price,
+                self.quantity,
+                self.filled_quantity,
+                self.filled_value,
+                self.fee,
+                self.closed_pnl,
+                self.reduce_only,
+                self.create_type,
+                self.stop_order_type,
+                self.trigger_price,
+                self.trigger_by,
+                self.take_profit,
+                self.stop_loss,
+                self.reject_reason,
+                self.cancel_type,
+                self.last_price_on_created,
+                self.created_at,
+                self.updated_at,
+                self.request,
+            )
+        return self.snapshot
+
+
+def told_last(order: WorkingOrder | OrderState) -> OrderState:
+    """What was told last of an order that is worked on still, or of which only that is kept."""
+    return order.told() if isinstance(order, WorkingOrder) else order

@@ -14,6 +14,7 @@ import zlib
 from collections import deque
 from collections.abc import Callable, Collection
 from email.utils import formatdate
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Protocol, cast
 from urllib.parse import unquote
@@ -145,6 +146,8 @@ class _Connection(asyncio.Protocol):
         self._asks_to_go_on = False
         # bytes since it began, its head was whole or a part of its body came, whichever was last
         self._beside_body = 0
+        # bytes that are being read, and all that came since its head began with them
+        self._fed = self._head_at_most = 0
         self._target = b""
         self._headers: dict[str, str] = {}
         self._body: list[bytes] = []
@@ -220,6 +223,7 @@ class _Connection(asyncio.Protocol):
         self._is_half_read = self._is_in_head = True
         self._is_overdue = False
         self._beside_body = self._body_length = 0
+        self._head_at_most = self._fed
         self._target = b""
         self._headers = {}
         self._body = []
@@ -230,15 +234,19 @@ class _Connection(asyncio.Protocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         """Also what stands behind a body in chunks, which counts for nothing."""
         if self._is_in_head:
-            self._headers.setdefault(name.decode("latin-1").lower(), value.decode("utf-8", "surrogateescape"))
+            self._headers.setdefault(_header_name(name), value.decode("utf-8", "surrogateescape"))
 
     def on_headers_complete(self) -> None:
         self._is_in_head = False
         self._beside_body = 0
         target, headers = self._target, self._headers
-        length = len(target) + sum(map(len, headers)) + sum(map(len, headers.values()))
-        if length > _LONGEST_HEAD or not target.isascii():
-            raise httptools.HttpParserError("a head beyond all measure")
+        # nearly every head comes in so few bytes that it need not be measured
+        if self._head_at_most > _LONGEST_HEAD:
+            length = len(target) + sum(map(len, headers)) + sum(map(len, headers.values()))
+            if length > _LONGEST_HEAD:
+                raise httptools.HttpParserError("a head beyond all measure")
+        if not target.isascii():
+            raise httptools.HttpParserError("a target that is none")
         self._require_short(int(headers.get("content-length", 0)))
         self._asks_to_go_on = headers.get("expect", "").lower() == "100-continue"
 
@@ -288,8 +296,10 @@ class _Connection(asyncio.Protocol):
 
     def _feed(self, data: bytes) -> bytes:
         """Gives what is to be read after it: nothing, but behind a request that wants another protocol to begin."""
+        self._fed = len(data)
         if self._is_half_read:
-            self._beside_body += len(data)
+            self._beside_body += self._fed
+            self._head_at_most += self._fed
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
@@ -386,6 +396,12 @@ class _Connection(asyncio.Protocol):
         self._transport.set_protocol(protocol)
         protocol.connection_made(self._transport)
         protocol.data_received(_head_of(request) + rest)
+
+
+@lru_cache(maxsize=256)
+def _header_name(raw: bytes) -> str:
+    # Kept, because all clients send the same few.
+    return raw.decode("latin-1").lower()
 
 
 def _head_of(request: Request, without: str = "") -> bytes:

@@ -44,10 +44,10 @@ class Params:
 
     def optional(self, name: str) -> str | None:
         value = self._values.get(name)
-        if value is None or value == "":
+        if value is None:
             return None
         if type(value) is str:
-            return value
+            return value or None
         if isinstance(value, (dict, list)):
             raise invalid(name)
         if isinstance(value, bool):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Mapping
+from functools import lru_cache
 
 from paper_exchange.accounts import Accounts, ExchangeAccount
 from paper_exchange.engine import Refused
@@ -38,7 +39,7 @@ def authenticated(headers: Mapping[str, str], signed: bytes, accounts: Accounts,
     if account is None:
         raise Refused(_BAD_KEY, "API key is invalid.")
     origin = f"{timestamp}{key}{window}".encode() + signed
-    expected = hmac.digest(account.api_secret.encode(), origin, "sha256").hex()
+    expected = _digest(account.api_secret, origin)
     if not hmac.compare_digest(expected.encode(), signature.encode("utf-8", "replace")):
         raise Refused(_BAD_SIGNATURE, f"error sign! origin_string[{origin.decode('utf-8', 'replace')}]")
     return account
@@ -57,7 +58,19 @@ def authenticated_socket(arguments: object, accounts: Accounts, now_ms: int) -> 
 
 
 def sign(secret: str, text: str) -> str:
-    return hmac.digest(secret.encode(), text.encode(), "sha256").hex()
+    return _digest(secret, text.encode())
+
+
+def _digest(secret: str, origin: bytes) -> str:
+    begun = _begun(secret).copy()
+    begun.update(origin)
+    return begun.hexdigest()
+
+
+@lru_cache(maxsize=1024)
+def _begun(secret: str) -> hmac.HMAC:
+    """The hash with only the key in it, which is the half of the work that is the same for every request."""
+    return hmac.new(secret.encode(), digestmod="sha256")
 
 
 def _check_time(timestamp: str, window: str, now_ms: int) -> None:

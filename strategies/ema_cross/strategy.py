@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
+from typing import Any
 
 from pydantic import Field
 
@@ -22,16 +24,26 @@ class EmaCrossParams(StrategyParams):
     stop_percent: Decimal | None = Field(gt=0, lt=100)
 
 
-class EmaCrossState(StrategyState):
-    """`above` is which side the fast average was on when that was last acted on."""
+@dataclass(slots=True)
+class Cross:
+    """`above` is which side the fast average was on when that was last acted on, None before the first decision."""
 
-    averages: dict[Symbol, tuple[Ema, Ema]] = Field(default_factory=dict)
-    above: dict[Symbol, bool] = Field(default_factory=dict)
+    fast: Ema
+    slow: Ema
+    above: bool | None = None
+
+
+class EmaCrossState(StrategyState):
+    crosses: dict[Symbol, Cross] = Field(default_factory=dict)
 
 
 class EmaCross(Strategy[EmaCrossParams, EmaCrossState]):
     Params = EmaCrossParams
     State = EmaCrossState
+
+    def __init__(self, **given: Any) -> None:
+        super().__init__(**given)
+        self._crosses = self.state.crosses
 
     @property
     def interval(self) -> timedelta:
@@ -42,29 +54,32 @@ class EmaCross(Strategy[EmaCrossParams, EmaCrossState]):
         return 10 * self.params.slow_bars
 
     def knows(self, symbol: Symbol) -> bool:
-        lengths = [average.length for average in self.state.averages.get(symbol, ())]
-        if lengths != [self.params.fast_bars, self.params.slow_bars]:
-            self.state.averages.pop(symbol, None)
-        return symbol in self.state.averages
+        cross = self._crosses.get(symbol)
+        if cross and (cross.fast.length, cross.slow.length) != (self.params.fast_bars, self.params.slow_bars):
+            del self._crosses[symbol]
+        return symbol in self._crosses
 
     def observe(self, bar: Bar) -> None:
-        averages = self.state.averages.get(bar.symbol)
-        if averages is None:
-            averages = Ema(self.params.fast_bars), Ema(self.params.slow_bars)
-            self.state.averages[bar.symbol] = averages
+        cross = self._crosses.get(bar.symbol)
+        if cross is None:
+            cross = Cross(Ema(self.params.fast_bars), Ema(self.params.slow_bars))
+            self._crosses[bar.symbol] = cross
         close = bar.close_as_float
-        averages[0].update(close)
-        averages[1].update(close)
+        cross.fast.update(close)
+        cross.slow.update(close)
 
     def on_bar(self, bar: Bar) -> None:
-        fast, slow = self.state.averages[bar.symbol]
-        above = fast.value > slow.value
-        if self.state.above.setdefault(bar.symbol, above) == above:
+        cross = self._crosses[bar.symbol]
+        above = cross.fast.value > cross.slow.value
+        if cross.above == above:
+            return
+        if cross.above is None:
+            cross.above = above
             return
         held = self.broker.position(bar.symbol)
         if held is None:  # not known, which is not flat: look again on the next bar
             return
-        self.state.above[bar.symbol] = above
+        cross.above = above
         if above and held.is_flat:
             self._enter(bar)
         elif not above and not held.is_flat:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import time, timedelta
 from decimal import Decimal
 from functools import cached_property
@@ -30,6 +31,19 @@ class AssetStops(StrategyParams):
         return 1 - self.target_percent / 100
 
 
+@dataclass(frozen=True, slots=True)
+class AlertRules:
+    """When the trader is told, as the parameters of these names say: looked at at every bar, and a parameter costs ten
+    times an attribute."""
+
+    interval: timedelta
+    move_percent: float
+    move_bars: int
+    volume_ratio: float
+    volume_bars: int
+    ema_gap_percent: float
+
+
 class ShortSellerParams(StrategyParams):
     """The defaults are in parameters.yaml, nowhere else."""
 
@@ -56,8 +70,23 @@ class ShortSellerParams(StrategyParams):
     assets: dict[Symbol, AssetStops] = Field(min_length=1)
 
     @cached_property
-    def alert_interval(self) -> timedelta:
-        return timedelta(minutes=self.alert_interval_minutes)
+    def alerts(self) -> AlertRules:
+        return AlertRules(
+            interval=timedelta(minutes=self.alert_interval_minutes),
+            move_percent=self.alert_move_percent,
+            move_bars=self.alert_move_bars,
+            volume_ratio=self.alert_volume_ratio,
+            volume_bars=self.alert_volume_bars,
+            ema_gap_percent=self.alert_ema_gap_percent,
+        )
+
+    @cached_property
+    def trigger_valid(self) -> timedelta:
+        return timedelta(minutes=self.trigger_valid_minutes)
+
+    @cached_property
+    def hold_limit(self) -> timedelta:
+        return timedelta(hours=self.hold_limit_hours)
 
     @model_validator(mode="after")
     def _averages_differ(self) -> Self:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -30,6 +30,8 @@ from alpha.domain.side import Side
 from strategies.shortseller.parameters import AssetStops, ShortSellerParams
 from strategies.shortseller.trend import ACTIVE, INACTIVE, Trend
 from strategies.shortseller.watch import MarketWatch
+
+_NOTHING = Decimal(0)
 
 
 class ShortSellerState(StrategyState):
@@ -62,6 +64,11 @@ class ShortSeller(Strategy[ShortSellerParams, ShortSellerState]):
             if symbol not in params.assets:
                 raise StrategyRefused(f"ShortSeller has no stops for {symbol}: add it to params.assets in bots.yaml")
         self._leverage_set: set[Symbol] = set()
+        # What every bar asks for, found once: through the model of state or parameters each costs ten times as much.
+        self._trends, self._watches, self._holdings = state.trends, state.watches, state.holdings
+        self._protections, self._cooldown_until = state.protections, state.cooldown_until
+        self._alert_rules, self._warm_up_bars = params.alerts, params.warm_up_bars
+        self._report_due = state.report_due
 
     @property
     def interval(self) -> timedelta:
@@ -88,31 +95,37 @@ class ShortSeller(Strategy[ShortSellerParams, ShortSellerState]):
                 self._protect(held)
 
     def observe(self, bar: Bar) -> None:
-        symbol, close, state, params = bar.symbol, bar.close_as_float, self.state, self.params
-        watch = state.watches.get(symbol)
+        symbol, close = bar.symbol, bar.close_as_float
+        watch = self._watches.get(symbol)
         if watch is None:
-            watch = state.watches[symbol] = MarketWatch.of(params)
+            watch = self._watches[symbol] = MarketWatch.of(self.params)
         watch.see(close, bar.volume_as_float)
-        trend = state.trends.get(symbol) or self._trend(symbol)
-        trend.update(close, bar.end, params.warm_up_bars)
+        self._trend(symbol).update(close, bar.end, self._warm_up_bars)
 
     def on_round(self, bars: Sequence[Bar]) -> None:
-        super().on_round(bars)
-        self._report(bars[0].end)
+        for bar in bars:
+            self.on_bar(bar)
+        now = bars[0].end
+        if self._report_due is None or now >= self._report_due:
+            self._report(now)
 
     def on_bar(self, bar: Bar) -> None:
-        self._tell(bar)
-        symbol = bar.symbol
+        symbol, now = bar.symbol, bar.end
+        watch = self._watches.get(symbol)
+        if watch is not None and (notices := watch.notices(self._trend(symbol), self._alert_rules, now)):
+            self._tell(symbol, notices)
         held = self.broker.position(symbol)
         if held is None:
             return
-        self._holding(symbol).see(held, bar.end)
-        quantity = held.quantity
+        holding, quantity = self._holding(symbol), held.position.quantity
+        if quantity or holding.quantity:
+            holding.see(held, now)
         if not quantity:
-            self.state.protections.pop(symbol, None)
+            if symbol in self._protections:
+                del self._protections[symbol]
             if self.entry_obstacle(bar, held) is None:
                 self._enter(bar)
-        elif quantity < 0:
+        elif quantity < _NOTHING:
             reason = self.exit_reason(bar, held)
             if reason is None or not self.broker.close(bar.symbol, reason).accepted:
                 self._protect(held)
@@ -130,12 +143,12 @@ class ShortSeller(Strategy[ShortSellerParams, ShortSellerState]):
 
         Stop and target stand behind those at the exchange, measured from the average entry price.
         """
-        stops, close, entry_price = self._stops(bar.symbol), bar.close, held.entry_price
+        stops, close, entry_price = self.params.assets[bar.symbol], bar.close, held.position.entry_price
         if close >= entry_price * stops.stop_factor:
             return Reason.STOP_LOSS
         if close <= entry_price * stops.target_factor:
             return Reason.TAKE_PROFIT
-        if self._holding(bar.symbol).age(bar.end) > timedelta(hours=self.params.hold_limit_hours):
+        if self._holding(bar.symbol).age(bar.end) > self.params.hold_limit:
             return Reason.TIME_EXIT
         if self._trend(bar.symbol).regime is INACTIVE:
             return Reason.REGIME_EXIT
@@ -143,18 +156,19 @@ class ShortSeller(Strategy[ShortSellerParams, ShortSellerState]):
 
     def entry_obstacle(self, bar: Bar, held: HeldPosition) -> str | None:
         """The first rule that forbids an entry at the close of the bar, or None when all are met."""
-        if not held.is_flat:
+        if held.position.quantity:
             return "position_open"
-        trend, cooldown_until = self._trend(bar.symbol), self.state.cooldown_until.get(bar.symbol)
-        if cooldown_until is not None and bar.end < cooldown_until:
+        symbol, now = bar.symbol, bar.end
+        trend, cooldown_until = self._trend(symbol), self._cooldown_until.get(symbol)
+        if cooldown_until is not None and now < cooldown_until:
             return "cooldown"
         if trend.regime is not ACTIVE:
             return "regime"
-        if trend.cross_day == bar.end.date() and trend.crosses >= self.params.crosses_per_day_limit:
+        if trend.crosses >= self.params.crosses_per_day_limit and trend.cross_day == now.date():
             return "crosses_today"
         if trend.triggered_at is None:
             return "no_trigger"
-        if bar.end - trend.triggered_at > timedelta(minutes=self.params.trigger_valid_minutes):
+        if now - trend.triggered_at > self.params.trigger_valid:
             return "trigger_too_old"
         return None
 
@@ -192,14 +206,16 @@ class ShortSeller(Strategy[ShortSellerParams, ShortSellerState]):
         return margin if sent_at == bar.end else Decimal(0)
 
     def _protect(self, held: HeldPosition) -> None:
-        symbol, entry_price = held.symbol, held.entry_price
-        if held.quantity >= 0:
-            self.state.protections.pop(symbol, None)
+        symbol, position = held.symbol, held.position
+        if position.quantity >= _NOTHING:
+            self._protections.pop(symbol, None)
             return
-        protection = self.state.protections.setdefault(symbol, Protection())
+        protection = self._protections.get(symbol)
+        if protection is None:
+            protection = self._protections[symbol] = Protection()
         if held.take_profit is not None and protection.is_seen(held):
             return
-        stops = self._stops(symbol)
+        stops, entry_price = self._stops(symbol), position.entry_price
         plan = StopPlan(
             stop_loss=entry_price * stops.stop_factor,
             take_profit=entry_price * stops.target_factor,
@@ -214,18 +230,13 @@ class ShortSeller(Strategy[ShortSellerParams, ShortSellerState]):
             self._leverage_set.add(symbol)
         return accepted
 
-    def _tell(self, bar: Bar) -> None:
-        watch = self.state.watches.get(bar.symbol)
-        if watch is not None:
-            symbol = bar.symbol
-            for kind, text in watch.notices(self._trend(symbol), self.params, bar.end).items():
-                self.broker.alert(kind, f"{symbol}: {text}", symbol=symbol)
+    def _tell(self, symbol: Symbol, notices: Mapping[str, str]) -> None:
+        for kind, text in notices.items():
+            self.broker.alert(kind, f"{symbol}: {text}", symbol=symbol)
 
     def _report(self, now: datetime) -> None:
-        due = self.state.report_due
-        if due is not None and now < due:
-            return
-        self.state.report_due = next_report(self.params.report_times_utc, now)
+        due = self._report_due
+        self.state.report_due = self._report_due = next_report(self.params.report_times_utc, now)
         if due is not None:
             regimes = ", ".join(f"{symbol} {self._trend(symbol).regime.value}" for symbol in self.symbols)
             self.broker.alert("report", f"ShortSeller: {standing(self.broker, self.symbols)}; {regimes}")
@@ -234,14 +245,14 @@ class ShortSeller(Strategy[ShortSellerParams, ShortSellerState]):
         return self.params.assets[symbol]
 
     def _trend(self, symbol: Symbol) -> Trend:
-        trend = self.state.trends.get(symbol)
+        trend = self._trends.get(symbol)
         if trend is None:
             trend = Trend(Ema(self.params.ema_fast_bars), Ema(self.params.ema_slow_bars))
-            self.state.trends[symbol] = trend
+            self._trends[symbol] = trend
         return trend
 
     def _holding(self, symbol: Symbol) -> Holding:
-        holding = self.state.holdings.get(symbol)
+        holding = self._holdings.get(symbol)
         if holding is None:
-            holding = self.state.holdings[symbol] = Holding()
+            holding = self._holdings[symbol] = Holding()
         return holding

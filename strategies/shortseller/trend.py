@@ -41,18 +41,17 @@ class Trend:
         A cross is a close below an average after a close at or above it; one bar can cross both and then counts twice.
         It belongs to the UTC day on which its bar ended.
         """
-        before, fast_average, slow_average = self.last_close, self.fast, self.slow
-        above_fast = before is not None and before >= fast_average.value
-        above_slow = before is not None and before >= slow_average.value
-        fast, slow = fast_average.update(close), slow_average.update(close)
+        before, fast, slow = self.last_close, self.fast, self.slow
+        fast_before, slow_before = fast.value, slow.value
         day = at.date()
         if self.cross_day != day:
             self.cross_day, self.crosses = day, 0
-        below_fast, below_slow = close < fast, close < slow
-        crossed = (above_fast and below_fast) + (above_slow and below_slow)
-        if crossed:
-            self.crosses += crossed
-            self.triggered_at = at
-        if slow_average.count >= warm_up_bars:
+        below_fast, below_slow = close < fast.update(close), close < slow.update(close)
+        if before is not None:
+            crossed = (below_fast and before >= fast_before) + (below_slow and before >= slow_before)
+            if crossed:
+                self.crosses += crossed
+                self.triggered_at = at
+        if slow.count >= warm_up_bars:
             self.regime = ACTIVE if below_fast and below_slow else INACTIVE
         self.last_close = close

@@ -9,8 +9,17 @@ Length = Annotated[int, Field(gt=0)]
 """Number of bars."""
 
 
+class _Weighted:
+    """Room for what follows from the length: it is no field, so that it is neither kept nor compared."""
+
+    __slots__ = ("_weight",)
+
+    def _weigh(self, length: int) -> None:
+        self._weight = 2.0 / (length + 1)
+
+
 @dataclass(slots=True)
-class Ema:
+class Ema(_Weighted):
     """Exponential moving average with weight 2 / (length + 1), seeded with the first value (as pandas' `ewm` with
     `adjust=False`; TA-Lib seeds with a mean).
 
@@ -22,10 +31,16 @@ class Ema:
     value: float = 0.0
     count: int = 0
 
+    def __post_init__(self) -> None:
+        self._weigh(self.length)
+
     def update(self, price: float) -> float:
         """Take the next price in; answers the new value."""
         value = self.value
-        value = value + (price - value) * (2.0 / (self.length + 1)) if self.count else price
+        if self.count:
+            value += (price - value) * self._weight
+        else:
+            value = price
         self.value = value
         self.count += 1
         return value
@@ -33,7 +48,7 @@ class Ema:
     @property
     def seed_share(self) -> float:
         """How much of the value is still the seed: 1 after the first update, towards 0 with every further one."""
-        return (1.0 - 2.0 / (self.length + 1)) ** max(self.count - 1, 0)
+        return (1.0 - self._weight) ** max(self.count - 1, 0)
 
 
 @dataclass(slots=True)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from decimal import Decimal
 
+import msgspec
 import pytest
 import redis
 from hypothesis import HealthCheck, given, settings
@@ -248,7 +249,7 @@ class TestClient:
         )
         until_it_waits(lambda: client.place_order(entry))
         slept.clear()
-        client.place_order(replace(entry, side=Side.SELL, reduce_only=True))
+        client.place_order(msgspec.structs.replace(entry, side=Side.SELL, reduce_only=True))
         assert slept == []
 
 

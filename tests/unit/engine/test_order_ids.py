@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from paper_exchange.engine import TpslMode, TriggerBy
-from tests.unit.engine.scene import BUY, SELL, Scene
+from alpha.domain.order import OrderType
+from paper_exchange.engine import OrderRequest, TpslMode, TriggerBy
+from paper_exchange.engine.ids import Ids
+from tests.unit.engine.scene import BUY, COIN, SELL, UID, D, Scene
 
 # what is asked beside symbol, side, type and quantity, two orders at a time
 PAIRS = [
@@ -47,3 +49,35 @@ def test_two_equal_orders_have_two_ids_however_their_numbers_are_written():
     again = Scene(balance="10000")
     assert [again.place(BUY, quantity, "98.00").order_id for quantity in ("1.00", "1")] == first
     assert len(set(first)) == 2
+
+
+def test_ids_that_are_made_in_two_steps_are_those_that_are_made_in_one():
+    ids = Ids(7)
+    orders = ids.under("order", "1")
+    assert [orders.make(name) for name in ("a", "b")] == [ids.make("order", "1", name) for name in ("a", "b")]
+    # and what comes of it is no other than it was: clients keep ids, and a restart makes them again
+    assert Ids(7).make("order", "1", "a") == orders.make("a") != ids.make("order", "1a")
+
+
+def test_an_order_that_has_ended_is_found_by_both_its_ids_as_it_ended():
+    scene = Scene(balance="10000")
+    filled = scene.place(BUY, "1", order_link_id="filled")
+    resting = scene.place(BUY, "1", "90", order_link_id="resting")
+    scene.bar()
+    cancelled = scene.engine.cancel_order(UID, filled.symbol, order_link_id="resting")
+    found = [scene.engine.order(UID, order_link_id=name) for name in ("filled", "resting")]
+    assert found == [scene.engine.order(UID, filled.order_id), scene.engine.order(UID, resting.order_id)]
+    assert [order.status for order in found if order is not None] == ["Filled", "Cancelled"]
+    assert found[1] == cancelled
+    assert scene.engine.orders(UID) == []
+    assert scene.engine.orders(UID, open_only=False) == scene.engine.orders_made(UID) == found
+    unknown = [{}, {"order_id": "none"}, {"order_link_id": "none"}]
+    assert [scene.engine.order(UID, **ids) for ids in unknown] == [None, None, None]
+
+
+def test_an_order_may_be_submitted_for_its_id_alone():
+    scene = Scene(balance="10000")
+    order_id = scene.engine.submit(UID, OrderRequest(symbol=COIN, side=BUY, order_type=OrderType.MARKET, quantity=D(1)))
+    order = scene.engine.order(UID, order_id)
+    assert order is not None
+    assert order.status == "New"

@@ -226,6 +226,23 @@ async def test_a_head_without_an_end_is_refused_before_it_ends() -> None:
         assert await client.refusal() == (400, 10001)
 
 
+@pytest.mark.parametrize("piece", [1 << 16, 12_000, 500], ids=["at once", "in two", "in many"])
+@pytest.mark.parametrize("lines", [40, 45], ids=["long", "too long"])
+async def test_a_head_may_be_so_long_however_it_comes(lines: int, piece: int) -> None:
+    async with served(Routes()) as (_, connect):
+        client = await connect()
+        # each line counts 404 of the 16,384
+        whole = get("/b") + get("/a", *(f"X{number:03}: {'9' * 400}" for number in range(lines)))
+        for start in range(0, len(whole), piece):
+            client.send(whole[start : start + piece])
+            await asyncio.sleep(0)
+        assert (await client.told())["path"] == "/b"
+        if lines == 40:
+            assert (await client.told())["path"] == "/a"
+        else:
+            assert await client.refusal() == (400, 10001)
+
+
 async def test_what_stands_behind_the_chunks_of_a_body_counts_for_nothing() -> None:
     async with served(Routes()) as (_, connect):
         client = await connect()
