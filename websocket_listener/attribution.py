@@ -28,15 +28,12 @@ class AccountOwners:
             for symbol in bot.symbols:
                 for position_idx in self._position_indices(bot):
                     self._rows.setdefault((symbol, position_idx), []).append(bot.id)
+        self.rows = tuple((bot_id, symbol, idx) for (symbol, idx), owners in self._rows.items() for bot_id in owners)
+        """Every (bot, symbol, position index) that may hold a position: the rows a bot expects to find."""
 
     @property
     def is_shared(self) -> bool:
         return len(self.bots) > 1
-
-    @property
-    def rows(self) -> tuple[tuple[BotId, Symbol, int], ...]:
-        """Every (bot, symbol, position index) that may hold a position: the rows a bot expects to find."""
-        return tuple((bot, symbol, idx) for (symbol, idx), bots in self._rows.items() for bot in bots)
 
     def has(self, bot: BotId) -> bool:
         return any(known.id == bot for known in self.bots)

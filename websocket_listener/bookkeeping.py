@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from concurrent.futures import Future
 
 import orjson
@@ -15,6 +15,7 @@ from alpha.domain.ids import AccountName
 from alpha.exchange.errors import UnknownMessage
 from alpha.ledger.connection import Connection, Fenced
 from alpha.ledger.drift import Finding, add_changed_drift, open_drift, resolve_drift
+from alpha.ledger.fill_rows import RecordedFill
 from alpha.ledger.raw_events import add_raw_event
 from alpha.live.wire import now
 from alpha.service.alerts import AlertWriter
@@ -91,11 +92,14 @@ class Bookkeeping:
             self._replay_due_s = time.monotonic() + _REPLAY_EVERY_S
             self._replay.take_turn(connection, epochs)
 
+    def recorded(self, recorded: Sequence[RecordedFill]) -> None:
+        """On the writer's thread: fills that are in the ledger now."""
+        if self._replay is not None:
+            self._replay.committed(recorded)
+
     def committed(self, committed: Committed) -> None:
         """Count a batch, and say what in it a person should know."""
         result = committed.result
-        if self._replay is not None:
-            self._replay.committed(result.recorded)
         if result.recorded:
             # A line for a batch and not for a fill, which is the listener's hottest path; more of them where one would
             # be longer than what log drivers keep together.

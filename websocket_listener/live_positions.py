@@ -191,17 +191,17 @@ class LivePositions:
         """
         began, ended = [], []
         for row in self._compared_rows():
-            difference = self._difference(row)
-            if not difference.quantity:
+            apart = self._apart(row)
+            if not apart:
                 self._forget_difference(row)
-                over_since_before = row not in self._agreed_while_blocked and self._ledger_names(difference)
+                over_since_before = row not in self._agreed_while_blocked and self._ledger_names(row)
                 if row in self._drifted or over_since_before:
                     self._drifted.pop(row, None)
                     self._agreed_while_blocked.add(row)
-                    ended.append(difference)
-            elif self._has_drifted(row, difference.quantity, at_s, settle_s):
-                self._drifted[row] = difference.quantity
-                began.append(difference)
+                    ended.append(self._difference(row))
+            elif self._has_drifted(row, apart, at_s, settle_s):
+                self._drifted[row] = apart
+                began.append(self._difference(row))
         return began, ended
 
     def block(self, bots: frozenset[BotId], accepted: frozenset[tuple[Row, Decimal]] = frozenset()) -> None:
@@ -221,12 +221,12 @@ class LivePositions:
 
     def watch(self) -> None:
         """Begin to watch whether the exchange's positions and those of the fills agree, see `have_agreed`."""
-        self._unagreed = {row for row in self._compared_rows() if self._difference(row).quantity}
+        self._unagreed = {row for row in self._compared_rows() if self._apart(row)}
 
     def have_agreed(self) -> bool:
         """Whether each row has agreed at some moment since `watch`, or differs by what a person accepted. Under a
         steady stream of fills the fold is always a little behind, so no single moment can be asked for."""
-        return all((row, self._difference(row).quantity) in self._accepted for row in self._unagreed)
+        return all((row, self._apart(row)) in self._accepted for row in self._unagreed)
 
     def unsettle(self) -> None:
         """Fills are missing for a known cause (recovering, ledger away): what differs now differs from now on only."""
@@ -247,10 +247,10 @@ class LivePositions:
             return at_s - differs_since > settle_s
         return self._drifted[row] != quantity and at_s - by_since > settle_s
 
-    def _ledger_names(self, agreed: Disagreement) -> bool:
+    def _ledger_names(self, agreed: Row) -> bool:
         """Whether the ledger may hold a drift about a row that agrees."""
-        row = (agreed.symbol, agreed.position_idx)
-        return bool(self._blocked & self._blocked_by(agreed)) or any(accepted == row for accepted, _ in self._accepted)
+        is_blocked = bool(self._blocked) and bool(self._blocked & self._blocked_by(self._difference(agreed)))
+        return is_blocked or any(accepted == agreed for accepted, _ in self._accepted)
 
     def _forget_difference(self, row: Row) -> None:
         self._differs_since.pop(row, None)
@@ -305,7 +305,7 @@ class LivePositions:
 
     def _agree(self, row: Row) -> None:
         """Agreement in between ends a difference, also when it is over before the next judgement."""
-        if (row in self._differs_since or row in self._unagreed) and not self._difference(row).quantity:
+        if (row in self._differs_since or row in self._unagreed) and not self._apart(row):
             self._forget_difference(row)
             self._unagreed.discard(row)
 
@@ -377,7 +377,7 @@ class LivePositions:
 
     def _sole_book(self, symbol: Symbol, position_idx: int) -> TradeBook | None:
         """The one book of a row; several, as of a bot that was there before, make no position of anybody's."""
-        books = [book for key, book in self._books.items() if key.symbol == symbol and key.position_idx == position_idx]
+        books = self._folded_into((symbol, position_idx))
         return books[0] if len(books) == 1 else None
 
     def _compared_rows(self) -> set[Row]:
@@ -385,9 +385,19 @@ class LivePositions:
         ours.update((key.symbol, key.position_idx) for key in self._books)
         return ours | set(self._exchange) if self._asked else set()
 
+    def _folded_into(self, row: Row) -> list[TradeBook]:
+        symbol, position_idx = row
+        return [b for key, b in self._books.items() if key.symbol == symbol and key.position_idx == position_idx]
+
+    def _apart(self, row: Row) -> Decimal:
+        """By how much the exchange's quantity of a row is above that of the fold. Asked of every row every second."""
+        said = self._exchange.get(row)
+        folded = sum([book.position.quantity for book in self._folded_into(row)], ZERO)
+        return (said.position.quantity if said else ZERO) - folded
+
     def _difference(self, row: Row) -> Disagreement:
         symbol, position_idx = row
-        books = [book for key, book in self._books.items() if (key.symbol, key.position_idx) == row]
+        books = self._folded_into(row)
         said = self._exchange.get(row)
         bots = {bot for bot, *of in self._owners.rows if tuple(of) == row} | {book.key.bot for book in books}
         return Disagreement(
@@ -395,7 +405,7 @@ class LivePositions:
             position_idx=position_idx,
             bots=tuple(sorted(bots)),
             exchange_quantity=said.position.quantity if said else ZERO,
-            fold_quantity=sum((book.position.quantity for book in books), ZERO),
+            fold_quantity=sum([book.position.quantity for book in books], ZERO),
         )
 
 

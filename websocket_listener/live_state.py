@@ -71,6 +71,8 @@ class LiveHooks:
     holds: Callable[[AccountName], bool] = lambda _: True
     """Whether the account is ours as far as can be known: the lease was renewed lately, or the ledger is away and
     nobody could have taken it. Asked before an emptied database is claimed."""
+    on_told: Callable[[Committed], None] = lambda _: None
+    """A batch that was handed in is in Redis, unless that is away: what else is to be said of it did not hold it up."""
 
 
 class LiveState:
@@ -95,6 +97,7 @@ class LiveState:
         self._accounts: dict[AccountName, AccountLive] = {}
         self._orders_heard: list[tuple[Order, BotId | None]] = []
         self._positions_heard: list[ExchangePosition] = []
+        self._committed: list[Committed] = []
         self._events: queue.SimpleQueue[Heard | Committed | Callable[[], None] | None] = queue.SimpleQueue()
         self._adopted = False
         self._blocks: EntryBlocks | None = None
@@ -213,7 +216,9 @@ class LiveState:
                 if self._adopted:
                     # What an earlier holder has left in Redis is to be known before anything is heard or asked.
                     self._write_if_possible()
-            if not self._write_if_possible():
+            is_written = self._write_if_possible()
+            self._tell_of_committed()
+            if not is_written:
                 # Events go on being taken; Redis is asked again a tick later.
                 time.sleep(_TICK_S / 2)
         self._output.close()
@@ -233,6 +238,14 @@ class LiveState:
             log.exception("live_state_failed")
             return False
         return True
+
+    def _tell_of_committed(self) -> None:
+        committed, self._committed = self._committed, []
+        for each in committed:
+            try:
+                self._hooks.on_told(each)
+            except Exception:
+                log.exception("committed_not_told")
 
     def _next_events(self) -> list[Heard | Committed | Callable[[], None]]:
         """Everything that waits, or nothing after a tick.
@@ -307,6 +320,7 @@ class LiveState:
             self._hooks.on_positions(positions)
 
     def _take_committed(self, committed: Committed) -> None:
+        self._committed.append(committed)
         for recorded in committed.result.recorded:
             live = self._accounts.get(recorded.fill.account)
             if live is not None:

@@ -148,6 +148,7 @@ class Listener:
             on_drift=self._books.drifted,
             on_fenced=self._fenced,
             holds=self._leadership.holds,
+            on_told=self._books.committed,
         )
         settle_s = max(config.timing.settle_s for config in configs)
         self._live = LiveState(self._redis, state, bus, hooks, metrics, settle_s=settle_s)
@@ -319,6 +320,7 @@ class Listener:
         )
 
     def _committed(self, committed: Committed) -> None:
+        # The bots first: they wait for it.
         self._live.put(committed)
         fills: dict[AccountName, list[Fill]] = {}
         for recorded in committed.result.recorded:
@@ -327,7 +329,7 @@ class Listener:
                 fills.setdefault(recorded.fill.account, []).append(recorded.fill)
         for account, mine in fills.items():
             self._sessions[account].known_fills.committed(mine)
-        self._books.committed(committed)
+        self._books.recorded(committed.result.recorded)
 
     def _taken(self, account: AccountName, epoch: int) -> None:
         session = self._sessions[account]

@@ -8,8 +8,9 @@ from websockets.frames import CONT, DATA_OPCODES, TEXT, Frame
 from websockets.protocol import Event, State
 from websockets.streams import StreamReader
 
-# https://www.rfc-editor.org/rfc/rfc6455#section-5.2: a whole text, not extended; longer lengths.
+# https://www.rfc-editor.org/rfc/rfc6455#section-5.2: a whole text, not extended; close, ping, pong; longer lengths.
 _WHOLE_TEXT = 0x81
+_CONTROL = frozenset({0x88, 0x89, 0x8A})
 _LENGTH_IN_2, _LENGTH_IN_8 = 126, 127
 # Longer ones are for the library, which knows how long they may be.
 _LONGEST_TEXT = 1 << 20
@@ -20,8 +21,10 @@ class DirectConnection(ClientConnection):
 
     The library's own queue, and waking up a reader for every message in it, take longer than reading the message does;
     so does taking frames apart with the library's care for every kind of them. Nearly all are whole texts, which are
-    told apart by their first bytes; from the first frame of another kind on, what is there goes to the library.
-    Messages come in their order: as long as one waits in the queue, the later ones go there too.
+    told apart by their first bytes. Pings and pongs in between go to the library one by one, whole: left with half a
+    frame, it would be given everything else until a read happens to end where a frame does. From the first frame of
+    another kind on, what is there goes to the library. Messages come in their order: as long as one waits in the queue,
+    the later ones go there too.
     """
 
     _take: Callable[[bytes], None] | None = None
@@ -81,12 +84,12 @@ class DirectConnection(ClientConnection):
         )
 
     def _taken(self, data: bytes, take: Callable[[bytes], None]) -> bytes:
-        """Hands over the whole texts that the data begins with, and keeps one that is not all there; answers what is
-        left for the library."""
+        """Hands over the whole texts that the data begins with, and keeps a frame that is not all there; answers what
+        is left for the library."""
         begin, there = 0, len(data)
         while there - begin >= 2:
-            length, text = data[begin + 1], begin + 2
-            if data[begin] != _WHOLE_TEXT or length > _LENGTH_IN_8:
+            kind, length, text = data[begin], data[begin + 1], begin + 2
+            if (kind != _WHOLE_TEXT and kind not in _CONTROL) or length > _LENGTH_IN_8:
                 return data[begin:]
             if length >= _LENGTH_IN_2:
                 text += 2 if length == _LENGTH_IN_2 else 8
@@ -98,7 +101,12 @@ class DirectConnection(ClientConnection):
             end = text + length
             if end > there:
                 break
-            take(data[text:end])
+            if kind == _WHOLE_TEXT:
+                take(data[text:end])
+            else:
+                super().data_received(data[begin:end])
+                if not self._is_between_frames:
+                    return data[end:]
             begin = end
         self._rest = data[begin:]
         return b""

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import orjson
 import requests
 from pybit.unified_trading import HTTP
+from requests.utils import get_environ_proxies
 
 from alpha.domain.bar import Bar
 from alpha.domain.clock import from_ms, to_ms
@@ -139,8 +140,9 @@ class ExchangeClient:
         self._http.client.hooks["response"].append(_read_by_orjson)
         # pybit adds a handler of its own to its logger where the root has none yet; ours are the only ones.
         self._http.logger.handlers.clear()
-        if is_loopback(endpoints.rest_url):
-            self._http.client.trust_env = False
+        # Asked of the environment for each request, which is the default, they take as long as all the rest of it.
+        self._http.client.proxies = {} if is_loopback(endpoints.rest_url) else get_environ_proxies(endpoints.rest_url)
+        self._http.client.trust_env = False
 
     def __repr__(self) -> str:
         return f"ExchangeClient({self.account}, {self.endpoints.environment}, {self.endpoints.rest_url})"

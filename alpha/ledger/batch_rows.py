@@ -10,12 +10,12 @@ from alpha.domain.ids import AccountName, BotId
 from alpha.domain.trade_book import TradeBook
 from alpha.ledger.book_rows import BOOK_COLUMNS, FLAT_POINT_COLUMNS, KEY, TRADE_COLUMNS, row_of_book, row_of_closed
 from alpha.ledger.connection import Cursor
-from alpha.ledger.copying import copy_rows
 from alpha.ledger.fill_copy import copy_fills
 from alpha.ledger.fill_rows import RECORDED_COLUMNS, RecordedFill, row_of_recorded
 from alpha.ledger.folding import ClosedTrade
 from alpha.ledger.json_rows import json_rows
 from alpha.ledger.prepared import PreparedStatement
+from alpha.ledger.trade_copy import copy_trades
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +101,7 @@ def write_batch(
         copy_fills(cursor, fills, epochs or {})
         fills = ()
     if len(trades) >= _TRADES_COPIED_FROM:
-        copy_rows(cursor, "trading.trades", TRADE_ROW, map(row_of_closed, trades))
+        copy_trades(cursor, trades)
         trades = ()
     _WRITE.execute(
         cursor,

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 from alpha.domain.ids import AccountName
 from alpha.ledger.connection import Cursor
-from alpha.ledger.copying import NULL, copy_lines, escaped, time_texts
+from alpha.ledger.copying import NULL, copy_lines, escaped, time_texts, told_apart
 from alpha.ledger.fill_rows import RecordedFill
 
 _FOREIGN_COLUMNS = (
@@ -67,12 +67,20 @@ def copy_fills(cursor: Cursor, recorded: Sequence[RecordedFill], epochs: Mapping
 def _line(recorded: RecordedFill, exec_time: str, frame_at: str, received_at: str, end: str) -> str:
     fill, attribution = recorded.fill, recorded.attribution
     bot, mark_price, bot_seq = attribution.bot, fill.mark_price, recorded.bot_seq
-    foreign = (
-        f"{fill.account}\t{fill.category}\t{fill.symbol}\t{fill.exec_id}\t{fill.fee_currency}\t{fill.order_id}"
-        f"\t{fill.order_link_id}\t{fill.order_type}\t{fill.create_type}\t{fill.stop_order_type}"
+    foreign = told_apart(
+        (
+            fill.account,
+            fill.category,
+            fill.symbol,
+            fill.exec_id,
+            fill.fee_currency,
+            fill.order_id,
+            fill.order_link_id,
+            fill.order_type,
+            fill.create_type,
+            fill.stop_order_type,
+        )
     )
-    if "\\" in foreign or "\n" in foreign or "\r" in foreign or foreign.count("\t") != len(_FOREIGN_COLUMNS) - 2:
-        foreign = "\t".join(escaped(getattr(fill, name)) for name in _FOREIGN_COLUMNS[1:])
     return (
         f"{NULL if bot is None else escaped(bot)}\t{foreign}\t{exec_time}\t{fill.seq}"
         f"\t{fill.exec_type._value_}\t{fill.side._value_}"

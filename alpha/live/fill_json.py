@@ -6,6 +6,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 import orjson
 
 from alpha.domain.errors import InvalidValue
@@ -16,46 +17,26 @@ from alpha.domain.side import Side
 from alpha.ledger.fill_rows import FillSource, RecordedFill
 from alpha.live.connection import LiveStateError
 
+_encode = msgspec.json.Encoder().encode
+"""Money as strings and times in ISO form, as it writes them by itself; several times as fast as any other."""
+
 
 def fill_to_json(recorded: RecordedFill) -> str:
     """One line of JSON with every field of the fill, whose it is, why, and how it came here."""
-    fill, attribution = recorded.fill, recorded.attribution
-    return orjson.dumps(
-        {
-            "bot": attribution.bot,
-            "bot_seq": recorded.bot_seq,
-            "reason": attribution.reason,
-            "method": attribution.method,
-            "account": fill.account,
-            "category": fill.category,
-            "symbol": fill.symbol,
-            "position_idx": recorded.position_idx,
-            "exec_id": fill.exec_id,
-            "exec_time": fill.exec_time,
-            "seq": fill.seq,
-            "exec_type": fill.exec_type,
-            "side": fill.side,
-            "price": str(fill.price),
-            "quantity": str(fill.quantity),
-            "notional": str(fill.notional),
-            "fee": str(fill.fee),
-            "fee_rate": str(fill.fee_rate),
-            "fee_currency": fill.fee_currency,
-            "is_maker": fill.is_maker,
-            "closed_quantity": str(fill.closed_quantity),
-            "leaves_quantity": str(fill.leaves_quantity),
-            "order_id": fill.order_id,
-            "order_link_id": fill.order_link_id,
-            "order_type": fill.order_type,
-            "create_type": fill.create_type,
-            "stop_order_type": fill.stop_order_type,
-            "mark_price": None if fill.mark_price is None else str(fill.mark_price),
-            "source": recorded.source,
-            "frame_at": recorded.frame_at,
-            "received_at": recorded.received_at,
-            "recorded_at": recorded.recorded_at,
-        }
-    ).decode()
+    attribution = recorded.attribution
+    record = {
+        "bot": attribution.bot,
+        "bot_seq": recorded.bot_seq,
+        "reason": attribution.reason,
+        "method": attribution.method,
+        "position_idx": recorded.position_idx,
+        "source": recorded.source,
+        "frame_at": recorded.frame_at,
+        "received_at": recorded.received_at,
+        "recorded_at": recorded.recorded_at,
+    }
+    # One object of both: the fields of the fill are its names already.
+    return (_encode(record)[:-1] + b"," + _encode(recorded.fill)[1:]).decode()
 
 
 def fill_from_json(text: str) -> RecordedFill:

@@ -6,6 +6,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 import orjson
 import redis
 
@@ -18,6 +19,7 @@ from alpha.live.bot_database import Report
 from alpha.live.bot_keys import open_orders_key, orders_key
 from alpha.live.connection import LiveStateError
 
+_encode = msgspec.json.Encoder().encode
 _MONEY = ("price", "average_price", "trigger_price", "take_profit", "stop_loss")
 
 
@@ -42,35 +44,8 @@ def read(
 
 
 def order_to_json(order: Order) -> str:
-    """One line of JSON with every field of the order."""
-    # Times and enums are written by orjson itself, exactly as isoformat and value would; money by `str`.
-    raw = {
-        "account": order.account,
-        "category": order.category,
-        "symbol": order.symbol,
-        "order_id": order.order_id,
-        "order_link_id": order.order_link_id,
-        "side": order.side,
-        "order_type": order.order_type,
-        "time_in_force": order.time_in_force,
-        "status": order.status,
-        "quantity": order.quantity,
-        "filled_quantity": order.filled_quantity,
-        "reduce_only": order.reduce_only,
-        "position_idx": order.position_idx,
-        "create_type": order.create_type,
-        "stop_order_type": order.stop_order_type,
-        "reject_reason": order.reject_reason,
-        "cancel_type": order.cancel_type,
-        "created_at": order.created_at,
-        "updated_at": order.updated_at,
-        "price": order.price,
-        "average_price": order.average_price,
-        "trigger_price": order.trigger_price,
-        "take_profit": order.take_profit,
-        "stop_loss": order.stop_loss,
-    }
-    return orjson.dumps(raw, default=str).decode()
+    """One line of JSON with every field of the order: money as strings, times in ISO form."""
+    return _encode(order).decode()
 
 
 def order_from_json(text: str) -> Order:

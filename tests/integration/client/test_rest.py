@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import logging
+import socket
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -19,6 +21,7 @@ from alpha.domain.side import Side
 from alpha.exchange.endpoints import paper_endpoints
 from alpha.exchange.errors import (
     ExchangeAuthError,
+    ExchangeError,
     ExchangeRateLimited,
     ExchangeRefused,
     ExchangeUnknown,
@@ -312,3 +315,21 @@ def test_a_proxy_of_the_environment_does_not_stand_before_loopback(
     made = ExchangeClient(ACCOUNT, stub.endpoints, KEYS)
     made.server_time()
     made.close()
+
+
+def test_a_proxy_of_the_environment_stands_before_an_exchange_elsewhere(
+    stub: StubExchange, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as proxy:
+        monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{proxy.getsockname()[1]}")
+        monkeypatch.delenv("NO_PROXY", raising=False)
+        monkeypatch.delenv("no_proxy", raising=False)
+        elsewhere = replace(stub.endpoints, rest_url="http://exchange.invalid")
+        made = ExchangeClient(ACCOUNT, elsewhere, KEYS, answer_timeout_s=0.2)
+        # Nothing answers for the proxy: what it was asked is enough.
+        with pytest.raises(ExchangeError):
+            made.server_time()
+        made.close()
+        asked, _ = proxy.accept()
+        with asked:
+            assert asked.recv(100).startswith(b"GET http://exchange.invalid/v5/market/time")

@@ -264,6 +264,21 @@ def test_round_trips_are_stored_as_they_are_told(recorder: FillRecorder, writer:
 # Months
 
 
+@pytest.mark.parametrize("trips", [1, 20])
+def test_round_trips_with_odd_ids_come_back_as_they_were(
+    recorder: FillRecorder, writer: Connection, trips: int
+) -> None:
+    # given ids with what COPY takes for its own, told one by one and in numbers
+    fills = [
+        replace(fill, exec_id=ExecId(f"tab\t{fill.exec_id}\\N\n")) for n in range(trips) for fill in round_trip(2 * n)
+    ]
+    # when they are recorded
+    result = recorder.record([heard(fill) for fill in fills])
+    # then each round trip names them in full
+    assert trades_of_bot(writer, BOT) == result.trades[::-1]
+    assert [trade.first_exec_id for trade in result.trades] == [fill.exec_id for fill in fills[::2]]
+
+
 def partitions(connection: Connection) -> set[str]:
     with transaction(connection) as cursor:
         cursor.execute("SELECT relname FROM pg_class WHERE relispartition AND relkind = 'r' AND relname LIKE 'fills%'")

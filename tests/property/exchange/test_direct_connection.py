@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from itertools import pairwise
-from unittest.mock import MagicMock
+from unittest.mock import MagicMock, patch
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -35,14 +35,19 @@ def _wire(kind: str, number: int, one: int, other: int) -> tuple[list[bytes], by
     return [first + second], begin + _frame(Opcode.PONG, b"2") + end
 
 
-async def _heard(pieces: list[bytes]) -> list[bytes]:
+def _connected() -> DirectConnection:
+    """As after the handshake."""
     protocol = ClientProtocol(parse_uri("ws://localhost/"), max_size=None)
     connection = DirectConnection(protocol, ping_interval=None)
     connection.connection_made(MagicMock())
-    # As after the handshake.
     protocol.state, protocol.parser = State.OPEN, Protocol.parse(protocol)
     next(protocol.parser)
     connection.response = MagicMock()
+    return connection
+
+
+async def _heard(pieces: list[bytes]) -> list[bytes]:
+    connection = _connected()
     heard: list[bytes] = []
     reads: list[int] = []
     connection.hand_over(heard.append, lambda: reads.append(len(heard)))
@@ -77,3 +82,23 @@ def test_a_ping_that_looks_like_a_text_is_none_wherever_it_is_cut() -> None:
     wire = _frame(Opcode.TEXT, b"one") + _frame(Opcode.PING, b"\x81\x02ab") + _frame(Opcode.TEXT, b"two")
     for cut in range(len(wire)):
         assert asyncio.run(_heard([wire[:cut], wire[cut:]])) == [b"one", b"two"], cut
+
+
+def test_a_pong_amid_messages_is_all_that_the_library_is_given() -> None:
+    # given a pong between two texts, and a read that ends within the second
+    pong, last = _frame(Opcode.PONG, b"1"), _frame(Opcode.TEXT, b"two")
+    given_to_library: list[bytes] = []
+
+    async def hear() -> None:
+        connection = _connected()
+        heard: list[bytes] = []
+        connection.hand_over(heard.append, lambda: None)
+        # when it is read in two pieces
+        with patch.object(connection.protocol, "receive_data", given_to_library.append):
+            connection.data_received(_frame(Opcode.TEXT, b"one") + pong + last[:3])
+            connection.data_received(last[3:] + _frame(Opcode.TEXT, b"three"))
+        # then the texts were handed over at once
+        assert heard == [b"one", b"two", b"three"]
+
+    asyncio.run(hear())
+    assert given_to_library == [pong]
