@@ -15,7 +15,7 @@ from alpha.local.drill.kinds import REST_KINDS, Kind, Lane
 from alpha.local.drill.listeners import DrillListener
 from alpha.local.drill.load import JournalCounter, Load
 from alpha.local.drill.network import LinkState
-from alpha.local.drill.schedule import Injection
+from alpha.local.drill.schedule import Injection, drops_at
 from alpha.local.drill.stage import Stage
 from alpha.local.errors import StartFailed
 from alpha.local.exchange_admin import AdminUnreachable, ExchangeAdmin
@@ -100,8 +100,9 @@ class Director:
             del faults[0]["account"]
         if injection.kind in REST_KINDS:
             # Recovery asks most: it is brought about in the middle of what hampers it.
-            self._tallies[Kind.DROP].injected += 1
-            faults.append({"kind": Kind.DROP.value, "from_s": injection.for_s * 0.2, "for_s": 0.0, "account": account})
+            drops = drops_at(injection.for_s)
+            self._tallies[Kind.DROP].injected += len(drops)
+            faults += [{"kind": Kind.DROP.value, "from_s": at_s, "for_s": 0.0, "account": account} for at_s in drops]
         self._load.burst(injection.burst if injection.kind is Kind.REST_CUT_LAST_PAGE else 0, account)
         while True:
             try:

@@ -19,6 +19,10 @@ _QUIET_AFTER_S = 1.5
 _MORE_THAN_A_PAGE = 130
 _ALONE_S = 7.0
 _BURST_AGAIN = 20
+_DROP_AFTER = 0.2
+_DROP_EVERY_S = 3.0
+# The listener's second look comes half a second after the first: Bybit's lag, scaled to the paper exchange.
+_LONGEST_LAG_S = 0.4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,9 +97,26 @@ def make_plan(
 
 def again(injection: Injection, attempt: int) -> Injection:
     """The same fault at once and for all accounts, for a kind that hit nothing the first time. It lasts twice as long
-    with each attempt, counted from 1: on a slow machine what it hampers may begin only when it would be over."""
-    for_s = injection.for_s * 2**attempt
-    return replace(injection, at_s=0.0, for_s=for_s, account=None, burst=max(injection.burst, _BURST_AGAIN))
+    with each attempt, counted from 1: on a slow machine what it hampers may begin only when it would be over. What
+    lags, lags as long as the listener must bear: a question that arrives late asks for little that is younger."""
+    details = injection.details
+    if injection.kind is Kind.REST_LAG:
+        details = MappingProxyType({**details, "by_s": _LONGEST_LAG_S})
+    return replace(
+        injection,
+        at_s=0.0,
+        for_s=injection.for_s * 2**attempt,
+        account=None,
+        burst=max(injection.burst, _BURST_AGAIN),
+        details=details,
+    )
+
+
+def drops_at(for_s: float) -> tuple[float, ...]:
+    """When sockets are dropped within a fault of REST, in seconds from its begin: after a fifth of it, and every three
+    seconds of a long one, since each recovery is a chance for it to be met."""
+    first = for_s * _DROP_AFTER
+    return tuple(first + number * _DROP_EVERY_S for number in range(1 + int((for_s - first) // _DROP_EVERY_S)))
 
 
 def _lane(
@@ -166,8 +187,7 @@ _DETAILS: Mapping[Kind, Callable[[random.Random], dict[str, Any]]] = {
     Kind.REORDER: lambda rng: {"by_s": round(rng.uniform(0.1, 0.8), 2)},
     Kind.REST_LATE: lambda rng: {"by_s": round(rng.uniform(0.3, 1.5), 2)},
     Kind.REST_ERROR: _rest_error,
-    # The listener's second look comes half a second after the first: Bybit's lag, scaled to the paper exchange.
-    Kind.REST_LAG: lambda rng: {"by_s": round(rng.uniform(0.1, 0.4), 2)},
+    Kind.REST_LAG: lambda rng: {"by_s": round(rng.uniform(0.1, _LONGEST_LAG_S), 2)},
     Kind.CLOCK_SKEW: lambda rng: {"by_s": round(rng.choice((-1, 1)) * rng.uniform(2.0, 30.0), 2)},
     Kind.WITHHOLD: lambda rng: {"probability": round(rng.uniform(0.3, 1.0), 2)},
 }

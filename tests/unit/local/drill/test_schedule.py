@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from alpha.local.drill.kinds import Kind, Lane
 from alpha.local.drill.options import DEFAULT_ACCOUNTS, DEFAULT_FILLS
-from alpha.local.drill.schedule import FILLS_PER_ROUND, again, make_plan
+from alpha.local.drill.schedule import FILLS_PER_ROUND, again, drops_at, make_plan
 from paper_exchange.faults.script import read_script
 
 seeds = st.integers(min_value=0, max_value=1_000_000)
@@ -87,3 +87,19 @@ def test_a_fault_that_is_tried_again_is_the_same_for_all_accounts_and_with_a_bur
     assert (second.kind, second.seed, second.details, second.account) == (first.kind, first.seed, first.details, None)
     assert second.burst >= 20
     assert (second.at_s, second.for_s, third.for_s) == (0.0, first.for_s * 2, first.for_s * 4)
+
+
+def test_a_lag_that_is_tried_again_is_as_long_as_the_listener_must_bear() -> None:
+    first = make_plan(seed=4, fills=100, accounts=3, kinds=[Kind.REST_LAG]).injections[0]
+    assert first.details["by_s"] < 0.4
+    assert again(first, 1).details == {"by_s": 0.4}
+
+
+@given(seed=seeds)
+def test_a_fault_of_rest_has_one_drop_and_a_long_one_more(seed: int) -> None:
+    first = make_plan(seed=seed, fills=100, accounts=3, kinds=[Kind.REST_LAG]).injections[0]
+    assert drops_at(first.for_s) == (first.for_s * 0.2,)
+    last = again(first, 3)
+    drops = drops_at(last.for_s)
+    assert len(drops) >= 3
+    assert 0 < drops[0] < drops[-1] < last.for_s
