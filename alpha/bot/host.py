@@ -49,11 +49,10 @@ class StrategyHost:
         self._newest = broker.newest
         self._on_bars = Decision.on_bar(start=progress.latest, end=progress.latest)
         # What an on_round of its own would be asked, without asking it.
-        kind = type(strategy)
-        self._on_bar = strategy.on_bar if kind.on_round is Strategy.on_round else None
+        self._on_bar = None if _has_its_own(strategy, "on_round") else strategy.on_bar
         # Hooks that the strategy does not have need no decision to be opened for them.
-        self._hears_fills = kind.on_fill is not Strategy.on_fill
-        self._hears_positions = kind.on_position is not Strategy.on_position
+        self._hears_fills = _has_its_own(strategy, "on_fill")
+        self._hears_positions = _has_its_own(strategy, "on_position")
         self._told: dict[Symbol, tuple[HeldPosition, datetime]] = {}
         self._larger = sorted(strategy.larger_intervals)
         for larger in self._larger:
@@ -250,3 +249,8 @@ def _same(before: HeldPosition, after: HeldPosition) -> bool:
         and before.take_profit == after.take_profit
         and before.trailing_stop == after.trailing_stop
     )
+
+
+def _has_its_own(strategy: AnyStrategy, hook: str) -> bool:
+    """Whether the hook is another than the base class's: of its own class, or set on the strategy itself."""
+    return getattr(getattr(strategy, hook), "__func__", None) is not getattr(Strategy, hook)

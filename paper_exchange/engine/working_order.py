@@ -186,7 +186,7 @@ class WorkingOrder:
         self.cancel_type = cancel_type
 
     def told(self) -> OrderState:
-        """A snapshot of the order as it was told last, made when somebody asks."""
+        """A snapshot of the order as it is, made when somebody asks. Nothing of an order changes without being told."""
         if self.snapshot is None:
             self.snapshot = OrderState(
                 self.uid,

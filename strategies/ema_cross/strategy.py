@@ -73,14 +73,12 @@ class EmaCross(Strategy[EmaCrossParams, EmaCrossState]):
         above = cross.fast.value > cross.slow.value
         if cross.above == above:
             return
-        if cross.above is None:
-            cross.above = above
-            return
         held = self.broker.position(bar.symbol)
         if held is None:  # not known, which is not flat: look again on the next bar
             return
+        has_crossed = cross.above is not None
         cross.above = above
-        if above and held.is_flat:
+        if above and held.is_flat and has_crossed:
             self._enter(bar)
         elif not above and not held.is_flat:
             self.broker.close(bar.symbol, Reason.REGIME_EXIT)

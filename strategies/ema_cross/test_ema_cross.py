@@ -45,3 +45,25 @@ def test_a_restart_in_between_changes_nothing() -> None:
         state = strategy.state
     assert parts.sent == whole.sent
     assert whole.sent
+
+
+def test_with_other_lengths_it_still_leaves_what_it_holds_when_the_fast_average_is_below() -> None:
+    broker = MemoryBroker()
+    strategy = a_strategy(EmaCross, broker)
+    feed(strategy, bars_of([100, 99, 120]))
+    broker.hold(BTC, "8", "120")
+    slower = a_strategy(EmaCross, broker, state=strategy.state, fast_bars=3)
+    assert not slower.knows(BTC)
+    for bar in bars_of([120, 110, 100]):
+        slower.observe(bar)
+    feed(slower, bars_of([70]))
+    assert [order.reason for order in broker.sent] == [Reason.ENTRY, Reason.REGIME_EXIT]
+
+
+def test_the_first_look_at_the_averages_is_no_cross() -> None:
+    broker = MemoryBroker()
+    strategy = a_strategy(EmaCross, broker)
+    for bar in bars_of([100, 110]):
+        strategy.observe(bar)
+    feed(strategy, bars_of([120]))
+    assert broker.sent == []

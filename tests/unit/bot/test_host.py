@@ -72,6 +72,7 @@ class Life:
         saved: tuple[Checkpoint, int] = (Checkpoint(), 0),
         *,
         began_with: Callable[[BotFill], bool] = lambda _: False,
+        kind: type[Strategy[StrategyParams, DiaryState]] = Diary,
     ) -> None:
         checkpoint, cursor = saved
         self.progress = Progress(checkpoint, cursor)
@@ -89,9 +90,9 @@ class Life:
             entry_sent=self.progress.entry_sent,
             pause=lambda _: None,
         )
-        state, problem = restore_state(Diary, checkpoint.strategy)
+        state, problem = restore_state(kind, checkpoint.strategy)
         assert problem is None
-        self.strategy = Diary(
+        self.strategy = kind(
             params=StrategyParams(),
             state=state,  # type: ignore[arg-type]
             symbols=(BTC, ETH),
@@ -158,6 +159,27 @@ def test_fills_are_handled_once_and_in_order():
     assert life.progress.held_in(BTC) == Decimal(-2)
     with pytest.raises(BotError, match="those between have to come first"):
         life.host.fill(a_fill(Side.BUY, "1", seq=4))
+
+
+def test_a_hook_that_is_set_on_the_strategy_itself_is_heard():
+    heard: list[BotFill] = []
+
+    class Listening(Diary):
+        def __init__(self, **given: Any) -> None:
+            super().__init__(**given)
+            self.on_fill = heard.append  # type: ignore[method-assign]
+
+    class Silent(Strategy[StrategyParams, DiaryState]):
+        State = DiaryState
+
+        def __init__(self, **given: Any) -> None:
+            super().__init__(**given)
+            self.on_fill = heard.append  # type: ignore[method-assign]
+
+    for kind in (Listening, Silent):
+        life = Life(ScriptedExchange(), kind=kind)
+        life.host.fill(a_fill(Side.BUY, "1", seq=1))
+    assert len(heard) == 2
 
 
 def test_a_fill_that_the_bot_began_with_is_counted_and_nothing_else():

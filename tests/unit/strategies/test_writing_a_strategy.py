@@ -75,7 +75,7 @@ def test_a_new_strategy_passes_its_own_test(tmp_path: Path, monkeypatch: pytest.
     passed = subprocess.run(
         command, cwd=tmp_path, env={"PYTHONPATH": f"{tmp_path}:{ROOT}", "PATH": ""}, capture_output=True, text=True
     )
-    assert "4 passed" in passed.stdout, passed.stdout + passed.stderr
+    assert "6 passed" in passed.stdout, passed.stdout + passed.stderr
 
 
 @pytest.mark.parametrize(
