@@ -85,11 +85,14 @@ def _check(settings: BackupSettings, as_json: bool) -> int:
     from database.backup.marks import damaged_files
 
     backups = list_backups(settings.folder)
+    found = {}
     with Console(stderr=True).status("reading") as status:
         for number, each in enumerate(backups, 1):
             status.update(f"reading {each.file} ({number} of {len(backups)})")
-            inspect(settings.folder, each)
-    damaged = damaged_files(settings.folder)
+            if wrong := inspect(settings.folder, each):
+                found[each.file] = wrong
+    # What was found counts also where it could not be noted.
+    damaged = {**damaged_files(settings.folder), **found}
     _show(settings, backups, damaged, as_json)
     return FAILED if damaged else 0
 

@@ -85,25 +85,29 @@ def _chosen(file: Path | None, at: str | None, folder: Path | None) -> tuple[Pat
     from alpha.config.backups import load_backup_settings
     from alpha.config.settings import environment
     from database.backup.errors import BackupFailed
-    from database.backup.manifest import ENCRYPTED, PLAIN, SUFFIX, list_backups, newest, read_manifest
-    from database.backup.marks import damaged_files
+    from database.backup.inspection import inspect
+    from database.backup.manifest import ENCRYPTED, PLAIN, SUFFIX, list_backups, read_manifest
 
     if file is not None:
         stem = file.name.removesuffix(ENCRYPTED).removesuffix(PLAIN).removesuffix(SUFFIX)
-        return file.parent, read_manifest(file.with_name(stem + SUFFIX))
+        named = read_manifest(file.with_name(stem + SUFFIX))
+        # Noted for the others; whether it can be restored is not said here.
+        inspect(file.parent, named)
+        return file.parent, named
     where = folder or load_backup_settings(environment()).folder
     moment = _time(at or "")
     there = list_backups(where)
     if len({backup.ledger for backup in there}) > 1:
         raise BackupFailed(f"{where} holds backups of several ledgers: name the FILE; `alpha backup --list` shows all")
-    damaged = damaged_files(where)
-    backup = newest([each for each in there if each.file not in damaged], moment)
-    first = newest(there, moment)
-    if first is not None and first != backup:
-        click.echo(f"alpha: passed over: {damaged[first.file]}", err=True)
-    if backup is None:
-        raise BackupFailed(f"{where} has no backup of {moment.isoformat()} or before; `alpha backup --list` shows all")
-    return where, backup
+    for backup in reversed(there):
+        if backup.taken_at > moment:
+            continue
+        # Read anew, whatever was noted: a whole copy may have been put in its place.
+        wrong = inspect(where, backup)
+        if not wrong:
+            return where, backup
+        click.echo(f"alpha: passed over: {wrong}", err=True)
+    raise BackupFailed(f"{where} has no backup of {moment.isoformat()} or before; `alpha backup --list` shows all")
 
 
 def _time(text: str) -> datetime:

@@ -74,10 +74,9 @@ def fold() -> int:
 @click.option(
     "--within",
     type=click.IntRange(1, 3600),
-    default=5,
-    show_default=True,
+    default=None,
     help="Seconds after which an index is given up: recording waits that long, and from 8 on the listener is without a "
-    "ledger.",
+    "ledger.  [default: 5]",
 )
 @click.option(
     "--month",
@@ -86,16 +85,18 @@ def fold() -> int:
     help="Only this month, however large: takes longer, and nobody waits.",
 )
 @one_line
-def pack(within: int, month: datetime | None) -> int:
+def pack(within: int | None, month: datetime | None) -> int:
     """Makes indexes of fills anew that have grown since, so that they take less room. Recording waits for each."""
-    from alpha.ledger.rollups import pack_indexes, pack_month
+    from alpha.ledger.rollups import INDEX_WITHIN_S, pack_indexes, pack_month
 
     if month is not None:
+        if within is not None:
+            raise click.UsageError("--month takes as long as it takes: it goes without --within")
         with closing(_connection("owner")) as owner:
             click.echo(f"{pack_month(owner, month.date())} indexes packed")
         return 0
     with closing(_commander()) as connection:
-        click.echo(f"{pack_indexes(connection, within_s=within)} indexes packed")
+        click.echo(f"{pack_indexes(connection, within_s=within or INDEX_WITHIN_S)} indexes packed")
     return 0
 
 

@@ -7,6 +7,8 @@ needed for a sum to be right.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import date
 
 from psycopg2 import Error, sql
@@ -15,16 +17,20 @@ from alpha.ledger.connection import Connection, LedgerRefused, LedgerUnavailable
 
 _DAYS_AT_ONCE = 31
 # Below what the listener waits for a statement (8 s): it is then late, and not without a ledger.
-_INDEX_WITHIN_S = 5
+INDEX_WITHIN_S = 5
 _QUERY_CANCELED = "57014"
+# Somebody reads the month for longer than can be waited for.
+_LOCK_NOT_AVAILABLE = "55P03"
 _INDEX_OF_MONTH = re.compile(r"REINDEX INDEX trading\.(\w+)")
 # An index that was being made beside others when that was cut off (https://www.postgresql.org/docs/16/sql-reindex.html,
 # "Rebuilding Indexes Concurrently").
 _CUT_OFF = "(_ccnew|_ccold)[0-9]*$"
+_MONTH = re.compile(r"fills_\d{4}_\d{2}")
+_PACKING_A_MONTH = "hashtextextended('trading.pack_month', 0)"
 
 
 class IndexTakesTooLong(LedgerUnavailable):
-    """An index was not made anew within the time for which recording may wait. It is as it was."""
+    """Indexes were not made anew within the time for which recording may wait. They are as they were."""
 
 
 def fold_closed_days(connection: Connection) -> int:
@@ -46,33 +52,52 @@ def fold_closed_days(connection: Connection) -> int:
         folded += int(days)
 
 
-def pack_indexes(connection: Connection, within_s: int = _INDEX_WITHIN_S) -> int:
+def pack_indexes(connection: Connection, within_s: int = INDEX_WITHIN_S) -> int:
     """Makes indexes of fills anew that have grown by an eighth since, or never were: they then take two thirds of the
     room. Answers how many those were. All recording waits while one is made, since its statements open the indexes of
     every month; so each is given up after `within_s`. Of a month of which something was recorded in the last seven days
     they are from 1 MB on, and only while its fills take no more than 256 MB, which is about a second each: a larger one
     is left until it is over.
 
-    Raises IndexTakesTooLong, and LedgerUnavailable when somebody reads one for longer than can be waited for: what is
-    left is for the next time. Needs a login of trade_sync_service or of commands.
+    Where one takes too long or is read for longer than can be waited for, the rest of its month is left for the next
+    time, since what takes long is to read the month, and other months are gone on with. In the end raises
+    IndexTakesTooLong, which names all that took too long, or else LedgerUnavailable. Any other failure ends it at once.
+    Needs a login of trade_sync_service or of commands.
     """
     packed = 0
+    left_out: list[str] = []
+    too_long: list[str] = []
+    first: LedgerUnavailable | None = None
     while True:
         try:
             with transaction(connection) as cursor:
                 cursor.execute("SET LOCAL statement_timeout = %s", (f"{within_s}s",))
-                cursor.execute("SELECT trading.pack_next_index()")
+                cursor.execute("SELECT trading.pack_next_index(left_out => %s)", (left_out,))
                 ((name,),) = cursor.fetchall()
         except LedgerUnavailable as error:
+            if error.sqlstate not in (_QUERY_CANCELED, _LOCK_NOT_AVAILABLE):
+                raise
+            first = first or error
+            index = _index_at_work(error)
             if error.sqlstate == _QUERY_CANCELED:
-                raise IndexTakesTooLong(
-                    f"{_index_at_work(error)} is not made anew within {within_s} s, for which recording waits",
-                    sqlstate=error.sqlstate,
-                ) from error
-            raise
+                too_long.append(index or "an index of a month of fills")
+            month = _MONTH.match(index)
+            if month is None:
+                break
+            left_out.append(month[0])
+            continue
         if name is None:
-            return packed
+            break
         packed += 1
+    if too_long:
+        are = "is" if len(too_long) == 1 else "are"
+        raise IndexTakesTooLong(
+            f"{', '.join(too_long)} {are} not made anew within {within_s} s, for which recording waits",
+            sqlstate=_QUERY_CANCELED,
+        ) from first
+    if first is not None:
+        raise first
+    return packed
 
 
 def pack_month(connection: Connection, month: date) -> int:
@@ -80,8 +105,29 @@ def pack_month(connection: Connection, month: date) -> int:
     `pack_indexes` does and has no limit of time. Answers how many those were. What an earlier try left when it was cut
     off is dropped first.
 
-    Needs the owner's login. Raises LedgerRefused when there are no fills of that month.
+    Needs the owner's login, directly. Raises LedgerRefused when there are no fills of that month, or while somebody
+    packs a month: two at once would wait for each other, and take what the other is making for cut off.
     """
+    with _only_one_packs_a_month(connection):
+        return _pack_month(connection, month)
+
+
+@contextmanager
+def _only_one_packs_a_month(connection: Connection) -> Iterator[None]:
+    with single_statement(connection) as cursor:
+        cursor.execute(f"SELECT pg_try_advisory_lock({_PACKING_A_MONTH})")
+        if cursor.fetchone() != (True,):
+            raise LedgerRefused("a month is being packed already: wait until that is done")
+    try:
+        yield
+    finally:
+        # With the session it ends in any case.
+        if not connection.closed:
+            with single_statement(connection) as cursor:
+                cursor.execute(f"SELECT pg_advisory_unlock({_PACKING_A_MONTH})")
+
+
+def _pack_month(connection: Connection, month: date) -> int:
     table = f"fills_{month:%Y_%m}"
     with transaction(connection) as cursor:
         cursor.execute("SELECT to_regclass(%s) IS NOT NULL", (f"trading.{table}",))
@@ -116,10 +162,10 @@ def pack_month(connection: Connection, month: date) -> int:
 
 
 def _index_at_work(error: LedgerUnavailable) -> str:
-    """The index that was being made when a statement was cancelled, where PostgreSQL says it."""
+    """The index that was being made when a statement was cancelled, where PostgreSQL says it, else ""."""
     cause = error.__cause__
     said = _INDEX_OF_MONTH.search((cause.diag.context or "") if isinstance(cause, Error) else "")
-    return said[1] if said else "an index of a month of fills"
+    return said[1] if said else ""
 
 
 def reporting_zone(connection: Connection) -> str:

@@ -38,10 +38,10 @@ def inspect(folder: Path, backup: Backup) -> str:
 class Inspection:
     """Reads one backup of a folder with every look, in turn and the newest first, and compares it with its manifest.
 
-    What was found damaged is told once and does not count as a backup any more, here and for whoever else comes to the
-    folder. It is left where it is: of a damaged dump a part may still be read. The same is told of one that was there
-    at the last look and is no backup now, because its dump or manifest is gone or cannot be read, though the retention
-    would have kept it.
+    What was found damaged, also by others, is told once and does not count as a backup any more, here and for whoever
+    else comes to the folder. It is left where it is: of a damaged dump a part may still be read. The same is told of
+    one that was there at the last look and is no backup now, because its dump or manifest is gone or cannot be read,
+    though the retention would have kept it.
     """
 
     def __init__(self, folder: Path, tell: Tell, retention: Retention | None = None) -> None:
@@ -52,6 +52,8 @@ class Inspection:
         """File -> number of the look at which it was read last."""
         self._looks = 0
         self._damaged: frozenset[str] = frozenset()
+        self._told: frozenset[str] = frozenset()
+        """The files of which this was told. A mark by a command is nobody's alert."""
         self._looking = threading.Lock()
 
     @property
@@ -66,6 +68,8 @@ class Inspection:
             if self._seen.keys() - there.keys():
                 # Again: the backup for which one was thinned out may have come after the names were read.
                 there = self._listed()
+            # For when they are gone: who deletes what somebody found damaged misses nothing.
+            self._damaged |= damaged_files(self._folder).keys()
             self._look_for_missing(there)
             self._seen = there
             self._looked_at = {file: self._looked_at.get(file, 0) for file in there}
@@ -99,12 +103,13 @@ class Inspection:
         )
 
     def _compare(self, backup: Backup) -> None:
-        was_known = backup.file in self.damaged
         wrong = inspect(self._folder, backup)
         if not wrong:
             self._damaged -= {backup.file}
+            self._told -= {backup.file}
             log.info("backup_inspected", file=backup.file)
             return
         self._damaged |= {backup.file}
-        if not was_known:
+        if backup.file not in self._told:
+            self._told |= {backup.file}
             self._tell("backup_damaged", f"this backup does not count any more: {wrong}", severity=Severity.CRITICAL)

@@ -50,7 +50,8 @@ _OF_EARLIER_RELEASES = f"^{_TRIED}[0-9a-f]{{12}}$"
 def scratch_database(dsn: Dsn) -> Iterator[Dsn]:
     """Makes an empty database on the server of `dsn`, and drops it in the end.
 
-    Raises LedgerRefused when the user may not make databases.
+    One that cannot be dropped, because somebody is connected to it, is left to the next backup or restore: what was
+    found in it is found. Raises LedgerRefused when the user may not make databases.
     """
     with closing(connect(dsn, "backup", statement_timeout_s=_TIMEOUT_S)) as connection:
         name = _TRIED + _maker(connection)
@@ -60,7 +61,10 @@ def scratch_database(dsn: Dsn) -> Iterator[Dsn]:
             yield replace(dsn, dbname=name)
         finally:
             if not connection.closed:
-                drop_database(connection, name)
+                try:
+                    drop_database(connection, name)
+                except LedgerError as error:
+                    log.warning("scratch_database_left", database=name, error=str(error))
 
 
 @contextmanager
@@ -93,8 +97,8 @@ def new_database(connection: Connection, name: str) -> Iterator[str]:
 
 def settle_left_overs(connection: Connection, on_named: Callable[[str], None] = lambda _: None) -> None:
     """Drops the databases of this module whose makers were killed, and gives those that are whole their names, as far
-    as they belong to the user of `connection`, or to anybody for a superuser. `on_named` hears each such name. Left
-    alone is every one whose maker is still there or in which somebody looks around.
+    as they belong to the user of `connection`; a superuser drops anybody's, and names only his own. `on_named` hears
+    each such name. Left alone is every one whose maker is still there or in which somebody looks around.
 
     What a killed maker began goes on for a while: its pg_restore is ended with the database. Earlier releases named no
     maker, so theirs are dropped only while nobody at all is connected, and no name, so theirs that are whole are kept.
@@ -103,7 +107,8 @@ def settle_left_overs(connection: Connection, on_named: Callable[[str], None] = 
         cursor.execute(
             f"""
             SELECT datname, datallowconn, maker IS NOT NULL,
-                   substring(shobj_description(d.oid, 'pg_database') FROM '^{_TO_BE_NAMED}(.+)$')
+                   substring(shobj_description(d.oid, 'pg_database') FROM '^{_TO_BE_NAMED}(.+)$'),
+                   pg_get_userbyid(datdba) = current_user
             FROM pg_database AS d, substring(datname FROM '{_OURS}') AS maker
             WHERE (maker IS NOT NULL OR datname ~ '{_OF_EARLIER_RELEASES}') AND pg_has_role(datdba, 'USAGE')
               AND NOT EXISTS (SELECT FROM pg_stat_activity WHERE {_MAKER} = maker)
@@ -114,12 +119,13 @@ def settle_left_overs(connection: Connection, on_named: Callable[[str], None] = 
             """
         )
         found = cursor.fetchall()
-    for database, is_open, names_its_maker, name in found:
+    for database, is_open, names_its_maker, name, is_own in found:
         try:
             if is_open:
                 drop_database(connection, database, force=names_its_maker)
                 log.info("left_over_dropped", database=database)
-            elif name is None:
+            elif name is None or not is_own:
+                # Its owner wrote what its name should be: nobody else vouches for that.
                 log.warning("whole_draft_kept", database=database, hint="a whole restored database: rename or drop it")
             else:
                 _name(connection, database, name)

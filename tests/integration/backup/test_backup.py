@@ -490,6 +490,21 @@ def test_ctrl_c_upon_a_name_that_somebody_may_be_taking_drops_only_what_is_ours(
     assert databases(ledger) == ((before - {"of_somebody"}) | {"wanted"} if commits else before)
 
 
+def test_somebody_who_looks_into_a_scratch_database_does_not_cost_the_backup(ledger: Database) -> None:
+    before = databases(ledger)
+    with scratch_database(ledger.dsn("backup")) as scratched:
+        looking = connect(replace(ledger.owner, dbname=scratched.dbname), "somebody who looks around")
+    assert databases(ledger) == before | {scratched.dbname}, "left to the next one"
+    looking.close()
+
+    def settled() -> bool:
+        with closing(connect(ledger.dsn("backup"), "tests")) as connection:
+            settle_left_overs(connection)
+        return databases(ledger) == before
+
+    eventually(settled, 60, "the left-over being dropped")
+
+
 def test_somebody_who_looks_into_a_draft_does_not_cost_the_restored_database(
     ledger: Database, tmp_path: Path, restored_names: list[str]
 ) -> None:
@@ -536,7 +551,8 @@ def test_a_whole_draft_that_cannot_be_named_is_kept_until_somebody_names_it(
                 for statement in str(said.value).partition("by hand: ")[2].split("; "):
                     cursor.execute(statement)
         named = list[str]()
-        settle_left_overs(owner, named.append)
+        with closing(connect(ledger.dsn("backup"), "tests")) as same_login:
+            settle_left_overs(same_login, named.append)
         assert named == ([] if by_hand else ["kept"])
         assert _all(owner, "SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = 'kept'") == [
             (None,)

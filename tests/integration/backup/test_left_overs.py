@@ -204,6 +204,27 @@ def test_what_belongs_to_somebody_else_does_not_keep_a_backup_from_being_made(
     _drop(database.owner, left)
 
 
+def test_a_superuser_does_not_give_a_database_of_somebody_else_the_name_that_he_wishes(
+    database: Database, tmp_path: Path
+) -> None:
+    forged, named = "alpha_draft_1f_65f3a2b4c5d6e", list[str]()
+    try:
+        with closing(connect(replace(database.dsn("backup"), dbname="postgres"), "tests")) as low:
+            low.autocommit = True
+            with low.cursor() as cursor:
+                cursor.execute(f'CREATE DATABASE "{forged}" TEMPLATE template0')
+                cursor.execute(f"COMMENT ON DATABASE \"{forged}\" IS 'whole, to be named not_what_you_think'")
+                cursor.execute(f'ALTER DATABASE "{forged}" ALLOW_CONNECTIONS false')
+
+        take_backup(database.owner, tmp_path, programs=[PROGRAMS], on_named=named.append)
+
+        assert named == []
+        assert databases(database.owner) & {forged, "not_what_you_think"} == {forged}
+    finally:
+        for name in (forged, "not_what_you_think"):
+            _drop(database.owner, name)
+
+
 def test_only_names_that_are_made_here_are_left_overs(database: Database, tmp_path: Path) -> None:
     """A copy by hand, what was restored under such a name, and what the release before has a pg_restore at work in."""
     by_hand = {"alpha_verify_march", "alpha_draft_dead_beef", "alpha_verify_1a2b3c4d5e6", "alpha_draft_1a2b3c4d5e6f"}

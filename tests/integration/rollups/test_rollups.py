@@ -19,7 +19,7 @@ from alpha.domain.reason import Reason
 from alpha.domain.side import Side
 from alpha.domain.trade import BookKey
 from alpha.ledger.assignments import Assignment, apply_assignments, find_fill, request_assignment
-from alpha.ledger.connection import Connection, LedgerRefused, LedgerUnavailable, connect, transaction
+from alpha.ledger.connection import Connection, LedgerRefused, LedgerUnavailable, connect, single_statement, transaction
 from alpha.ledger.fills import FillRecorder
 from alpha.ledger.heads import lock_heads
 from alpha.ledger.opening_positions import OpeningPosition, adopt_positions
@@ -500,8 +500,10 @@ def test_a_month_that_somebody_reads_at_length_is_packed_another_night(login: Lo
 
 
 def test_an_index_that_takes_too_long_is_given_up_and_left_as_it_was(login: Login, recorder: FillRecorder) -> None:
-    # given a month that is over, with an index whose making takes as long as a table says
-    recorder.record([heard(at_hour(1, Side.BUY, "1", at="100"))])
+    # given months that are over, the first with an index whose making takes as long as a table says
+    fill = at_hour(1, Side.BUY, "1", at="100")
+    later = replace(fill, exec_id=ExecId("x"), exec_time=fill.exec_time.replace(month=11))
+    recorder.record([heard(fill), heard(later)])
     owner, sync = login("owner"), login("sync_writer")
     a_week_later(owner)
     with transaction(owner) as cursor:
@@ -513,8 +515,14 @@ def test_an_index_that_takes_too_long_is_given_up_and_left_as_it_was(login: Logi
         cursor.execute("CREATE INDEX fills_2025_10_slow ON trading.fills_2025_10 (public.slowly(exec_id))")
         cursor.execute("UPDATE public.slowness SET seconds = 30")
     # then recording waits for no longer than it may
-    with pytest.raises(IndexTakesTooLong, match="fills_2025_10_slow is not made anew within 1 s, for which"):
+    with pytest.raises(IndexTakesTooLong, match=r"^fills_2025_10_slow is not made anew within 1 s, for which"):
         pack_indexes(sync, within_s=1)
+    # and the month behind it is packed
+    of_the_next = (
+        "SELECT FROM pg_class WHERE relname IN (SELECT name FROM trading.packed_indexes WHERE name ~ '2025_11')"
+    )
+    all_of_it = "SELECT FROM pg_index WHERE indrelid = 'trading.fills_2025_11'::regclass"
+    assert len(rows(owner, of_the_next)) == len(rows(owner, all_of_it)) > 0
     with transaction(owner) as cursor:
         cursor.execute("UPDATE public.slowness SET seconds = 0")
     # and nothing of the try is in the way of the next one
@@ -524,7 +532,8 @@ def test_an_index_that_takes_too_long_is_given_up_and_left_as_it_was(login: Logi
 def test_a_month_by_name_is_packed_while_it_is_read_and_recorded(login: Login, recorder: FillRecorder) -> None:
     # given a month that is written, and an index that was cut off while it was made beside others
     recorder.record([heard(at_hour(1, Side.BUY, "1", at="100"))])
-    owner, looking, reader, sync = login("owner"), login("owner"), login("reader"), login("sync_writer")
+    owner, second, looking = login("owner"), login("owner"), login("owner")
+    reader, sync = login("reader"), login("sync_writer")
     indexes = "SELECT count(*) AS n FROM pg_index WHERE indrelid = 'trading.fills_2025_10'::regclass"
     (of_month,) = rows(owner, indexes)
     with transaction(owner) as cursor:
@@ -541,12 +550,38 @@ def test_a_month_by_name_is_packed_while_it_is_read_and_recorded(login: Login, r
             eventually(lambda: rows(looking, waits), 60, "packing that waits for a reader")
             assert len(recorder.record([heard(at_hour(2, Side.SELL, "1", at="110"))]).recorded) == 1
             assert not packing.done()
+            # and a second packing begins nothing, since what the first is making looks cut off
+            with pytest.raises(LedgerRefused, match="is being packed already"):
+                pack_month(second, FIRST)
         packed = packing.result(60)
     # then all of its own are packed, the other one is gone, and nothing is left for the night
     assert packed == of_month["n"]
     assert rows(owner, indexes) == [of_month]
+    assert pack_month(second, FIRST) == packed
     a_week_later(owner)
     assert pack_indexes(sync) == 0
+
+
+def test_what_was_cut_off_is_not_made_valid_at_night(login: Login, recorder: FillRecorder) -> None:
+    # given an index that was being made when that was cut off: another that cannot become valid
+    recorder.record(
+        [
+            heard(at_hour(1, Side.BUY, "1", at="100")),
+            heard(at_hour(2, Side.SELL, "1", at="110"), reason=Reason.STOP_LOSS),
+        ]
+    )
+    owner, sync = login("owner"), login("sync_writer")
+    a_week_later(owner)
+    of_month = len(rows(owner, "SELECT FROM pg_index WHERE indrelid = 'trading.fills_2025_10'::regclass"))
+    with pytest.raises(LedgerRefused, match="could not create unique index"), single_statement(owner) as cursor:
+        cursor.execute("CREATE UNIQUE INDEX CONCURRENTLY fills_2025_10_once ON trading.fills_2025_10 (account)")
+    # and one of which an earlier release made a valid one
+    with transaction(owner) as cursor:
+        cursor.execute("CREATE INDEX fills_2025_10_pkey_ccnew ON trading.fills_2025_10 (exec_id)")
+    # then only the month's own are packed
+    assert pack_indexes(sync) == of_month
+    packed = {row["name"] for row in rows(owner, "SELECT name FROM trading.packed_indexes")}
+    assert not packed & {"fills_2025_10_once", "fills_2025_10_pkey_ccnew"}
 
 
 def test_a_month_without_fills_cannot_be_packed(login: Login) -> None:

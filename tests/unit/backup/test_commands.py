@@ -13,6 +13,7 @@ from alpha.commands.backup import backup
 from alpha.commands.restore import _chosen
 from database.backup.errors import BackupFailed
 from database.backup.manifest import Backup
+from database.backup.marks import damaged_files
 from tests.unit.backup.test_manifest import AT, a_backup
 
 WORDS = "alpha: this backup does not count any more: "
@@ -50,19 +51,40 @@ def test_check_reads_all_of_them_and_names_what_is_damaged_until_it_is_whole(tmp
     assert (again.exit_code, json.loads(again.stdout)["damaged"]) == (0, {})
 
 
-def test_a_restore_by_time_passes_over_what_is_known_to_be_damaged(
-    tmp_path: Path, older: Backup, rotten: Backup, capsys: pytest.CaptureFixture[str]
+def test_check_names_also_what_it_cannot_note(tmp_path: Path, rotten: Backup, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("database.backup.inspection.mark_damaged", lambda *_: None)
+
+    checked = CliRunner().invoke(backup, ["--to", str(tmp_path), "--check", "--json"])
+
+    assert (checked.exit_code, list(json.loads(checked.stdout)["damaged"])) == (1, [rotten.file])
+
+
+def test_a_restore_by_name_notes_what_is_damaged(tmp_path: Path, rotten: Backup) -> None:
+    assert _chosen(tmp_path / rotten.file, None, None) == (tmp_path, rotten)
+    assert list(damaged_files(tmp_path)) == [rotten.file]
+
+
+def test_a_restore_by_time_believes_no_mark_of_what_is_whole_again(
+    tmp_path: Path, rotten: Backup, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert _chosen(None, "2027-01-01", tmp_path)[1] == rotten, "nobody has found out"
     CliRunner().invoke(backup, ["--to", str(tmp_path), "--check"])
+    (tmp_path / rotten.file).write_bytes(b"dump")
     capsys.readouterr()
 
+    assert _chosen(None, "2027-01-01", tmp_path)[1] == rotten
+    assert capsys.readouterr().err == ""
+    assert damaged_files(tmp_path) == {}
+
+
+def test_a_restore_by_time_passes_over_what_is_damaged_and_notes_it(
+    tmp_path: Path, older: Backup, rotten: Backup, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert _chosen(None, "2027-01-01", tmp_path)[1] == older
     assert f"alpha: passed over: {tmp_path / rotten.file} is damaged" in capsys.readouterr().err
+    assert list(damaged_files(tmp_path)) == [rotten.file], "for retention and everybody else"
     assert _chosen(None, older.taken_at.isoformat(), tmp_path)[1] == older
     assert capsys.readouterr().err == ""
 
     (tmp_path / older.file).write_bytes(b"dumb")
-    CliRunner().invoke(backup, ["--to", str(tmp_path), "--check"])
     with pytest.raises(BackupFailed, match="has no backup of 2027"):
         _chosen(None, "2027-01-01", tmp_path)

@@ -10,7 +10,7 @@ from alpha.ledger.alerts import Severity
 from database.backup.health import health_of, is_due
 from database.backup.inspection import Inspection
 from database.backup.manifest import Backup, check_file, list_backups, remove_backup
-from database.backup.marks import damaged_files
+from database.backup.marks import damaged_files, mark_damaged
 from database.backup.retention import Retention
 from database.backup.thinning import thin_out
 from tests.unit.backup.test_manifest import AT, a_backup
@@ -83,7 +83,8 @@ def test_what_one_process_found_the_others_know_and_the_next_one(tmp_path: Path)
         assert inspection.damaged == {newest.file}
         for _ in range(2):
             inspection.look()
-        assert told.alerts == [], "it was told"
+        # Whoever marked it may have been a command, which alerts nobody.
+        assert [kind for kind, _, _ in told.alerts] == ["backup_damaged"]
     assert list_backups(tmp_path) == [older, newest], "the mark is no backup"
 
 
@@ -155,6 +156,20 @@ def test_one_that_disappears_is_told_once_and_nothing_is_cleared(
     a_backup(tmp_path, AT + DAY)
     inspection.look()
     assert inspection.damaged == set(), "it came back, and is whole"
+
+
+def test_who_deletes_what_a_command_found_damaged_misses_nothing(tmp_path: Path) -> None:
+    older, newer, newest = (a_backup(tmp_path, AT + n * DAY) for n in range(3))
+    inspection = Inspection(tmp_path, told := Told())
+    inspection.look()
+    mark_damaged(tmp_path, older.file, "found by `alpha backup --check`")
+    inspection.look()
+    remove_backup(tmp_path, older)
+
+    inspection.look()
+
+    assert told.alerts == []
+    assert list_backups(tmp_path) == [newer, newest]
 
 
 def test_a_folder_that_is_gone_is_one_alert(tmp_path: Path) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any, cast
 
 import pytest
+from click.testing import CliRunner
 
+from alpha.commands.rollups import rollups
 from alpha.ledger.connection import Connection, LedgerUnavailable
 from alpha.ledger.rollups import IndexTakesTooLong
 from alpha.service.alerts import AlertWriter
@@ -51,9 +53,19 @@ def test_an_index_that_takes_too_long_is_told_the_first_night_and_once(monkeypat
     assert nights(monkeypatch, TOO_LONG, TOO_LONG, TOO_LONG, PASSING, PASSING) == [1]
 
 
+def test_another_index_that_takes_too_long_is_told_the_night_it_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    both = IndexTakesTooLong("two indexes of months of fills are not made anew within 5 s")
+    assert nights(monkeypatch, TOO_LONG, both, TOO_LONG, both) == [1, 2]
+
+
 def test_what_passes_is_told_the_third_night_in_a_row(monkeypatch: pytest.MonkeyPatch) -> None:
     assert nights(monkeypatch, PASSING, PASSING, 0, PASSING, PASSING, PASSING, PASSING) == [6]
 
 
 def test_after_a_night_that_went_well_it_is_told_again(monkeypatch: pytest.MonkeyPatch) -> None:
     assert nights(monkeypatch, TOO_LONG, 3, TOO_LONG) == [1, 3]
+
+
+def test_a_limit_of_time_for_a_month_by_name_is_refused_since_it_would_not_be_kept() -> None:
+    refused = CliRunner().invoke(rollups, ["pack", "--month", "2026-10", "--within", "5"])
+    assert (refused.exit_code, "goes without --within" in refused.output) == (2, True)
