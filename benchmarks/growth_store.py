@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol
@@ -60,6 +61,7 @@ class KeptLedgers:
     def __init__(self, folder: Path, progress: Progress) -> None:
         self._folder, self._progress = folder, progress
         self._postgres = EmbeddedPostgres(folder)
+        self._numbers = count(1)
 
     def __enter__(self) -> KeptLedgers:
         self._postgres.start()
@@ -102,7 +104,8 @@ class KeptLedgers:
     def opened(self, ledger: GrowthLedger) -> Iterator[Dsn]:
         self.keep(ledger)
         self._progress(f"copying {ledger.fills:,} fills that are kept")
-        copy = f"{_COPY}_{ledger.fills}"
+        # By number: a small ledger is its own beginning, and then both are open at once.
+        copy = f"{_COPY}_{next(self._numbers)}"
         try:
             with self._administering() as connection, single_statement(connection) as cursor:
                 # By files, and not through the write-ahead log.

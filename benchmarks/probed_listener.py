@@ -19,15 +19,15 @@ def main() -> None:
     notes = Path(sys.argv[1])
     sys.argv = ["alpha", "listener"]
     heard: dict[str, tuple[float, float]] = {}
-    count = Bookkeeping.committed
+    count = Bookkeeping.told
 
-    def committed(self: Bookkeeping, told: Committed) -> None:
-        at = told.at.timestamp()
-        for recorded in told.result.recorded:
+    def told(self: Bookkeeping, committed: Committed) -> None:
+        at = committed.at.timestamp()
+        for recorded in committed.result.recorded:
             heard[recorded.fill.exec_id] = (recorded.received_at.timestamp(), at)
-        count(self, told)
+        count(self, committed)
 
-    setattr(Bookkeeping, "committed", committed)  # noqa: B010 - mypy takes no assignment to a method
+    setattr(Bookkeeping, "told", told)  # noqa: B010 - mypy takes no assignment to a method
     try:
         cli.main()
     finally:

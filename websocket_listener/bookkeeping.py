@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping
 from concurrent.futures import Future
 
 import orjson
@@ -15,7 +15,7 @@ from alpha.domain.ids import AccountName
 from alpha.exchange.errors import UnknownMessage
 from alpha.ledger.connection import Connection, Fenced
 from alpha.ledger.drift import Finding, add_changed_drift, open_drift, resolve_drift
-from alpha.ledger.fill_rows import RecordedFill
+from alpha.ledger.fills import RecordResult
 from alpha.ledger.raw_events import add_raw_event
 from alpha.live.wire import now
 from alpha.service.alerts import AlertWriter
@@ -92,27 +92,11 @@ class Bookkeeping:
             self._replay_due_s = time.monotonic() + _REPLAY_EVERY_S
             self._replay.take_turn(connection, epochs)
 
-    def recorded(self, recorded: Sequence[RecordedFill]) -> None:
-        """On the writer's thread: fills that are in the ledger now."""
+    def recorded(self, result: RecordResult) -> None:
+        """On the writer's thread: a batch is in the ledger. Says what in it a person should know, which is seldom
+        anything, and must not wait for Redis."""
         if self._replay is not None:
-            self._replay.committed(recorded)
-
-    def committed(self, committed: Committed) -> None:
-        """Count a batch, and say what in it a person should know."""
-        result = committed.result
-        if result.recorded:
-            # A line for a batch and not for a fill, which is the listener's hottest path; more of them where one would
-            # be longer than what log drivers keep together.
-            for first in range(0, len(result.recorded), _FILLS_PER_LINE):
-                told = result.recorded[first : first + _FILLS_PER_LINE]
-                ids = dict.fromkeys(each.fill.order_link_id for each in told if each.fill.order_link_id)
-                log.info("fills_recorded", fills=len(told), correlation_ids=list(ids))
-        counts = Counter([(each.fill.account, each.source, each.attribution.method) for each in result.recorded])
-        for (account, source, method), count in counts.items():
-            self._metrics.fills.labels(account, source.value, method.value).inc(count)
-        if taken := milliseconds_since_frames(result.recorded, committed.at):
-            self.fill_to_commit.add(taken)
-            self._metrics.fill_to_commit.observe(taken)
+            self._replay.committed(result.recorded)
         for recorded in result.recorded if result.unattributed else ():
             if recorded.attribution.bot is None:
                 fill = recorded.fill
@@ -124,10 +108,7 @@ class Bookkeeping:
                     exec_id=fill.exec_id,
                     order_link_id=fill.order_link_id,
                 )
-        self._metrics.duplicates.inc(result.duplicates)
-        self._metrics.refolded.inc(result.refolded)
         for conflict in result.conflicts:
-            self._metrics.conflicts.labels(conflict.account).inc()
             if self._seen.first(("conflict", conflict.account, conflict.exec_id)):
                 self._alerts.alert(
                     "fill_conflict",
@@ -142,6 +123,27 @@ class Bookkeeping:
                 self._alerts.alert(
                     "month_stranded", f"fills of {month:%Y-%m} lie in the default partition", month=str(month)
                 )
+
+    def told(self, committed: Committed) -> None:
+        """On the live thread, once the bots were told of the batch, or Redis is away: log it and count it."""
+        result = committed.result
+        if result.recorded:
+            # A line for a batch and not for a fill, which is the listener's hottest path; more of them where one would
+            # be longer than what log drivers keep together.
+            for first in range(0, len(result.recorded), _FILLS_PER_LINE):
+                told = result.recorded[first : first + _FILLS_PER_LINE]
+                ids = dict.fromkeys(each.fill.order_link_id for each in told if each.fill.order_link_id)
+                log.info("fills_recorded", fills=len(told), correlation_ids=list(ids))
+        counts = Counter([(each.fill.account, each.source, each.attribution.method) for each in result.recorded])
+        for (account, source, method), count in counts.items():
+            self._metrics.fills.labels(account, source.value, method.value).inc(count)
+        if taken := milliseconds_since_frames(result.recorded, committed.at):
+            self.fill_to_commit.add(taken)
+            self._metrics.fill_to_commit.observe(taken)
+        self._metrics.duplicates.inc(result.duplicates)
+        self._metrics.refolded.inc(result.refolded)
+        for conflict in result.conflicts:
+            self._metrics.conflicts.labels(conflict.account).inc()
 
     def refused(self, refused: Refused) -> None:
         """A fill that the ledger does not take is kept raw, once."""

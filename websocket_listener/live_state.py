@@ -72,7 +72,8 @@ class LiveHooks:
     """Whether the account is ours as far as can be known: the lease was renewed lately, or the ledger is away and
     nobody could have taken it. Asked before an emptied database is claimed."""
     on_told: Callable[[Committed], None] = lambda _: None
-    """A batch that was handed in is in Redis, unless that is away: what else is to be said of it did not hold it up."""
+    """A batch that was handed in is in Redis, unless that is away: for what its way to the bots must not wait for.
+    It may itself have waited for Redis as long as that lets one wait: what is urgent is told elsewhere."""
 
 
 class LiveState:

@@ -148,7 +148,7 @@ class Listener:
             on_drift=self._books.drifted,
             on_fenced=self._fenced,
             holds=self._leadership.holds,
-            on_told=self._books.committed,
+            on_told=self._books.told,
         )
         settle_s = max(config.timing.settle_s for config in configs)
         self._live = LiveState(self._redis, state, bus, hooks, metrics, settle_s=settle_s)
@@ -329,7 +329,7 @@ class Listener:
                 fills.setdefault(recorded.fill.account, []).append(recorded.fill)
         for account, mine in fills.items():
             self._sessions[account].known_fills.committed(mine)
-        self._books.recorded(committed.result.recorded)
+        self._books.recorded(committed.result)
 
     def _taken(self, account: AccountName, epoch: int) -> None:
         session = self._sessions[account]

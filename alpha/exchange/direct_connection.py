@@ -74,14 +74,9 @@ class DirectConnection(ClientConnection):
 
     @property
     def _is_between_frames(self) -> bool:
-        """Whether the library waits for no end of a frame or of a message, and nobody for an earlier message."""
+        """Whether the library waits for no end of a frame, and nobody for an earlier message or for its end."""
         protocol = self.protocol
-        return (
-            not self._queued
-            and _awaits_a_frame(protocol.parser)
-            and not protocol.expect_continuation_frame
-            and protocol.state is State.OPEN
-        )
+        return not self._queued and _awaits_a_frame(protocol.parser) and protocol.state is State.OPEN
 
     def _taken(self, data: bytes, take: Callable[[bytes], None]) -> bytes:
         """Hands over the whole texts that the data begins with, and keeps a frame that is not all there; answers what
@@ -89,7 +84,8 @@ class DirectConnection(ClientConnection):
         begin, there = 0, len(data)
         while there - begin >= 2:
             kind, length, text = data[begin], data[begin + 1], begin + 2
-            if (kind != _WHOLE_TEXT and kind not in _CONTROL) or length > _LENGTH_IN_8:
+            is_of_library = kind != _WHOLE_TEXT and (kind not in _CONTROL or length >= _LENGTH_IN_2)
+            if is_of_library or length > _LENGTH_IN_8:
                 return data[begin:]
             if length >= _LENGTH_IN_2:
                 text += 2 if length == _LENGTH_IN_2 else 8

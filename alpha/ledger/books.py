@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from alpha.domain.fill import ExecutionOrder, Fill
 from alpha.domain.ids import AccountName, BotId
@@ -19,10 +20,6 @@ from alpha.ledger.folding import ClosedTrade, OpeningPosition, fold_on
 _KEY = ", ".join(KEY)
 # Ids compare by code point, as in Python, whatever the database's collation.
 _TRADE_ORDER = '(closed_at, last_seq, -last_leaves_quantity, last_exec_id COLLATE "C")'
-
-OF_BOOK_BY_TIME = "(account, bot, symbol || '', position_idx) = (%s, %s, %s, %s)"
-"""The round trips of a book, for who wants the last ones of many. They are found through the index by bot and time: the
-primary key begins with bot and symbol, PostgreSQL takes them for few, and would read thousands to find one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +86,7 @@ def refold(
     """Folds a book again from its last flat point before `since`, the place of a fill that came or went; by default
     before the fresh fills, which are in execution order and not in the ledger yet."""
     key = held.book.key
-    start = _flat_point_before(cursor, held, fresh[0][0].execution_order if since is None else since)
+    start = flat_point_before(cursor, held, fresh[0][0].execution_order if since is None else since)
     book, closed = fold_on(start, [*_fills_after(cursor, held, start.last), *fresh])
     cursor.execute(
         f"DELETE FROM trading.trades WHERE ({_KEY}) = (%s, %s, %s, %s)"
@@ -99,6 +96,35 @@ def refold(
     )
     before = {trade_of_row(row) for row in cursor.fetchall()}
     return Refolded(book=book, closed=closed, changed=[each.trade for each in closed if each.trade not in before])
+
+
+def flat_point_before(cursor: Cursor, held: HeldBook, place: ExecutionOrder | datetime) -> TradeBook:
+    """The book after its last fill before this place or market time that left it flat; as it began, where none did.
+
+    Round trips of a book follow each other, so the one that closed last is the one that opened last, and the primary
+    key is read backward from the newest. Only what began before us may be opened, as of when it was seen, after fills
+    that closed it and after trips that followed: it is the first row then, and what is looked for the second.
+    """
+    order, before = (_TRADE_ORDER, tuple(place)) if isinstance(place, ExecutionOrder) else ("(closed_at)", (place,))
+    cursor.execute(
+        f"""
+        SELECT closed_at, last_seq, last_leaves_quantity, last_exec_id,
+               book_realized_pnl, book_fees, book_funding, book_fill_count
+        FROM trading.trades
+        WHERE ({_KEY}) = (%s, %s, %s, %s) AND ends_flat AND {order} < ({", ".join(["%s"] * len(before))})
+        ORDER BY opened_at DESC, closed_at DESC, last_seq DESC, last_leaves_quantity, last_exec_id COLLATE "C" DESC
+        LIMIT 2
+        """,
+        (*key_row(held.book.key), *before),
+    )
+    points = []
+    for closed_at, seq, leaves_quantity, exec_id, realized_pnl, fees, funding, fill_count in cursor.fetchall():
+        last = ExecutionOrder(closed_at, seq, -leaves_quantity, exec_id)
+        book = TradeBook(
+            key=held.book.key, realized_pnl=realized_pnl, fees=fees, funding=funding, fill_count=fill_count, last=last
+        )
+        points.append((last, book))
+    return max(points, key=lambda point: point[0])[1] if points else held.beginning()
 
 
 def books_of_account(connection: Connection, account: AccountName) -> list[TradeBook]:
@@ -161,31 +187,6 @@ def rebuild_books(connection: Connection, account: AccountName) -> list[RebuiltB
                 )
             )
     return compared
-
-
-def _flat_point_before(cursor: Cursor, held: HeldBook, order: ExecutionOrder) -> TradeBook:
-    cursor.execute(
-        f"""
-        SELECT closed_at, last_seq, last_leaves_quantity, last_exec_id,
-               book_realized_pnl, book_fees, book_funding, book_fill_count
-        FROM trading.trades
-        WHERE {OF_BOOK_BY_TIME} AND ends_flat AND {_TRADE_ORDER} < (%s, %s, %s, %s)
-        ORDER BY closed_at DESC, last_seq DESC, last_leaves_quantity, last_exec_id COLLATE "C" DESC LIMIT 1
-        """,
-        (*key_row(held.book.key), *order),
-    )
-    row = cursor.fetchone()
-    if row is None:
-        return held.beginning()
-    closed_at, seq, leaves_quantity, exec_id, realized_pnl, fees, funding, fill_count = row
-    return TradeBook(
-        key=held.book.key,
-        realized_pnl=realized_pnl,
-        fees=fees,
-        funding=funding,
-        fill_count=fill_count,
-        last=ExecutionOrder(closed_at, seq, -leaves_quantity, exec_id),
-    )
 
 
 def _fills_after(cursor: Cursor, held: HeldBook, order: ExecutionOrder | None) -> list[tuple[Fill, Reason]]:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
-from decimal import Decimal
 from itertools import islice
 from typing import Any, cast
 
@@ -44,11 +43,6 @@ def copy_lines(cursor: Cursor, table: str, columns: Sequence[str], lines: Iterab
         raise
 
 
-def copy_rows(cursor: Cursor, table: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Inserts rows of texts, whole and decimal numbers, flags, times and nulls."""
-    copy_lines(cursor, table, columns, ("\t".join([_TEXT[type(value)](value) for value in row]) + "\n" for row in rows))
-
-
 def escaped(text: str) -> str:
     """The text with what COPY would take for its own told apart."""
     if "\\" not in text and "\t" not in text and "\n" not in text and "\r" not in text:
@@ -67,13 +61,3 @@ def told_apart(texts: Sequence[str]) -> str:
 def time_texts(times: Sequence[datetime]) -> list[str]:
     """Aware times as ISO 8601. orjson writes them many times as fast as `datetime.isoformat` does."""
     return orjson.dumps(times).decode()[2:-2].split('","') if times else []
-
-
-_TEXT: dict[type, Callable[[Any], str]] = {
-    str: escaped,
-    Decimal: str,
-    int: str,
-    bool: lambda value: "t" if value else "f",
-    datetime: lambda time: time_texts([time])[0],
-    type(None): lambda _: NULL,
-}

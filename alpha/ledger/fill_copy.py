@@ -50,7 +50,7 @@ _OWN_COLUMNS = (
     "recorded_at",
     "epoch",
 )
-_COLUMNS = _FOREIGN_COLUMNS + _OWN_COLUMNS
+COLUMNS = _FOREIGN_COLUMNS + _OWN_COLUMNS
 
 
 def copy_fills(cursor: Cursor, recorded: Sequence[RecordedFill], epochs: Mapping[AccountName, int]) -> None:
@@ -61,7 +61,7 @@ def copy_fills(cursor: Cursor, recorded: Sequence[RecordedFill], epochs: Mapping
     recorded_at = time_texts([recorded[0].recorded_at])[0]
     ends = {account: f"{recorded_at}\t{epoch}\n" for account, epoch in epochs.items()}
     lines = map(_line, recorded, exec_times, frames, received, [ends[each.fill.account] for each in recorded])
-    copy_lines(cursor, "trading.fills", _COLUMNS, lines)
+    copy_lines(cursor, "trading.fills", COLUMNS, lines)
 
 
 def _line(recorded: RecordedFill, exec_time: str, frame_at: str, received_at: str, end: str) -> str:

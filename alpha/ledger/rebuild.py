@@ -17,7 +17,7 @@ from alpha.ledger.batch_rows import TRADE_ROW, write_batch
 from alpha.ledger.book_rows import KEY, key_of_row, key_row
 from alpha.ledger.books import load_books
 from alpha.ledger.connection import Connection, Cursor, transaction
-from alpha.ledger.copying import copy_rows
+from alpha.ledger.copying import copy_lines, told_apart
 from alpha.ledger.drift import DriftKind, Finding, insert_drift, open_drift, resolve_drift
 from alpha.ledger.heads import bump_books_versions
 from alpha.ledger.refolded_book import (
@@ -134,7 +134,7 @@ def _mended(connection: Connection, key: BookKey) -> tuple[RefoldedBook, BookDif
                 (*key_row(key), [name for name, _ in gone], [opened_at for _, opened_at in gone]),
             )
         fresh = [*compared.changed.values(), *compared.missing.values()]
-        copy_rows(cursor, "trading.trades", TRADE_ROW, fresh)
+        copy_lines(cursor, "trading.trades", TRADE_ROW, (told_apart(row) + "\n" for row in fresh))
         write_batch(cursor, books=[difference.rebuilt])
         bump_books_versions(cursor, [key.account])
     return compared, difference

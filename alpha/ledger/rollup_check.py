@@ -10,14 +10,13 @@ from decimal import Context, Decimal, localcontext
 from typing import Any
 
 from alpha.domain.errors import InvalidValue
-from alpha.domain.fill import ExecType, ExecutionOrder, Fill
+from alpha.domain.fill import ExecType, Fill
 from alpha.domain.ids import AccountName, BotId, Symbol
 from alpha.domain.position import ZERO
 from alpha.domain.reason import Reason
 from alpha.domain.trade import BookKey, Trade
-from alpha.domain.trade_book import TradeBook
-from alpha.ledger.book_rows import KEY, key_of_row, key_row
-from alpha.ledger.books import OF_BOOK_BY_TIME, HeldBook, load_books
+from alpha.ledger.book_rows import KEY, key_of_row
+from alpha.ledger.books import HeldBook, flat_point_before, load_books
 from alpha.ledger.connection import Connection, Cursor, transaction
 from alpha.ledger.fill_rows import FILL_COLUMNS, fill_of_row
 from alpha.ledger.folding import fold_on
@@ -200,7 +199,7 @@ def _recompute(cursor: Cursor, held: HeldBook, since: date, until: date, into: d
     """Adds what the book's fills of these days make."""
     key = held.book.key
     begin, end = _midnight(since), _midnight(until + timedelta(days=1))
-    start = _flat_before(cursor, held, begin)
+    start = flat_point_before(cursor, held, begin)
     cursor.execute(
         f"SELECT {', '.join('f.' + name for name in FILL_COLUMNS)}, f.reason, (f.exec_time AT TIME ZONE z.zone)::date"
         " FROM trading.owned_fills AS f CROSS JOIN trading.reporting_zone AS z"
@@ -227,21 +226,6 @@ def _recompute(cursor: Cursor, held: HeldBook, since: date, until: date, into: d
         for closed in trades:
             if (trade := closed.trade).closed_at >= begin:
                 into[_key(key, trade.closed_at, zone_days[trade.last_exec_id])].add_trade(trade)
-
-
-def _flat_before(cursor: Cursor, held: HeldBook, moment: datetime) -> TradeBook:
-    """The book where it was last flat before the moment, without the sums of before."""
-    cursor.execute(
-        "SELECT closed_at, last_seq, last_leaves_quantity, last_exec_id FROM trading.trades"
-        f" WHERE {OF_BOOK_BY_TIME} AND ends_flat AND closed_at < %s"
-        ' ORDER BY closed_at DESC, last_seq DESC, last_leaves_quantity, last_exec_id COLLATE "C" DESC LIMIT 1',
-        (*key_row(held.book.key), moment),
-    )
-    row = cursor.fetchone()
-    if row is None:
-        return held.beginning()
-    closed_at, seq, leaves_quantity, exec_id = row
-    return TradeBook(key=held.book.key, last=ExecutionOrder(closed_at, seq, -leaves_quantity, exec_id))
 
 
 def _stored(

@@ -31,13 +31,14 @@ _OWN_COLUMNS = (
     "book_funding",
     "book_fill_count",
 )
+COLUMNS = _FOREIGN_COLUMNS + _OWN_COLUMNS
 
 
 def copy_trades(cursor: Cursor, trades: Sequence[ClosedTrade]) -> None:
     """Inserts the round trips of one batch."""
     opened = time_texts([closed.trade.opened_at for closed in trades])
     ended = time_texts([closed.trade.closed_at for closed in trades])
-    copy_lines(cursor, "trading.trades", _FOREIGN_COLUMNS + _OWN_COLUMNS, map(_line, trades, opened, ended))
+    copy_lines(cursor, "trading.trades", COLUMNS, map(_line, trades, opened, ended))
 
 
 def _line(closed: ClosedTrade, opened_at: str, closed_at: str) -> str:

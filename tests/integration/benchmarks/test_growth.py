@@ -70,8 +70,14 @@ def test_a_ledger_that_is_kept_is_found_as_it_was_made_whatever_was_done_to_its_
             assert len(_rows(connection, "fills")) == ROUND
             with transaction(connection) as cursor:
                 cursor.execute("DELETE FROM trading.trades")
-        # then the next finds all of it again, generated once, and a page can say so
-        with ledgers.opened(HALF) as owner, closing(connect(owner, "tests")) as connection:
+        # then the next finds all of it again, generated once, and a page can say so; also twice at a time, as a run
+        # does that measures no more than the beginning
+        with (
+            ledgers.opened(HALF) as owner,
+            ledgers.opened(HALF) as other,
+            closing(connect(owner, "tests")) as connection,
+        ):
+            assert owner.dbname != other.dbname
             assert len(_rows(connection, "trades")) == ROUND // FILLS_OF_TRIP
         assert set(steps) == {f"copying {ROUND:,} fills that are kept"}
         said = re.fullmatch(r"generated in bulk on (\S+), kept, and copied for this run", ledgers.origin(HALF))

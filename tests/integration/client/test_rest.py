@@ -309,6 +309,7 @@ def test_a_proxy_of_the_environment_does_not_stand_before_loopback(
     stub: StubExchange, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{free_port()}")
+    monkeypatch.delenv("http_proxy", raising=False)
     monkeypatch.delenv("NO_PROXY", raising=False)
     monkeypatch.delenv("no_proxy", raising=False)
     stub.rest["/v5/market/time"] = lambda _: ok({})
@@ -321,7 +322,9 @@ def test_a_proxy_of_the_environment_stands_before_an_exchange_elsewhere(
     stub: StubExchange, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as proxy:
+        proxy.settimeout(5)
         monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{proxy.getsockname()[1]}")
+        monkeypatch.delenv("http_proxy", raising=False)
         monkeypatch.delenv("NO_PROXY", raising=False)
         monkeypatch.delenv("no_proxy", raising=False)
         elsewhere = replace(stub.endpoints, rest_url="http://exchange.invalid")

@@ -53,7 +53,7 @@ class Listening:
         self.refused: list[Refused] = []
         self.writer = Writer(
             self._dsn,
-            on_committed=lambda committed: self.books.recorded(committed.result.recorded),
+            on_committed=lambda committed: self.books.recorded(committed.result),
             on_refused=self._refused,
             on_fenced=lambda _: None,
             on_turn=self.books.take_turn,

@@ -6,6 +6,7 @@ import asyncio
 from itertools import pairwise
 from unittest.mock import MagicMock, patch
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from websockets.client import ClientProtocol
@@ -16,8 +17,11 @@ from websockets.uri import parse_uri
 from alpha.exchange.direct_connection import DirectConnection
 
 _LENGTHS = st.sampled_from([0, 1, 5, 125, 126, 70_000])
-_KINDS = st.sampled_from(["whole", "whole", "whole", "pong", "in fragments"])
+_KINDS = st.sampled_from(["whole", "whole", "whole", "pong", "pong of told length", "in fragments"])
 _TOLD = st.lists(st.tuples(_KINDS, _LENGTHS, _LENGTHS), max_size=12)
+_CUTS = st.lists(st.integers(min_value=0, max_value=300_000), max_size=20)
+_ILLEGAL = (b"\x88\x7e\x00\x80" + bytes(128), b"\x89\x7f" + (70_000).to_bytes(8) + bytes(70_000))
+"""A close and a ping longer than 125 bytes, whole: the library refuses them when it has all of one."""
 
 
 def _frame(opcode: Opcode, data: bytes, *, fin: bool = True) -> bytes:
@@ -31,6 +35,8 @@ def _wire(kind: str, number: int, one: int, other: int) -> tuple[list[bytes], by
         return [first], _frame(Opcode.TEXT, first)
     if kind == "pong":
         return [], _frame(Opcode.PONG, b"1")
+    if kind == "pong of told length":
+        return [], b"\x8a\x7e\x00\x05hello"
     begin, end = _frame(Opcode.TEXT, first, fin=False), _frame(Opcode.CONT, second)
     return [first + second], begin + _frame(Opcode.PONG, b"2") + end
 
@@ -46,7 +52,12 @@ def _connected() -> DirectConnection:
     return connection
 
 
-async def _heard(pieces: list[bytes]) -> list[bytes]:
+def _cut(wire: bytes, cuts: list[int]) -> list[bytes]:
+    bounds = sorted({0, len(wire), *(cut % (len(wire) + 1) for cut in cuts)})
+    return [wire[begin:end] for begin, end in pairwise(bounds)]
+
+
+async def _heard(pieces: list[bytes], *, ends: State = State.OPEN) -> list[bytes]:
     connection = _connected()
     heard: list[bytes] = []
     reads: list[int] = []
@@ -63,19 +74,52 @@ async def _heard(pieces: list[bytes]) -> list[bytes]:
     for _ in range(5):
         await asyncio.sleep(0)
     assert len(reads) == len(pieces)
+    assert connection.protocol.state is ends
     reader.cancel()
     return heard
 
 
-@given(_TOLD, st.lists(st.integers(min_value=0, max_value=300_000), max_size=20))
+@given(_TOLD, _CUTS)
 def test_however_it_is_cut_every_message_is_heard_once_and_in_order(
     told: list[tuple[str, int, int]], cuts: list[int]
 ) -> None:
     frames = [_wire(kind, number, one, other) for number, (kind, one, other) in enumerate(told)]
     wire = b"".join(data for _, data in frames)
-    bounds = sorted({0, len(wire), *(cut % (len(wire) + 1) for cut in cuts)})
-    pieces = [wire[begin:end] for begin, end in pairwise(bounds)]
-    assert asyncio.run(_heard(pieces)) == [text for texts, _ in frames for text in texts]
+    assert asyncio.run(_heard(_cut(wire, cuts))) == [text for texts, _ in frames for text in texts]
+
+
+@given(_TOLD, st.sampled_from(_ILLEGAL), _CUTS)
+def test_an_illegal_control_frame_ends_the_connection_after_the_messages_before_it(
+    told: list[tuple[str, int, int]], illegal: bytes, cuts: list[int]
+) -> None:
+    frames = [_wire(kind, number, one, other) for number, (kind, one, other) in enumerate(told)]
+    wire = b"".join(data for _, data in frames) + illegal + _frame(Opcode.TEXT, b"never")
+    expected = [text for texts, _ in frames for text in texts]
+    assert asyncio.run(_heard(_cut(wire, cuts), ends=State.CLOSING)) == expected
+
+
+@pytest.mark.parametrize("illegal", _ILLEGAL, ids=["close", "ping"])
+def test_the_library_is_given_an_illegal_control_frame_as_it_comes(illegal: bytes) -> None:
+    head, behind = illegal[:10], _frame(Opcode.TEXT, b"behind it")
+    given_to_library: list[bytes] = []
+
+    async def hear() -> None:
+        connection = _connected()
+        heard: list[bytes] = []
+        connection.hand_over(heard.append, lambda: None)
+        read = connection.protocol.receive_data
+
+        def receive(data: bytes) -> None:
+            given_to_library.append(data)
+            read(data)
+
+        with patch.object(connection.protocol, "receive_data", receive):
+            connection.data_received(_frame(Opcode.TEXT, b"one") + head)
+            connection.data_received(behind)
+        assert heard == [b"one"]
+
+    asyncio.run(hear())
+    assert given_to_library == [head, behind]
 
 
 def test_a_ping_that_looks_like_a_text_is_none_wherever_it_is_cut() -> None:

@@ -30,7 +30,7 @@ def told_of(result: RecordResult, *, times: int = 1) -> list[tuple[str, str]]:
     taking: Any = alerts
     books = Bookkeeping(taking, ListenerMetrics())
     for _ in range(times):
-        books.committed(Committed(result=result, at=now()))
+        books.recorded(result)
     return alerts.told
 
 
@@ -51,8 +51,9 @@ def recorded(bot: BotId | None) -> RecordedFill:
 def test_a_large_batch_is_logged_in_lines_that_a_log_keeps_whole() -> None:
     a_whole = recorded(BOT)
     fills = [replace(a_whole, fill=replace(a_whole.fill, order_link_id=f"o{n}")) for n in range(450)]
+    alerts: Any = Alerts()
     with capture_logs() as logged:
-        told_of(RecordResult(recorded=fills))
+        Bookkeeping(alerts, ListenerMetrics()).told(Committed(result=RecordResult(recorded=fills), at=now()))
     lines = [line for line in logged if line["event"] == "fills_recorded"]
     assert [line["fills"] for line in lines] == [200, 200, 50]
     assert [each for line in lines for each in line["correlation_ids"]] == [f"o{n}" for n in range(450)]
@@ -80,3 +81,14 @@ def test_an_execution_that_is_told_with_other_content_is_told_once() -> None:
     ((kind, text),) = told_of(RecordResult(conflicts=[conflict]), times=2)
     assert kind == "fill_conflict"
     assert fill.exec_id in text
+
+
+def test_what_a_person_should_know_does_not_wait_until_the_bots_were_told() -> None:
+    alerts: Any = Alerts()
+    books = Bookkeeping(alerts, ListenerMetrics())
+    result = RecordResult(recorded=[recorded(None)])
+    books.recorded(result)
+    assert [kind for kind, _ in alerts.told] == ["fill_unattributed"]
+    # and is not said again when they were
+    books.told(Committed(result=result, at=now()))
+    assert len(alerts.told) == 1
