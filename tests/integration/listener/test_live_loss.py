@@ -227,7 +227,7 @@ def test_twenty_bots_with_five_positions_each(
 
     many = ManyBots(database, ledger, redis_address, bots=20, symbols=5, fills=500)
     try:
-        eventually(many.complete, within_s=20, what="everything in Redis")
+        eventually(many.complete, within_s=60, what="everything in Redis")
         began_s = time.perf_counter()
         many.flush()
         eventually(many.complete, within_s=20, what="everything again")
