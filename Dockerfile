@@ -2,7 +2,7 @@
 #
 #     docker compose -f docker-compose.production.yml build shortseller
 #
-# Each target copies its own folder last, so an edit there makes no other image anew.
+# Each target copies its own folder last, so an edit of what is not compiled makes no other image anew.
 
 FROM python:3.11-slim AS locked
 WORKDIR /locked
@@ -15,7 +15,9 @@ RUN python locked.py requirements.lock \
  && python locked.py requirements.lock \
         aiohttp aiolimiter click docker matplotlib numpy python-telegram-bot rich uvloop > telegram_manager.txt \
  && python locked.py requirements.lock aiohttp > docker_proxy.txt \
- && python locked.py requirements.lock apscheduler fsspec pyrage > postgres_backup.txt
+ && python locked.py requirements.lock apscheduler fsspec pyrage > postgres_backup.txt \
+ && python locked.py requirements.lock \
+        mypy setuptools types-psycopg2 types-pyyaml types-requests > compiler.txt
 
 # The programs are of this stage, what they make is copied: pip is in no image.
 FROM python:3.11-slim AS packages
@@ -41,9 +43,23 @@ FROM packages AS packages-docker_proxy
 COPY --from=locked /locked/docker_proxy.txt /locked/
 RUN --mount=type=cache,target=/var/cache/pip pip install -r /locked/docker_proxy.txt && pip check
 
+# The inner loops as machine code beside their source, which stays for tracebacks and for other Pythons.
+FROM packages-paper_exchange AS compiled
+RUN apt-get -qq update \
+ && apt-get -qq install --yes --no-install-recommends gcc libc6-dev > /dev/null \
+ && rm -rf /var/lib/apt/lists/*
+COPY --from=locked /locked/compiler.txt /locked/
+RUN --mount=type=cache,target=/var/cache/pip pip install -r /locked/compiler.txt
+WORKDIR /app
+COPY setup.py pyproject.toml ./
+COPY alpha alpha
+COPY paper_exchange paper_exchange
+COPY websocket_listener websocket_listener
+RUN touch README.md && ALPHA_COMPILE=1 /opt/venv/bin/python setup.py --quiet build_ext --inplace
+
 # The core: without the commands and the supervisor, which start anything and need everything.
 FROM python:3.11-slim AS core
-COPY alpha /app/alpha
+COPY --from=compiled /app/alpha /app/alpha
 RUN rm -rf /app/alpha/local /app/alpha/commands /app/alpha/cli.py \
  && python -m compileall -q --invalidation-mode unchecked-hash /app
 
@@ -96,7 +112,7 @@ CMD ["python", "-m", "alpha.bot", "canary_001"]
 FROM runtime AS paper_exchange
 COPY --from=packages-paper_exchange /opt/venv /opt/venv
 COPY --from=core /app /app
-COPY paper_exchange /app/paper_exchange
+COPY --from=compiled /app/paper_exchange /app/paper_exchange
 CMD ["python", "-m", "paper_exchange", "--help"]
 
 FROM runtime AS trade_sync_service
@@ -109,7 +125,7 @@ FROM runtime AS telegram_manager
 COPY --from=packages-telegram_manager /opt/venv /opt/venv
 COPY --from=core /app /app
 # /rehearse kills a bot on a paper exchange of its own, started as a process of its own.
-COPY paper_exchange /app/paper_exchange
+COPY --from=compiled /app/paper_exchange /app/paper_exchange
 COPY telegram_manager /app/telegram_manager
 CMD ["python", "-m", "telegram_manager"]
 

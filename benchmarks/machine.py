@@ -11,6 +11,7 @@ from statistics import median
 
 import psutil
 
+from alpha.compiled import compiled_modules
 from alpha.ledger.connection import connect, transaction
 from benchmarks.bare_insert import BareInsert, make_table
 from benchmarks.cast import cast
@@ -25,13 +26,14 @@ _ROUNDS, _COMMITS = 5, 100
 class Machine:
     """`commit_ms`: inserting and committing a single row, waiting for the disk, with nothing else to do; the best of
     several rounds' medians, so that passing work of others does not make the machine look slower than it is. `load` is
-    the load average of the minute before the run."""
+    the load average of the minute before the run, `compiled` how many modules ran as machine code."""
 
     processor: str
     cores: int
     memory_gb: int
     system: str
     python: str
+    compiled: int
     postgres: str
     commit_ms: float
     load: float
@@ -42,7 +44,8 @@ class Machine:
     def lines(self) -> list[str]:
         return [
             f"{self.processor}, {self.cores} cores, {self.memory_gb} GB, {self.system}",
-            f"Python {self.python}, PostgreSQL {self.postgres} (fsync and synchronous_commit on)",
+            f"Python {self.python}, {self.compiled} modules compiled",
+            f"PostgreSQL {self.postgres} (fsync and synchronous_commit on)",
             f"a single-row commit takes {self.commit_ms:.2f} ms; load before the run {self.load:.1f}",
         ]
 
@@ -69,6 +72,7 @@ def this_machine(servers: Servers) -> Machine:
         memory_gb=round(psutil.virtual_memory().total / 2**30),
         system=f"{platform.system()} {platform.machine()}",
         python=platform.python_version(),
+        compiled=len(compiled_modules()),
         postgres=version.split()[0],
         commit_ms=min(map(median, rounds)) * 1000,
         load=load,

@@ -1,0 +1,22 @@
+"""Tests are of the source, unless those of what `make compile` made of it are asked for."""
+
+from __future__ import annotations
+
+import pytest
+
+from alpha.compiled import compiled_modules
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--compiled", action="store_true", help="test the compiled modules (make test-compiled)")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Raises UsageError where what would be tested is not what was meant."""
+    modules = compiled_modules()
+    if modules and not config.getoption("--compiled"):
+        raise pytest.UsageError(
+            f"{len(modules)} modules are compiled: `make interpreted` first to test the source, --compiled to test them"
+        )
+    if not modules and config.getoption("--compiled"):
+        raise pytest.UsageError("nothing is compiled: `make compile` comes first")
