@@ -5,6 +5,7 @@ Without ALPHA_COMPILE=1 nothing is compiled, and the same source runs interprete
 
 from __future__ import annotations
 
+import atexit
 import os
 import shutil
 import sys
@@ -38,8 +39,22 @@ def extensions() -> list[Extension]:
 
     paths = modules()
     print(f"compiling {len(paths)} modules, which takes two minutes or so", file=sys.stderr, flush=True)
+    if sys.stderr.isatty():
+        tell_time()
     # More optimization than this takes longer to compile and is not measurably faster: the time goes into CPython.
     return mypycify(paths, group_name="alpha.native", opt_level="1", debug_level="0")
+
+
+def tell_time() -> None:
+    """Shows on a terminal that work goes on: mypyc and the C compiler say nothing until they are done."""
+    from rich.console import Console
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    columns = SpinnerColumn(), TextColumn("compiling"), TimeElapsedColumn()
+    progress = Progress(*columns, console=Console(stderr=True), transient=True)
+    progress.add_task("compiling", total=None)
+    progress.start()
+    atexit.register(progress.stop)
 
 
 def require_compiler() -> None:
