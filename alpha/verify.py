@@ -290,7 +290,7 @@ def run_verify(
             client = ExchangeClient(
                 config.name, endpoints(config, settings), credentials(config, environ), budget=budget
             )
-            traded = {symbol for bot in registry.bots_on(config.name) for symbol in bot.symbols}
+            traded = registry.traded_on(config.name)
             with closing(client):
                 try:
                     reports.append(verify_account(client, ledger, since=since, until=until, symbols=traded))

@@ -46,3 +46,5 @@ class Plan:
     end: datetime | None = None
     liquidity: Liquidity = field(default_factory=Liquidity)
     seed: int = 1
+    left_out: tuple[str, ...] = ()
+    """Of a bot that trades all symbols: what is recorded and not traded, in sentences."""

@@ -16,7 +16,7 @@ from backtest.replay import Replay
 from backtest.translation import held_of, order_of
 from paper_exchange.engine import OrderRequest, Refused, TradingStop
 
-UID = 1
+UID: Final = 1
 _GTC: Final = TimeInForce.GTC
 
 

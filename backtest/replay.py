@@ -6,6 +6,7 @@ import sys
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+from typing import Final
 
 import numpy as np
 
@@ -18,9 +19,9 @@ from backtest.timeline import Lane, Timeline
 from paper_exchange.engine import Engine
 from paper_exchange.engine.quiet_range import NOTHING_AT_STAKE
 
-_LOOK_AHEAD = 128
-_BLOCK = 64
-_LONGEST_LOOK = 8192
+_LOOK_AHEAD: Final = 128
+_BLOCK: Final = 64
+_LONGEST_LOOK: Final = 8192
 
 
 class Replay:

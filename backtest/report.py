@@ -44,6 +44,7 @@ def notes(outcome: Outcome) -> list[str]:
         for symbol, at in outcome.first_tradable.items()
         if at is None
     ]
+    found += outcome.plan.left_out
     found += [f"{count} entries were denied: {code}" for code, count in sorted(outcome.denials.items())]
     return found
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
+from typing import Final
 
 from alpha.bot.broker import Outcome as Answer
 from alpha.bot.checkpoint import Checkpoint
@@ -31,6 +32,7 @@ from backtest.plan import Plan
 from backtest.port import UID, EnginePort
 from backtest.recordings import Recordings, read_recordings
 from backtest.replay import Replay
+from backtest.settled_heap import settled_heap
 from backtest.stream import AccountStream
 from backtest.surroundings import Surroundings
 from backtest.timeline import Timeline
@@ -40,7 +42,7 @@ from paper_exchange.engine import Engine, EngineAccount
 Ticked = Callable[[int, int], object]
 """Told now and then how many of how many bars are done."""
 
-_TICK_EVERY = 2048
+_TICK_EVERY: Final = 2048
 _LONGEST = timedelta(days=36_525)
 
 
@@ -66,7 +68,7 @@ def backtest_on(
     plan: Plan, recordings: Recordings, *, ticked: Ticked | None = None, every_bar: bool = False
 ) -> Outcome:
     """The same on recordings that were read before, which may reach further than the plan's period."""
-    with accounting():
+    with accounting(), settled_heap():
         return _Run(plan, recordings, ticked, every_bar).run()
 
 

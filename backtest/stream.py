@@ -6,8 +6,6 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Final
 
-import msgspec
-
 from alpha.bot.broker import HeldPosition
 from alpha.domain.ids import Symbol
 from alpha.domain.order import OrderStatus
@@ -20,12 +18,15 @@ from paper_exchange.engine.working_order import WorkingOrder
 _NEW: Final = OrderStatus.NEW
 
 
-class OrderReport(msgspec.Struct, frozen=True, gc=False):
+class OrderReport:
     """What counts of an order's state."""
 
-    order_link_id: str
-    status: OrderStatus
-    filled_quantity: Decimal
+    __slots__ = ("filled_quantity", "order_link_id", "status")
+
+    def __init__(self, order_link_id: str, status: OrderStatus, filled_quantity: Decimal) -> None:
+        self.order_link_id = order_link_id
+        self.status = status
+        self.filled_quantity = filled_quantity
 
 
 class AccountStream:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import chain, pairwise
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +16,9 @@ from alpha.candles.tape import Tape, TapeBar
 from alpha.domain.clock import from_ms
 from alpha.domain.ids import Symbol
 
-_MILLISECOND = timedelta(milliseconds=1)
+_MILLISECOND: Final = timedelta(milliseconds=1)
+_BLOCK: Final = 1024
+"""How many bars are made at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +68,14 @@ class Timeline:
 
     def bars(self, first: int, last: int) -> Iterator[Sequence[TapeBar]]:
         """What the symbols have at each index of [first, last), which lies within one of `runs`."""
+        return chain.from_iterable(self._blocks(first, last))
+
+    def _blocks(self, first: int, last: int) -> Iterator[Iterator[Sequence[TapeBar]]]:
         changes = {index for lane in self.lanes.values() for index in lane.changes_between(first, last)}
         # Between two of these the same symbols have a bar at each index, so their rows go side by side.
-        stretches = pairwise(sorted({first, last} | changes))
-        return chain.from_iterable(self._side_by_side(start, end) for start, end in stretches)
+        for start, end in pairwise(sorted({first, last} | changes)):
+            for begin in range(start, end, _BLOCK):
+                yield self._side_by_side(begin, min(begin + _BLOCK, end))
 
     def _side_by_side(self, first: int, last: int) -> Iterator[Sequence[TapeBar]]:
         start = from_ms(int(self.starts_ms[first]))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from alpha.bot.broker import HeldPosition
 from alpha.domain.fill import Fill
 from alpha.domain.fill_reason import reason_of
@@ -12,7 +14,7 @@ from alpha.domain.position import FLAT, Position
 from alpha.domain.reason import Reason
 from paper_exchange.engine import Execution, OrderState, PositionState
 
-CATEGORY = "linear"
+CATEGORY: Final = "linear"
 
 
 def fill_of(execution: Execution, account: AccountName) -> Fill:

@@ -8,6 +8,7 @@ import sys
 from alpha.config.registry import Registry
 from alpha.config.settings import Settings, environment
 from alpha.config.telegram import load_telegram
+from alpha.service.listed_symbols import listed_or_recorded
 from alpha.service.process import run_service
 from telegram_manager.main import main
 from telegram_manager.without_telegram import run_without_telegram
@@ -17,7 +18,7 @@ def run(settings: Settings, registry: Registry) -> None:
     environ = environment()
     in_use = registry.in_use(environ)
     if load_telegram(environ, in_use) is None:
-        run_without_telegram(settings, in_use, environ)
+        run_without_telegram(settings, listed_or_recorded(settings, in_use), environ)
     else:
         main(settings, in_use)
 

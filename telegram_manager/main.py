@@ -20,6 +20,7 @@ from alpha.config.telegram import Role, TelegramSettings, load_telegram
 from alpha.service.alerts import AlertWriter
 from alpha.service.degraded import DegradedModes
 from alpha.service.health import HealthServer
+from alpha.service.listed_symbols import listed_or_recorded
 from alpha.service.shutdown import StopSignal
 from telegram_manager.actor import Actor
 from telegram_manager.command import Command
@@ -70,7 +71,7 @@ def main(settings: Settings, registry: Registry) -> None:
         )
     hide_tokens(telegram.tokens)
     stop = StopSignal().install()
-    manager = Manager(settings, registry, telegram, environ)
+    manager = Manager(settings, listed_or_recorded(settings, registry), telegram, environ)
     asyncio.run(manager.run(stop))
 
 

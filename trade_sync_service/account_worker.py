@@ -34,7 +34,7 @@ class AccountWorker:
         self,
         account: AccountConfig,
         client: ExchangeClient,
-        symbols: frozenset[Symbol],
+        symbols: frozenset[Symbol] | None,
         dsn: Dsn,
         alerts: AlertWriter,
         metrics: SyncMetrics,
@@ -42,6 +42,7 @@ class AccountWorker:
         self.name = account.name
         self.client = client
         self.symbols = symbols
+        """Those that bots trade; None: all."""
         self.failures = 0
         """Runs in a row that failed."""
         self.failure: Failure | None = None

@@ -17,7 +17,7 @@ from alpha.config.errors import ConfigError
 from alpha.config.registry import AccountConfig, Registry
 from alpha.config.settings import Settings, environment
 from alpha.domain.errors import AlphaError
-from alpha.domain.ids import AccountName, Symbol
+from alpha.domain.ids import AccountName
 from alpha.exchange.rest import ExchangeClient
 from alpha.ledger.connection import Connection, connect
 from alpha.ledger.rollups import fold_closed_days
@@ -85,7 +85,7 @@ class TradeSync:
             account.name: AccountWorker(
                 account,
                 self._client(account, settings, environ),
-                frozenset(Symbol(symbol) for bot in registry.bots_on(account.name) for symbol in bot.symbols),
+                registry.traded_on(account.name),
                 self._dsn,
                 self._alerts,
                 self._metrics,

@@ -162,21 +162,23 @@ class AccountSession:
         self._loop = asyncio.get_running_loop()
         identifying = asyncio.create_task(self.identified.wait())
         stopping = asyncio.create_task(self._stop.wait())
-        await asyncio.wait({identifying, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        identifying.cancel()
-        if not self._stop.is_set():
-            self._stream = client = StreamClient(
-                self.config.endpoints.private_url,
-                TOPICS,
-                self.config.credentials,
-                on_frame=self.on_frame,
-                on_state=self.on_state,
-                on_garbage=lambda error: self._unreadable("", error),
-                take_message=self.take_message,
-                on_read_end=self.end_read,
-            )
-            await client.run(self._stop)
-        stopping.cancel()
+        try:
+            await asyncio.wait({identifying, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            if not self._stop.is_set():
+                self._stream = StreamClient(
+                    self.config.endpoints.private_url,
+                    TOPICS,
+                    self.config.credentials,
+                    on_frame=self.on_frame,
+                    on_state=self.on_state,
+                    on_garbage=lambda error: self._unreadable("", error),
+                    take_message=self.take_message,
+                    on_read_end=self.end_read,
+                )
+                await self._stream.run(self._stop)
+        finally:
+            identifying.cancel()
+            stopping.cancel()
 
     @property
     def silent_for_s(self) -> float:
@@ -356,9 +358,11 @@ class AccountSession:
         return True
 
     def release(self) -> None:
-        """Hand the fills that waited to the writer. Before the account is adopted they are let go: folded without the
-        position they changed, they would make a wrong book for ever; the next start finds them in that position."""
-        self.held.release_to(lambda fills: None if self.adopting else self._writer.record(fills))
+        """Hand the fills that waited to the writer, which lets them go above its bound like any fill of the stream:
+        while PostgreSQL is away each reconnect holds fills anew. Before the account is adopted they are let go: folded
+        without the position they changed, they would make a wrong book for ever; the next start finds them in that
+        position."""
+        self.held.release_to(lambda fills: None if self.adopting else self._writer.record(fills, droppable=True))
 
     def health(self) -> ListenerHealth:
         """What bots see of this account."""

@@ -7,9 +7,10 @@ import queue
 import sys
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import redis
@@ -34,6 +35,7 @@ from alpha.live.health import FeedHealth, write_feed_health
 from alpha.live.rate_budget import SharedBudget
 from alpha.live.wire import now
 from alpha.service.health import HealthServer
+from alpha.service.listed_symbols import ListingWatch, listed_when_answered
 from alpha.service.process import run_service
 from alpha.service.shutdown import StopSignal
 
@@ -43,11 +45,15 @@ INTERVAL = timedelta(minutes=5)
 _SILENT_S = 15.0
 _HEALTH_EVERY_S = 1.0
 _TICK_S = 0.2
+# https://bybit-exchange.github.io/docs/v5/ws/connect: so many characters of topics on one public connection.
+_TOPICS_LENGTH = 21_000
 
 
 def main(settings: Settings, registry: Registry) -> None:
     """Runs the feed until SIGTERM or SIGINT. Raises ConfigError when it must not start."""
     stop = StopSignal().install()
+    registry = listed_when_answered(settings, registry, stop, port=settings.feed_port)
+    ListingWatch(settings, registry, stop).start()
     feed = Feed(
         public_endpoints(settings, registry),
         registry.symbols,
@@ -83,16 +89,37 @@ def public_endpoints(settings: Settings, registry: Registry) -> Endpoints:
     return next(iter(by_url.values()))[1]
 
 
+def shares_of(symbols: Sequence[Symbol]) -> list[tuple[Symbol, ...]]:
+    """The symbols of each connection, in their order: as many as it may subscribe to."""
+    shares: list[list[Symbol]] = [[]]
+    length = 0
+    for symbol in symbols:
+        more = sum(map(len, _topics(symbol)))
+        if length + more > _TOPICS_LENGTH:
+            shares.append([])
+            length = 0
+        shares[-1].append(symbol)
+        length += more
+    return [tuple(share) for share in shares]
+
+
+def _topics(symbol: Symbol) -> tuple[str, str]:
+    return f"kline.{interval_to_wire(INTERVAL)}.{symbol}", f"tickers.{symbol}"
+
+
 @dataclass(frozen=True, slots=True)
 class _Subscribed:
-    """The stream has begun anew; what closed meanwhile is asked over REST."""
+    """The stream of these symbols has begun anew; what closed meanwhile is asked over REST."""
+
+    symbols: tuple[Symbol, ...]
 
 
 class Feed:
     """The event loop hears, one thread writes.
 
     After every (re)connect, and whenever a closed bar does not follow the one before, the bars between are fetched
-    over REST before it is written, so that the streams in Redis have no gap. A bar is written once.
+    over REST before it is written, so that the streams in Redis have no gap. A bar is written once. There are as many
+    connections as it takes: the exchange bounds what may be subscribed to on each.
     """
 
     def __init__(self, where: Endpoints, symbols: Iterable[Symbol], state: redis.Redis, budget: Budget) -> None:
@@ -106,7 +133,8 @@ class Feed:
         self._waiting_bars: dict[Symbol, list[Bar]] = {}
         self._last_start: dict[Symbol, datetime] = {}
         self._market_time: datetime | None = None
-        self._state = "connecting"
+        self._shares = shares_of(self._symbols)
+        self._states = dict.fromkeys(range(len(self._shares)), StreamState.CONNECTING)
         self._last_frame_at: datetime | None = None
         self._last_frame_s = 0.0
         self._last_bar_at: datetime | None = None
@@ -121,22 +149,24 @@ class Feed:
 
     async def run(self, stop: StopSignal) -> None:
         """Follow the market until told to stop."""
-        names = [f"kline.{interval_to_wire(INTERVAL)}.{symbol}" for symbol in self._symbols]
-        stream = StreamClient(
-            self.endpoints.public_url,
-            names + [f"tickers.{symbol}" for symbol in self._symbols],
-            None,
-            on_frame=self._on_frame,
-            on_state=self._on_state,
-            on_garbage=self._on_garbage,
-        )
+        streams = [
+            StreamClient(
+                self.endpoints.public_url,
+                [topic for symbol in share for topic in _topics(symbol)],
+                None,
+                on_frame=self._on_frame,
+                on_state=partial(self._on_state, number),
+                on_garbage=self._on_garbage,
+            )
+            for number, share in enumerate(self._shares)
+        ]
         ending = asyncio.Event()
         writer = threading.Thread(target=self._write_all, name="feed-writer", daemon=True)
         writer.start()
-        streaming = asyncio.create_task(stream.run(ending))
+        streaming = [asyncio.create_task(stream.run(ending)) for stream in streams]
         await stop.wait_async()
         ending.set()
-        await streaming
+        await asyncio.gather(*streaming)
         self._stopping.set()
         self._heard.put(None)
         await asyncio.to_thread(writer.join, 5)
@@ -163,17 +193,19 @@ class Feed:
         self.unreadable += 1
         log.warning("public_message_unreadable", reason=error.reason, count=self.unreadable)
 
-    def _on_state(self, state: StreamState, reason: str) -> None:
-        log.info("feed_state", state=state.value, reason=reason)
-        self._state = state.value
+    def _on_state(self, number: int, state: StreamState, reason: str) -> None:
+        log.info("feed_state", connection=number, state=state.value, reason=reason)
+        self._states[number] = state
         if state is StreamState.SUBSCRIBED:
             self._last_frame_s = time.monotonic()
-            self._heard.put(_Subscribed())
+            self._heard.put(_Subscribed(self._shares[number]))
 
     def _health_state(self) -> str:
-        """`live` while subscribed and heard lately: a market without any frame for so long is not one to trade on."""
-        if self._state != StreamState.SUBSCRIBED:
-            return self._state
+        """`live` while all is subscribed to and heard lately: a market without any frame for so long is not one to
+        trade on."""
+        for state in self._states.values():
+            if state is not StreamState.SUBSCRIBED:
+                return state.value
         return "live" if time.monotonic() - self._last_frame_s < _SILENT_S else "silent"
 
     def _write_all(self) -> None:
@@ -205,7 +237,7 @@ class Feed:
 
     def _take(self, message: PublicMessage | _Subscribed | None) -> None:
         if isinstance(message, _Subscribed):
-            for symbol in self._symbols:
+            for symbol in message.symbols:
                 self._waiting_bars.setdefault(symbol, [])
             self._market_time = None
         elif message is not None:
@@ -227,12 +259,16 @@ class Feed:
         self._unwritten_tickers.add(change.symbol)
 
     def _flush(self) -> None:
-        for symbol in list(self._waiting_bars):
-            self._write_bars(symbol, self._waiting_bars[symbol])
-            del self._waiting_bars[symbol]
-        if time.monotonic() >= self._next_tickers_s:
+        began_anew = any(not heard for heard in self._waiting_bars.values())
+        # One moment for all: what closes after it is heard, as the stream came first.
+        market_time = self._client.market_time() if began_anew else None
+        # Prices before bars: a bot that is woken by a bar values what it holds at prices as new as the bar.
+        if self._waiting_bars or time.monotonic() >= self._next_tickers_s:
             self._next_tickers_s = time.monotonic() + self._ticker_every_s
             self._write_tickers()
+        for symbol in list(self._waiting_bars):
+            self._write_bars(symbol, self._waiting_bars[symbol], market_time)
+            del self._waiting_bars[symbol]
         if time.monotonic() >= self._next_health_s:
             self._next_health_s = time.monotonic() + _HEALTH_EVERY_S
             write_feed_health(
@@ -245,10 +281,11 @@ class Feed:
                 ),
             )
 
-    def _write_bars(self, symbol: Symbol, heard: list[Bar]) -> None:
-        """Write closed bars without a gap after what is in Redis; nothing heard means a new connection."""
+    def _write_bars(self, symbol: Symbol, heard: list[Bar], market_time: datetime | None) -> None:
+        """Write closed bars without a gap after what is in Redis; nothing heard means a new connection, which makes up
+        for what closed until `market_time`."""
         last = market.last_bar_start(self._redis, symbol, INTERVAL)
-        until = heard[0].start if heard else self._client.market_time()
+        until = heard[0].start if heard else market_time or self._client.market_time()
         if last is not None and not heard and last + INTERVAL > until:
             # A bar that closes in the future: Redis is of a market whose clock was set back, a paper one started anew.
             log.warning("market_set_back", symbol=symbol, last=last, market_time=until)

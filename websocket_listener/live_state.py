@@ -105,7 +105,7 @@ class LiveState:
         self._epochs: dict[BotId, int] = {}
         self._next_confirm_s = 0.0
         self._stopping = False
-        self._thread = threading.Thread(target=self._run, name="live-state", daemon=True)
+        self._own_thread = threading.Thread(target=self._run, name="live-state", daemon=True)
         self.available = False
         """Whether Redis took what was last written."""
         self.trouble = ""
@@ -113,12 +113,12 @@ class LiveState:
         self.fill_to_redis = LatencyWindow()
 
     def start(self) -> None:
-        self._thread.start()
+        self._own_thread.start()
 
     def stop(self) -> None:
         self._stopping = True
         self._events.put(None)
-        self._thread.join(10)
+        self._own_thread.join(10)
 
     def add_account(
         self, owners: AccountOwners, epoch: int, books: Iterable[TradeBook], orders: Iterable[Order] = ()

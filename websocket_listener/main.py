@@ -29,11 +29,12 @@ from alpha.ledger.connection import Connection
 from alpha.ledger.drift import EntryBlocks
 from alpha.ledger.fill_rows import FillSource
 from alpha.ledger.registry import AccountKind, RegisteredAccount, RegisteredBot, sync_registry
-from alpha.live.connection import BUS_DB, STATE_DB, open_redis
+from alpha.live.connection import BUS_DB, FLAGS_DB, STATE_DB, open_redis
 from alpha.live.rate_budget import SharedBudget
 from alpha.service.alerts import AlertWriter
 from alpha.service.degraded import DegradedModes
 from alpha.service.health import HealthServer
+from alpha.service.listed_symbols import ListingWatch, known_when_answered
 from alpha.service.shutdown import StopSignal
 from websocket_listener.account_session import AccountSession, AccountState, Role, SessionConfig
 from websocket_listener.attribution import AccountOwners
@@ -48,7 +49,9 @@ from websocket_listener.metrics import ListenerMetrics
 from websocket_listener.reconcile import Reconciler
 from websocket_listener.recovery import Recovery
 from websocket_listener.status import Status
+from websocket_listener.supervision import supervised
 from websocket_listener.timing import RecoveryTiming
+from websocket_listener.turn import Turn
 from websocket_listener.writer import Committed, Writer
 
 log = structlog.get_logger()
@@ -63,8 +66,12 @@ def main(settings: Settings, registry: Registry) -> None:
     sys.setswitchinterval(0.0005)
     stop = StopSignal().install()
     environ = environment()
-    listener = Listener(settings, registry.in_use(environ), environ)
+    registry = known_when_answered(settings, registry.in_use(environ), stop, port=settings.listener_port)
+    if stop.is_set():
+        return
+    listener = Listener(settings, registry, environ)
     listener.start()
+    ListingWatch(settings, registry, stop, may_end=listener.turn.has_come).start()
     _collect_seldom()
     try:
         asyncio.run(listener.run(stop))
@@ -107,6 +114,8 @@ class Listener:
             )
         dsn, redis_address = settings.dsn(), settings.redis()
         self._holder = f"{socket.gethostname()}:{os.getpid()}"
+        self._stumbles: dict[AccountName, str] = {}
+        """What failed last of each account, which is told once."""
         self._uids: dict[int, AccountName] = {}
         self._uids_lock = threading.Lock()
         self._budget = SharedBudget(redis_address, limit=ADDRESS_LIMIT.part(settings.alpha_rest_percent / 100))
@@ -155,6 +164,9 @@ class Listener:
         self._books.tell_books_to(BooksInMemory(self._writer, self._live))
         self._reconciler = Reconciler(dsn, self._redis, self._live.epochs, on_blocked=self._blocked)
         self._mirror = ControlsMirror(dsn, state)
+        self._flags = open_redis(redis_address, FLAGS_DB)
+        self.turn = Turn(self._flags, self._holder, self._records_any)
+        """When this listener may end so that another one hears its accounts."""
         self._excursions = Excursions(dsn, state, lambda: self._writer.accounts, INTERVAL)
         self._sessions = {
             config.account.name: AccountSession(
@@ -199,7 +211,7 @@ class Listener:
 
     async def run(self, stop: StopSignal) -> None:
         """The streams of all accounts, until told to stop."""
-        streams = [asyncio.create_task(session.run()) for session in self._sessions.values()]
+        streams = [asyncio.create_task(self._keep_up(session)) for session in self._sessions.values()]
         watching = asyncio.create_task(self._watch())
         await asyncio.sleep(0)
         for recovery in self._recoveries:
@@ -235,6 +247,7 @@ class Listener:
         for client in self._clients.values():
             client.close()
         self._budget.close()
+        self._flags.close()
         log.info("listener_stopped")
 
     def _session_config(self, account: AccountConfig, environ: Mapping[str, str]) -> SessionConfig:
@@ -372,7 +385,26 @@ class Listener:
             await asyncio.sleep(_WATCHED_EVERY_S)
             self._books.backlog(self._writer.backlog, dropped=self._writer.dropped)
             for session in self._sessions.values():
-                session.look_after()
+                try:
+                    session.look_after()
+                except Exception as error:
+                    log.exception("account_not_looked_after", account=session.name)
+                    self._stumbled(session, error)
+
+    async def _keep_up(self, session: AccountSession) -> None:
+        await supervised(session.name, session.run, lambda error: self._stumbled(session, error))
+
+    def _stumbled(self, session: AccountSession, error: Exception) -> None:
+        text = f"{type(error).__name__}: {error}"
+        if self._stumbles.get(session.name) == text:
+            return
+        self._stumbles[session.name] = text
+        self._alerts.alert(
+            "account_task_failed",
+            f"the listener failed on account {session.name} and goes on: {text}; see its log",
+            severity="error",
+            account=session.name,
+        )
 
     def _ledger_lost(self) -> None:
         for session in self._sessions.values():
@@ -388,7 +420,12 @@ class Listener:
             f"account {name}": "" if session.state is AccountState.STANDBY else session.trouble
             for name, session in self._sessions.items()
         }
-        return {"ledger": self._writer.trouble, "redis": self._live.trouble, **accounts}
+        unlisted = ", ".join(self._registry.unlisted)
+        symbols = f"what {unlisted} trades is not known: the exchange does not say what it lists" if unlisted else ""
+        return {"ledger": self._writer.trouble, "redis": self._live.trouble, "symbols": symbols, **accounts}
+
+    def _records_any(self) -> bool:
+        return any(session.role is Role.LEADER for session in self._sessions.values())
 
     def _blocked(self, blocks: EntryBlocks) -> None:
         self._live.call(lambda: self._live.blocked(blocks))

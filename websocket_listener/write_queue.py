@@ -10,13 +10,12 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar, Final, final
 
 from alpha.domain.errors import AlphaError
 from alpha.domain.fill import Fill
 from alpha.domain.ids import AccountName, BotId, ExecId, OrderId, Symbol
 from alpha.domain.order import Order
-from alpha.domain.quick_init import quick_init
 from alpha.exchange.account_state import ExchangePosition
 from alpha.ledger.connection import Connection
 from alpha.ledger.fill_rows import FillSource
@@ -29,15 +28,27 @@ _STATES_GIVE_WAY_S = 1.0
 _ORDERS_AT_ONCE = 500
 
 
-@quick_init
-@dataclass(frozen=True, slots=True)
+@final
+@dataclass(init=False, unsafe_hash=True, slots=True)
 class Heard:
     """A fill as it came in, before anybody asked whose it is. Both times are wall clock."""
 
-    fill: Fill
-    source: FillSource
-    received_at: datetime
-    frame_at: datetime | None = None
+    fill: Final[Fill]
+    source: Final[FillSource]
+    received_at: Final[datetime]
+    frame_at: Final[datetime | None]
+
+    def __init__(
+        self,
+        fill: Fill,
+        source: FillSource,
+        received_at: datetime,
+        frame_at: datetime | None = None,
+    ) -> None:
+        self.fill = fill
+        self.source = source
+        self.received_at = received_at
+        self.frame_at = frame_at
 
 
 class Submission:
@@ -48,7 +59,7 @@ class Submission:
 
     # One for all: an event for each submission would cost more than everything else that is done with it, and nearly
     # nobody waits for one.
-    _waiting = threading.Lock()
+    _waiting: ClassVar = threading.Lock()
 
     def __init__(self, fills: Sequence[Heard]) -> None:
         self.fills = fills

@@ -101,20 +101,20 @@ class Writer:
         self._backoff = Backoff(first_s=0.05, cap_s=1.0)
         self._losses = 0
         self._busy_since_s: float | None = None
-        self._thread = threading.Thread(target=self._run, name="ledger-writer", daemon=True)
+        self._own_thread = threading.Thread(target=self._run, name="ledger-writer", daemon=True)
         self.available = False
         """Whether PostgreSQL took the last thing that was asked of it."""
         self.trouble = ""
         """What it said instead, "" while it is available."""
 
     def start(self) -> None:
-        self._thread.start()
+        self._own_thread.start()
 
     def stop(self, drain_s: float = 5.0) -> int:
         """Write what waits, for at most `drain_s`; answers how many fills were left for the next start's recovery."""
         self._give_up_at = time.monotonic() + drain_s
         self._stopping.set()
-        self._thread.join(drain_s + 15)
+        self._own_thread.join(drain_s + 15)
         return self._queue.abandon()
 
     def add_account(self, owners: AccountOwners, epoch: int, books: Iterable[TradeBook]) -> None:
@@ -264,8 +264,8 @@ class Writer:
                 # The commit whose answer was lost may have happened: the repeat then found its fills already there and
                 # says nothing of the books they changed.
                 result = replace(result, books=self._books_of({heard.fill.account for heard in fills}))
-        except Fenced as error:
-            self._give_up(error.accounts, self._attempted)
+        except Fenced as fenced:
+            self._give_up(fenced.accounts, self._attempted)
             self._record(batch, fills)
         except (LedgerRefused, DomainError) as error:
             self._record_in_parts(batch, fills, error)
@@ -323,10 +323,10 @@ class Writer:
         except _GivenUp:
             job.result.cancel()
             raise
-        except Fenced as error:
+        except Fenced as fenced:
             if job.account is not None and job.epoch is not None:
-                self._give_up(error.accounts, {job.account: job.epoch})
-            job.result.set_exception(error)
+                self._give_up(fenced.accounts, {job.account: job.epoch})
+            job.result.set_exception(fenced)
         except Exception as error:  # noqa: BLE001 - it is the caller's: the future carries it there
             job.result.set_exception(error)
         else:
@@ -342,8 +342,8 @@ class Writer:
         try:
             self._persist(lambda connection: self._save_states_once(connection, orders, positions))
             self._untold.settle(order for order, bot in orders if bot is not None)
-        except Fenced as error:
-            self._give_up(error.accounts, self._attempted)
+        except Fenced as fenced:
+            self._give_up(fenced.accounts, self._attempted)
             self._save_states(orders, positions)
         except (LedgerRefused, DomainError, ValueError) as error:  # ValueError: the driver's, for text with a NUL
             if len(orders) + len(positions) == 1:

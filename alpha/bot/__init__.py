@@ -9,6 +9,7 @@ from alpha.bot.errors import StrategyRefused
 from alpha.bot.fill import BotFill
 from alpha.bot.holding import Holding
 from alpha.bot.indicators import Adx, Atr, Bollinger, Ema, Macd, RecentValues, Rsi
+from alpha.bot.kept_state import CoreSchema, kept
 from alpha.bot.protection import Protection, StopPlan
 from alpha.bot.reports import next_report, standing
 from alpha.bot.result import Performance
@@ -20,6 +21,7 @@ __all__ = [
     "Bollinger",
     "BotFill",
     "Broker",
+    "CoreSchema",
     "Ema",
     "Environment",
     "HeldPosition",
@@ -36,6 +38,7 @@ __all__ = [
     "StrategyParams",
     "StrategyRefused",
     "StrategyState",
+    "kept",
     "next_report",
     "standing",
 ]

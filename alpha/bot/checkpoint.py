@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from alpha.bot.larger_bars import FormingBar
-from alpha.bot.orders_in_flight import OrderInFlight
+from alpha.bot.order_in_flight import OrderInFlight
 from alpha.bot.result import ResultState
 from alpha.domain.ids import Symbol
 

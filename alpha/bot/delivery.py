@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Final
 
 import structlog
 
@@ -21,10 +22,10 @@ from alpha.exchange.new_order import NewOrder
 
 log = structlog.get_logger()
 
-_PAUSES_S = (0.1, 0.3, 0.8)
-_RATE_LIMIT_PAUSE_MAX_S = 1.0
-_ACCEPTED = OutcomeStatus.ACCEPTED
-DUPLICATE = "duplicate"
+_PAUSES_S: Final = (0.1, 0.3, 0.8)
+_RATE_LIMIT_PAUSE_MAX_S: Final = 1.0
+_ACCEPTED: Final = OutcomeStatus.ACCEPTED
+DUPLICATE: Final = "duplicate"
 """Code of an outcome: the exchange had an order of this id before any attempt of this delivery."""
 
 
@@ -44,24 +45,24 @@ class Delivery:
         for pause_s in _PAUSES_S:
             try:
                 self._port.place_order(order)
-            except ExchangeRateLimited as error:
-                outcome = _refused(error, link_id)
-                self._pause(min(error.retry_after_s, _RATE_LIMIT_PAUSE_MAX_S))
-            except ExchangeRefused as error:
-                if error.is_duplicate_order:
+            except ExchangeRateLimited as limited:
+                outcome = _refused(limited, link_id)
+                self._pause(min(limited.retry_after_s, _RATE_LIMIT_PAUSE_MAX_S))
+            except ExchangeRefused as refused:
+                if refused.is_duplicate_order:
                     log.info("order_already_there", order_link_id=link_id)
                     self._orders.accepted(link_id)
                     self._look_up(order)
                     code = DUPLICATE if unknown is None else "found"
                     return Outcome(status=OutcomeStatus.ACCEPTED, code=code, order_link_id=link_id)
-                outcome = _refused(error, link_id)
+                outcome = _refused(refused, link_id)
                 break
-            except ExchangeUnreachable as error:
-                outcome = _not_placed(OutcomeStatus.NOT_SENT, "unreachable", error, link_id)
+            except ExchangeUnreachable as unreachable:
+                outcome = _not_placed(OutcomeStatus.NOT_SENT, "unreachable", unreachable, link_id)
                 self._pause(pause_s)
-            except ExchangeUnknown as error:
-                log.warning("order_outcome_unknown", order_link_id=link_id, error=str(error))
-                unknown = _not_placed(OutcomeStatus.UNKNOWN, "unknown", error, link_id)
+            except ExchangeUnknown as unanswered:
+                log.warning("order_outcome_unknown", order_link_id=link_id, error=str(unanswered))
+                unknown = _not_placed(OutcomeStatus.UNKNOWN, "unknown", unanswered, link_id)
                 self._pause(pause_s)
                 if self._look_up(order) is not None:
                     return Outcome(status=OutcomeStatus.ACCEPTED, code="found", order_link_id=link_id)

@@ -1,13 +1,13 @@
 from __future__ import annotations
 
-from alpha.domain.errors import AlphaError
+from alpha.domain.errors import AlphaError, Misconfigured
 
 
 class BotError(AlphaError):
     """A bot cannot start or go on. The message says which one, why, and what to change."""
 
 
-class StrategyRefused(BotError):
+class StrategyRefused(BotError, Misconfigured):
     """The strategy itself declines to run as configured: a parameter, a symbol or an environment it does not take."""
 
 

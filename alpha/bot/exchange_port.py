@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from decimal import Decimal
 
@@ -16,17 +15,15 @@ from alpha.exchange.rest import ExchangeClient
 
 log = structlog.get_logger()
 
-_EQUITY_KEPT_S = 1.0
-
 
 class ExchangePort:
     """The bot's account at the exchange, over REST."""
 
-    def __init__(self, client: ExchangeClient, symbols: Sequence[Symbol]) -> None:
-        self._client = client
-        self._symbols = tuple(symbols)
-        self._equity: Decimal | None = None
-        self._equity_until = 0.0
+    def __init__(self, client: ExchangeClient, symbols: Sequence[Symbol] | None, wallet: ExchangeClient) -> None:
+        """`symbols` None: the account is this bot's, with everything on it. `wallet` is a client whose reads end in
+        time for a decision."""
+        self._client, self._wallet = client, wallet
+        self._symbols = symbols
 
     def place_order(self, order: NewOrder) -> OrderId:
         placed = self._client.place_order(order)
@@ -44,7 +41,7 @@ class ExchangePort:
         return self._client.order(symbol=symbol, order_link_id=order_link_id)
 
     def open_orders(self) -> list[Order]:
-        """Every open order of the account on the bot's symbols, also those of others."""
+        """Every open order of the account on the bot's symbols (or of all of it), also those of others."""
         return self._client.open_orders(self._symbols)
 
     def cancel_order(self, symbol: Symbol, order_link_id: str) -> None:
@@ -71,13 +68,9 @@ class ExchangePort:
         return HeldPosition(symbol=symbol, position=FLAT)
 
     def equity(self) -> Decimal | None:
-        """The account's equity, asked for at most once a second; None when the exchange does not say."""
-        now = time.monotonic()
-        if now >= self._equity_until:
-            try:
-                self._equity = self._client.wallet().equity
-            except ExchangeError as error:
-                log.warning("equity_not_answered", error=str(error))
-                self._equity = None
-            self._equity_until = now + _EQUITY_KEPT_S
-        return self._equity
+        """The account's equity, marked to market; None when the exchange does not say."""
+        try:
+            return self._wallet.wallet().equity
+        except ExchangeError as error:
+            log.warning("equity_not_answered", error=str(error))
+            return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Protocol
+from typing import Final, Protocol
 
 from alpha.bot.intent import Intent
 from alpha.bot.limits import Limits
@@ -29,8 +29,8 @@ class Deny:
 
 
 Verdict = Allow | Deny
-_ALLOW = Allow()
-_HOUR = timedelta(hours=1)
+_ALLOW: Final = Allow()
+_HOUR: Final = timedelta(hours=1)
 
 
 class Circumstances(Protocol):

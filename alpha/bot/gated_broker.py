@@ -20,7 +20,9 @@ from alpha.bot.denials import Denials
 from alpha.bot.errors import BotError, JournalUnavailable
 from alpha.bot.gate import Deny, Gate
 from alpha.bot.intent import Intent
-from alpha.bot.orders_in_flight import OrderInFlight, OrdersInFlight
+from alpha.bot.order_counter import OrderCounter
+from alpha.bot.order_in_flight import OrderInFlight
+from alpha.bot.orders_in_flight import OrdersInFlight
 from alpha.bot.ports import AlertPort, IntentJournal, MarketView, OrderPort
 from alpha.bot.result import ZERO, LimitStanding, Performance
 from alpha.bot.risk_limits import RiskLimits
@@ -37,18 +39,10 @@ from alpha.exchange.new_order import NewOrder, TradingStop
 
 log = structlog.get_logger()
 
-_NOT_MODIFIED = frozenset({34040, 110043})
+_NOT_MODIFIED: Final = frozenset({34040, 110043})
 """Stops and leverage that are already as asked (https://bybit-exchange.github.io/docs/v5/error)."""
-_NOTHING_TO_REDUCE = "110017"
+_NOTHING_TO_REDUCE: Final = "110017"
 _MARKET: Final = OrderType.MARKET
-
-
-class OrderCounter:
-    """Where the broker counts; does nothing by itself."""
-
-    def denied(self, code: str) -> None: ...
-
-    def sent(self, outcome: str, code: str, seconds: float) -> None: ...
 
 
 class GatedBroker:
@@ -102,10 +96,15 @@ class GatedBroker:
         self.decision = decision
         return self._until_decided
 
-    def look_at_limits(self, at: datetime) -> None:
+    def begin_round(self, at: datetime) -> None:
         """Before anything is decided on bars that end at the time."""
         if self._limits is not None:
-            self._limits.look(at)
+            self._limits.begin_round(at)
+
+    def end_round(self) -> None:
+        """After everything is decided."""
+        if self._limits is not None:
+            self._limits.look_if_due()
 
     def limit_standings(self) -> list[LimitStanding]:
         return [] if self._limits is None else self._limits.standings()
@@ -192,10 +191,10 @@ class GatedBroker:
     def cancel(self, symbol: Symbol, order_link_id: str) -> Outcome:
         try:
             self._port.cancel_order(symbol, order_link_id)
-        except ExchangeRefused as error:
-            if error.is_order_gone:
+        except ExchangeRefused as refused:
+            if refused.is_order_gone:
                 return Outcome(status=OutcomeStatus.ACCEPTED, code="gone", order_link_id=order_link_id)
-            return self._failed(error, order_link_id)
+            return self._failed(refused, order_link_id)
         except ExchangeError as error:
             return self._failed(error, order_link_id)
         return Outcome(status=OutcomeStatus.ACCEPTED, order_link_id=order_link_id)
@@ -203,9 +202,9 @@ class GatedBroker:
     def set_leverage(self, symbol: Symbol, leverage: Decimal) -> Outcome:
         try:
             self._port.set_leverage(symbol, leverage)
-        except ExchangeRefused as error:
-            if error.code not in _NOT_MODIFIED:
-                return self._failed(error)
+        except ExchangeRefused as refused:
+            if refused.code not in _NOT_MODIFIED:
+                return self._failed(refused)
         except ExchangeError as error:
             return self._failed(error)
         return Outcome(status=OutcomeStatus.ACCEPTED)
@@ -252,9 +251,9 @@ class GatedBroker:
                 None if take_profit is None else instrument.round_price(take_profit),
                 None if stop_loss is None else instrument.round_price(stop_loss),
             )
-        except InvalidValue as error:
-            self._log.warning("order_invalid", symbol=symbol, error=str(error))
-            return _denied("invalid", str(error))
+        except InvalidValue as invalid:
+            self._log.warning("order_invalid", symbol=symbol, error=str(invalid))
+            return _denied("invalid", str(invalid))
         run = f"{self._run}/{decision.scope}" if decision.names else self._run
         order_link_id = order_link_id_for(self._code, self._bot, run, symbol, decision.instant, reason, ordinal)
         verdict = self._gate.check(intent)
@@ -327,9 +326,9 @@ class GatedBroker:
     def _set_stop(self, stop: TradingStop, is_set: Callable[[HeldPosition], bool]) -> Outcome:
         try:
             self._port.set_trading_stop(stop)
-        except ExchangeRefused as error:
-            if error.code not in _NOT_MODIFIED:
-                return self._failed(error)
+        except ExchangeRefused as refused:
+            if refused.code not in _NOT_MODIFIED:
+                return self._failed(refused)
         except ExchangeUnknown:
             # Reading it back below tells what became of it.
             pass

@@ -4,8 +4,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 
+from pydantic import GetCoreSchemaHandler
+
 from alpha.bot.broker import HeldPosition
 from alpha.bot.fill import BotFill
+from alpha.bot.kept_state import CoreSchema, kept
 
 
 @dataclass(slots=True)
@@ -19,6 +22,10 @@ class Holding:
 
     quantity: Decimal = Decimal(0)
     opened_at: datetime | None = None
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, _source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return kept(cls, handler, quantity=Decimal, opened_at=datetime | None)
 
     def apply(self, fill: BotFill) -> timedelta | None:
         """Take the next fill in; answers how long the position was held when this fill closed it. A fill that turns

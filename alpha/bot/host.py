@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 import structlog
 from pydantic import ValidationError
@@ -25,7 +25,7 @@ log = structlog.get_logger()
 
 AnyStrategy = Strategy[Any, Any]
 
-_REMIND_AFTER = timedelta(seconds=5)
+_REMIND_AFTER: Final = timedelta(seconds=5)
 
 
 class StrategyHost:
@@ -145,8 +145,9 @@ class StrategyHost:
                 progress.latest = end
             progress.decided = decision.now = end
             decision.instant = bar.start
-            if end >= progress.settled_until:
-                broker.look_at_limits(end)
+            is_looked_at = end >= progress.settled_until
+            if is_looked_at:
+                broker.begin_round(end)
             # As `with broker.deciding(...)` does, at less cost; so for a fill and a position.
             broker.decision = decision
             try:
@@ -160,6 +161,8 @@ class StrategyHost:
             if closed:
                 self._decide_larger(end)
                 closed.clear()
+            if is_looked_at:
+                broker.end_round()
 
     def fill(self, fill: BotFill) -> bool:
         """Handle the fill that comes next. False for one handled before, or only to be counted.

@@ -60,6 +60,8 @@ class LiveState:
         self._is_stopping = is_stopping
         self._ask_equity = ask_equity
         self._last_seen: dict[Symbol, LivePosition] = {}
+        self._equity: Decimal | None = None
+        self._equity_at: tuple[datetime, int] | None = None
         self.trouble = ""
         """What Redis said the last time it could not be read; "" when it could."""
         self.disagreed: set[Symbol] = set()
@@ -85,10 +87,22 @@ class LiveState:
         )
 
     def equity(self) -> Decimal | None:
+        """Marked to market, asked for once at each market moment and after each fill."""
         if self._bot.capital_usdt is not None:
             return self._bot.capital_usdt
+        moment = self._progress.latest, self._progress.cursor
+        if self._equity_at != moment:
+            self._equity, self._equity_at = self._equity_now(), moment
+        return self._equity
+
+    def _equity_now(self) -> Decimal | None:
+        """The exchange's own word. The wallet in Redis is of the last fill: the exchange does not tell when the marks
+        of what is held move, so it stands in only while the exchange does not answer."""
+        asked = self._ask_equity()
+        if asked is not None:
+            return asked
         wallet = self._read(lambda: read_wallet(self._state, self._bot.account))
-        return self._ask_equity() if wallet is None else wallet.equity
+        return None if wallet is None else wallet.equity
 
     def mark_price(self, symbol: Symbol) -> Decimal | None:
         ticker = self._read(lambda: market.read_ticker(self._state, symbol))

@@ -108,4 +108,5 @@ def _merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any
 
 def _first(error: ValidationError) -> str:
     first = error.errors()[0]
-    return f"{'.'.join(str(part) for part in first['loc']) or 'value'}: {first['msg']}"
+    text = "there is no parameter of this name" if first["type"] == "extra_forbidden" else first["msg"]
+    return f"{'.'.join(str(part) for part in first['loc']) or 'value'}: {text}"

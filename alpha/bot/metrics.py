@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from alpha.bot.broker import OutcomeStatus
-from alpha.bot.gated_broker import OrderCounter
+from alpha.bot.order_counter import OrderCounter
 from alpha.metrics.catalogue import Process
 from alpha.metrics.registry import MetricSet
 

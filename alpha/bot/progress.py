@@ -5,7 +5,7 @@ from copy import deepcopy
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
 from alpha.bot.checkpoint import Checkpoint
 from alpha.bot.larger_bars import FormingBar
@@ -15,7 +15,7 @@ from alpha.domain.clock import EPOCH
 from alpha.domain.fill import Fill
 from alpha.domain.ids import Symbol
 
-_ENTRIES_KEPT = timedelta(hours=1)
+_ENTRIES_KEPT: Final = timedelta(hours=1)
 
 
 class Progress:

@@ -6,7 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 
+from pydantic import GetCoreSchemaHandler
+
 from alpha.bot.broker import Broker, HeldPosition
+from alpha.bot.kept_state import CoreSchema, kept
 from alpha.domain.reason import Reason
 
 
@@ -32,6 +35,10 @@ class Protection:
 
     trailing_for: Decimal | None = None
     bare_since: datetime | None = None
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, _source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return kept(cls, handler, trailing_for=Decimal | None, bare_since=datetime | None)
 
     def is_seen(self, held: HeldPosition) -> bool:
         """Whether the exchange shows stop and trailing stop as they were set: there is nothing to do."""

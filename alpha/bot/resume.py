@@ -14,7 +14,7 @@ from alpha.bot.history import KlineSource, closed_bars, rounds_of
 from alpha.bot.host import AnyStrategy, StrategyHost
 from alpha.bot.larger_bars import floor_to
 from alpha.bot.ledger_link import LedgerLink
-from alpha.bot.orders_in_flight import OrderInFlight
+from alpha.bot.order_in_flight import OrderInFlight
 from alpha.bot.ports import IntentJournal
 from alpha.bot.progress import Progress
 from alpha.config.registry import BotConfig

@@ -79,10 +79,22 @@ class RiskLimits:
         progress.fills_unsettle = self._watches
         self._performance: Performance | None = None
         self._flat_since: tuple[Decimal, datetime] | None = None
+        self._due: datetime | None = None
+
+    def begin_round(self, at: datetime) -> None:
+        """Bars that end at `at` (market time) are about to be decided on: there will be a look at it before anything is
+        opened or valued, and not before anything is closed, which must not wait for what a look asks for. Up to
+        `Progress.settled_until` it may be left out: a look costs as much as many strategies' decision."""
+        self._due = at
+
+    def look_if_due(self) -> None:
+        """The look of the round, once: everything is decided, or something is to be opened or valued before."""
+        if self._due is not None:
+            self.look(self._due)
 
     def look(self, at: datetime) -> None:
-        """Once at every round, before anything is decided, `at` being the end of its bars (market time). Up to
-        `Progress.settled_until` it may be left out: it costs as much as many strategies' decision."""
+        """Values the bot at a market time and keeps the limits."""
+        self._due = None
         if self._is_unchanged(at):
             self._settle()
             return
@@ -95,12 +107,14 @@ class RiskLimits:
 
     def performance(self, at: datetime) -> Performance | None:
         """None when the mark price of something held, or the equity, is not known."""
+        self.look_if_due()
         if self._performance is None or self._performance.at != at or not self._watches:
             self._value(at)
         return self._performance
 
     def problem(self, intent: Intent) -> Deny | None:
         """Why an entry may not be sent, or None."""
+        self.look_if_due()
         if self._watches:
             if self._performance is None:
                 self._value(intent.decided_at)

@@ -62,6 +62,7 @@ from alpha.live.rate_budget import SharedBudget
 from alpha.service.alerts import AlertWriter, Severity
 from alpha.service.degraded import DegradedModes
 from alpha.service.health import HealthServer
+from alpha.service.listed_symbols import ListingWatch, listed_when_answered
 from alpha.service.shutdown import StopSignal
 
 log = structlog.get_logger()
@@ -74,6 +75,8 @@ _TICKER_FRESH_FOR = timedelta(seconds=60)
 # Calls to an exchange that does not answer may take their time-outs several times before the loop comes around.
 _HANGS_AFTER_S = 60.0
 _HEALTH_ASKS_WITHIN_S = 1.0
+# Beyond that the wallet that Redis has of the last fill stands in: the loop has exits to decide on.
+_EQUITY_WITHIN_S = 2.0
 
 
 def run_bot(settings: Settings, registry: Registry, bot_id: str, *, stop: StopSignal | None = None) -> None:
@@ -81,11 +84,16 @@ def run_bot(settings: Settings, registry: Registry, bot_id: str, *, stop: StopSi
 
     Raises AlphaError with one line when it cannot start as configured, LeaseLost when another copy took over.
     """
+    stop = stop or StopSignal().install()
     bot = registry.bot(bot_id)
     structlog.contextvars.bind_contextvars(bot=bot.id, account=bot.account)
+    if bot.trades_all:
+        registry = listed_when_answered(settings, registry, stop, port=settings.bot_port)
+        ListingWatch(settings, registry, stop).start()
+        bot = registry.bot(bot_id)
     with ExitStack() as ending:
         try:
-            _Bot(settings, registry, bot, stop or StopSignal().install(), ending).run()
+            _Bot(settings, registry, bot, stop, ending).run()
         except _StoppedWhileStarting:
             log.info("bot_stopped_while_starting")
 
@@ -127,6 +135,9 @@ class _Bot:
         self._api_key = keys.key
         budget = SharedBudget(settings.redis())
         self._client = ExchangeClient(bot.account, self._endpoints, keys, budget=budget)
+        self._wallet_client = ExchangeClient(
+            bot.account, self._endpoints, keys, budget=budget, reads_within_s=_EQUITY_WITHIN_S
+        )
         self._link = self._new_link("decisions")
         self._lease = Lease(self._new_link("lease"), bot.id, f"{socket.gethostname()}:{os.getpid()}")
         self._own = open_redis(settings.redis(), bot.redis_db)
@@ -136,6 +147,7 @@ class _Bot:
         ending.callback(self._alerts.close)
         ending.callback(budget.close)
         ending.callback(self._client.close)
+        ending.callback(self._wallet_client.close)
         ending.callback(self._own.close)
         ending.callback(self._state.close)
 
@@ -201,7 +213,7 @@ class _Bot:
         self._degraded = DegradedModes(f"bot-{bot.id}", self._troubles, self._alerts, self._settings.redis())
         self._progress = progress = Progress(checkpoint, stored.cursor)
         clock = MarketClock(is_paper=self._endpoints.is_paper)
-        port = ExchangePort(client, bot.symbols)
+        port = ExchangePort(client, None if bot.trades_all else bot.symbols, self._wallet_client)
         journal = LedgerJournal(self._link, bot.id, bot.account)
         self._live = live = LiveState(
             bot=bot,

@@ -8,7 +8,8 @@ from collections.abc import Callable
 import structlog
 
 from alpha.bot.broker import Outcome, OutcomeStatus
-from alpha.bot.orders_in_flight import OrderInFlight, OrdersInFlight
+from alpha.bot.order_in_flight import OrderInFlight
+from alpha.bot.orders_in_flight import OrdersInFlight
 from alpha.bot.ports import IntentJournal, OrderPort
 from alpha.exchange.errors import ExchangeError
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,11 +16,10 @@ from alpha.domain.clock import from_ms
 from alpha.domain.ids import Symbol
 from alpha.domain.instrument import Instrument
 
-_TURNOVER_PLACES = Decimal("0.0001")
-_MILLISECOND = timedelta(milliseconds=1)
+_TURNOVER_PLACES: Final = Decimal("0.0001")
+_MILLISECOND: Final = timedelta(milliseconds=1)
 _TWO_TO_THE_31 = 1 << 31
 _FLOATS_ARE_EXACT = 1 << 53
-_BLOCK = 1024
 
 
 class Tape:
@@ -65,29 +63,22 @@ class Tape:
         return ticks * self.tick_size
 
     def bar(self, row: int) -> TapeBar:
-        return next(self.bars(row, row + 1, self.start_of(row)))
+        return self.bars(row, row + 1, self.start_of(row))[0]
 
-    def bars(self, first: int, last: int, start: datetime) -> Iterator[TapeBar]:
-        """The rows [first, last), the first of which opens at `start` and each other one when the one before closes."""
+    def bars(self, first: int, last: int, start: datetime) -> list[TapeBar]:
+        """The rows [first, last), the first of which opens at `start` and each other one when the one before closes:
+        a bar ends with the very object that the next one starts with."""
         symbol, interval = self.symbol, self.interval
-        new = object.__new__
-        for begin in range(first, last, _BLOCK):
-            closes = self._closes_as_floats(begin, min(begin + _BLOCK, last))
-            for row, close in enumerate(closes, begin):
-                end = start + interval
-                # An __init__ would cost as much again as all of this.
-                bar = new(TapeBar)
-                bar._tape = self
-                bar._row = row
-                bar.symbol = symbol  # type: ignore[misc]
-                bar.start = start  # type: ignore[misc]
-                bar.end = end  # type: ignore[misc]
-                bar.close_as_float = close  # type: ignore[misc]
-                yield bar
-                start = end
+        bars, row = [], first
+        for close in self._closes_as_floats(first, last):
+            end = start + interval
+            bars.append(TapeBar(self, row, symbol, start, end, close))
+            start = end
+            row += 1
+        return bars
 
     def _closes_as_floats(self, first: int, last: int) -> list[float]:
-        """Each the float nearest to the price. Of a whole block at once, at a third of the cost of one by one."""
+        """Each the float nearest to the price. Of all at once, at a third of the cost of one by one."""
         over, under = self.tick_ratio
         ticks = as_numpy(self.close)[first:last].astype(np.float64) * over
         if len(ticks) and max(float(ticks.max()), under) >= _FLOATS_ARE_EXACT:
@@ -100,19 +91,18 @@ class TapeBar(Bar):
     """A bar that reads its numbers from a tape when somebody asks for them: most of the millions that a backtest makes
     are asked for their close only, or for nothing. Tapes make them (`Tape.bars`)."""
 
-    __slots__ = ("_row", "_tape", "close_as_float", "end")
+    __slots__ = ("_row", "_tape")
 
-    _tape: Tape
-    _row: int
-
-    # The parent refuses every assignment, at the cost of a call for each, which is more than all the rest of making a
-    # bar. Both, because Python goes the slow way for both while one of them is written in Python.
-    __setattr__ = object.__setattr__
-    __delattr__ = object.__delattr__
-
-    @property
-    def interval(self) -> timedelta:
-        return self._tape.interval
+    def __init__(
+        self, tape: Tape, row: int, symbol: Symbol, start: datetime, end: datetime, close_as_float: float
+    ) -> None:
+        # What the parent's would set, but for the numbers that are read.
+        self._tape = tape
+        self._row = row
+        self.symbol = symbol
+        self.start = start
+        self.end = end
+        self.close_as_float = close_as_float
 
     @property
     def open(self) -> Decimal:
@@ -162,12 +152,6 @@ class TapeBar(Bar):
         tape = self._tape
         over, under = tape.step_ratio
         return tape.volume[self._row] * over / under
-
-    def __repr__(self) -> str:
-        return (
-            f"TapeBar({self.symbol}, {self.start.isoformat()}, open={self.open}, high={self.high}, low={self.low}, "
-            f"close={self.close}, volume={self.volume})"
-        )
 
 
 def _marks(series: CandleSeries, marks: CandleSeries) -> NDArray[np.float64]:

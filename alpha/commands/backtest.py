@@ -75,7 +75,7 @@ _PERCENT = Amount(most=25)
 )
 @click.argument("name", metavar="STRATEGY|BOT")
 @candles_option("Folder of recorded candles.  [default: candles below ALPHA_HOME]")
-@click.option("--symbols", metavar="A,B", help="Symbols to trade.  [default: the bot's]")
+@click.option("--symbols", metavar="A,B|all", help="Symbols to trade, or all that is recorded.  [default: the bot's]")
 @click.option("--from", "start", type=Instant(), help="First day or time (UTC).  [default: all there is]")
 @click.option("--to", "end", type=Instant(ends=True), help="Last day, or the time it ends (UTC).")
 @click.option("--param", "params", multiple=True, metavar="NAME=VALUE", help="Change a parameter; `a.b=1` goes deeper.")
@@ -125,16 +125,21 @@ def backtest(
     check_file(html)
     check_folder(export)
     folder, registry = surroundings(candles)
+    store = CandleStore(folder)
     plan = plan_of(
         subject_of(name, registry),
         symbols=[Symbol(symbol) for symbol in ids_of(symbols)] if symbols is not None else (),
+        store=store,
         overrides=pairs(params),
         start=start,
         end=end,
         balance=balance,
         costs=Costs(taker_percent=taker, maker_percent=maker, half_spread_percent=spread, slippage_percent=slippage),
     )
-    store = CandleStore(folder)
+    if ledger:
+        from alpha.local.backtest_ledger import check_ledger
+
+        check_ledger()
     outcome = _run(plan, store)
     _tell(outcome, as_json=as_json)
     if html is not None:

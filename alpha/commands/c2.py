@@ -67,6 +67,7 @@ def _context() -> Iterator[Context]:
     from alpha.local.attach import environment_of
     from alpha.local.status import bots_of, processes_of, running_here
     from alpha.service.alerts import AlertWriter
+    from alpha.service.listed_symbols import listed_or_recorded
     from telegram_manager.actor import Actor, Role
     from telegram_manager.command_table import COMMANDS
     from telegram_manager.commanding.desk import Desk
@@ -74,7 +75,7 @@ def _context() -> Iterator[Context]:
 
     environ = environment_of("commander")
     settings = load_settings(environ)
-    registry = load_registry(settings.alpha_bots_file).in_use(environ)
+    registry = listed_or_recorded(settings, load_registry(settings.alpha_bots_file).in_use(environ))
     running = running_here(settings)
     log_failures_only("c2", settings)
     with (

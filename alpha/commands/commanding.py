@@ -208,6 +208,7 @@ def _desk(*, emergency: bool = False) -> Iterator[Desk]:
     from alpha.local.attach import environment_of
     from alpha.local.errors import NotRunning
     from alpha.service.alerts import AlertWriter
+    from alpha.service.listed_symbols import listed_or_recorded
     from telegram_manager.commanding.desk import Desk
 
     try:
@@ -217,7 +218,7 @@ def _desk(*, emergency: bool = False) -> Iterator[Desk]:
             raise
         environ = {"POSTGRES_PASSWORD": _NOT_KNOWN, "REDIS_PASSWORD": _NOT_KNOWN} | environment()
     settings = load_settings(environ)
-    registry = load_registry(settings.alpha_bots_file).in_use(environ)
+    registry = listed_or_recorded(settings, load_registry(settings.alpha_bots_file).in_use(environ))
     log_failures_only("cli", settings)
     with (
         closing(AlertWriter(settings.dsn(), settings.redis(), "cli")) as alerts,

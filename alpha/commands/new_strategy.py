@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _MODEL = "ema_cross"
 _TITLE = "EmaCross"
 _NAME = re.compile(r"[a-z][a-z0-9_]{1,31}")
-_COPIED = ("__init__.py", "parameters.yaml", "strategy.py", f"test_{_MODEL}.py")
+_COPIED = ("__init__.py", "parameters.yaml", "parameters.py", "state.py", "strategy.py", f"test_{_MODEL}.py")
 _README = """# {title}
 
 What it does in one sentence, for somebody who trades with it.

@@ -51,7 +51,7 @@ _OBJECTIVES = ("sharpe", "sortino", "calmar", "return_percent", "cagr_percent", 
     "--objective", type=click.Choice(_OBJECTIVES), default="sharpe", show_default=True, help="Figure to make large."
 )
 @candles_option("Folder of recorded candles.  [default: candles below ALPHA_HOME]")
-@click.option("--symbols", metavar="A,B", help="Symbols to trade.  [default: the bot's]")
+@click.option("--symbols", metavar="A,B|all", help="Symbols to trade, or all that is recorded.  [default: the bot's]")
 @click.option("--from", "start", type=Instant(), help="First day or time (UTC).  [default: all there is]")
 @click.option("--to", "end", type=Instant(ends=True), help="Last day, or the time it ends (UTC).")
 @click.option("--param", "params", multiple=True, metavar="NAME=VALUE", help="Change a parameter that is not varied.")
@@ -107,16 +107,18 @@ def sweep(
     check_file(csv)
     space = read_space(vary)
     folder, registry = surroundings(candles)
+    store = CandleStore(folder)
     plan = plan_of(
         subject_of(subject, registry),
         symbols=[Symbol(symbol) for symbol in ids_of(symbols)] if symbols is not None else (),
+        store=store,
         overrides=pairs(params),
         start=start,
         end=end,
         balance=balance,
     )
     check_names(space, plan.params.model_dump(mode="json"))
-    begin, finish = period_of(plan, CandleStore(folder))
+    begin, finish = period_of(plan, store)
     task = Task(
         name="",
         strategy=strategy_name(plan.strategy),

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WrapValidator
 
 from alpha.config.errors import ConfigError
 from alpha.config.modes import Mode
@@ -20,6 +20,8 @@ from alpha.domain.order_link_id import is_bot_code
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")
 _VARIABLE = re.compile(r"[A-Z][A-Z0-9_]{0,63}")
 _STRATEGY = re.compile(r"[a-z_][a-z0-9_]*(\.[a-z_][a-z0-9_]*)*:[A-Za-z_][A-Za-z0-9_]*")
+ALL = "all"
+"""Instead of a list of symbols: every one that the exchange lists."""
 _SYMBOL = re.compile(r"[A-Z0-9]{4,20}")
 
 
@@ -56,9 +58,14 @@ def _symbol(value: str) -> str:
     return value
 
 
-def _symbols(value: tuple[str, ...]) -> tuple[str, ...]:
+def _symbols(value: object, read: Callable[[object], tuple[str, ...]]) -> tuple[str, ...]:
+    if value == ALL:
+        return ()
+    if isinstance(value, str):
+        raise ValueError(f"must be a list like [BTCUSDT, ETHUSDT], or {ALL}")
+    value = read(value)
     if not value:
-        raise ValueError("is empty: name at least one symbol")
+        raise ValueError(f"is empty: name at least one symbol, or write `symbols: {ALL}`")
     if len(set(value)) != len(value):
         raise ValueError("names a symbol twice: remove one")
     return value
@@ -114,7 +121,8 @@ class BotEntry(_Entry):
     strategy: Annotated[str, AfterValidator(_strategy)]
     params: dict[str, Any] = Field(default_factory=dict)
     redis_db: Annotated[int, Field(ge=0, le=63, strict=True)]
-    symbols: Annotated[tuple[Annotated[str, AfterValidator(_symbol)], ...], AfterValidator(_symbols)]
+    symbols: Annotated[tuple[Annotated[str, AfterValidator(_symbol)], ...], WrapValidator(_symbols)]
+    """Empty: all that the exchange lists."""
     category: Literal["linear"] = "linear"
     capital_usdt: Annotated[Decimal, BeforeValidator(_money), Field(gt=0, allow_inf_nan=False)] | None = None
     side: Literal["long", "short"] | None = None

@@ -46,11 +46,19 @@ class BotConfig:
     params: Mapping[str, Any]
     redis_db: int
     symbols: tuple[Symbol, ...]
+    """Empty while `trades_all` and nobody has asked the exchange what it lists: see `Registry.listing`."""
     category: Literal["linear"] = "linear"
     capital_usdt: Decimal | None = None
     """What the bot may size its orders by; None means the whole account's equity."""
     side: Literal["long", "short"] | None = None
     """The side a bot is bound to on a hedge mode account, None for both."""
+    trades_all: bool = False
+    """Whether it trades whatever the exchange lists. Such a bot has its account to itself."""
+
+    def trades(self, symbol: Symbol) -> bool:
+        """Whether a position in it is this bot's business. All of them are if it trades all: also one in a symbol that
+        the exchange lists since a moment, or no more."""
+        return self.trades_all or symbol in self.symbols
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,8 +110,31 @@ class Registry:
         )
 
     @property
+    def trades_all(self) -> bool:
+        """Whether a bot trades whatever the exchange lists."""
+        return any(bot.trades_all for bot in self.bots.values())
+
+    @property
+    def unlisted(self) -> tuple[BotId, ...]:
+        """The bots that trade whatever the exchange lists while nobody knows what that is."""
+        return tuple(bot.id for bot in self.bots.values() if bot.trades_all and not bot.symbols)
+
+    def listing(self, symbols: Iterable[Symbol]) -> Registry:
+        """With these as the symbols of the bots that trade all; the others are as they were."""
+        listed = tuple(sorted(set(symbols)))
+        bots = {bot_id: replace(bot, symbols=listed) if bot.trades_all else bot for bot_id, bot in self.bots.items()}
+        return replace(self, bots=MappingProxyType(bots))
+
+    def traded_on(self, account: AccountName) -> frozenset[Symbol] | None:
+        """The symbols that bots trade on an account; None where one of them trades all."""
+        bots = self.bots_on(account)
+        if any(bot.trades_all for bot in bots):
+            return None
+        return frozenset(symbol for bot in bots for symbol in bot.symbols)
+
+    @property
     def symbols(self) -> tuple[Symbol, ...]:
-        """Every symbol that a bot trades, sorted."""
+        """Every symbol that a bot trades, sorted. Without those of bots that trade all until they are listed."""
         return tuple(sorted({symbol for bot in self.bots.values() for symbol in bot.symbols}))
 
 
@@ -152,6 +183,7 @@ def _bots(path: Path, entries: Iterable[BotEntry]) -> dict[BotId, BotConfig]:
             category=entry.category,
             capital_usdt=entry.capital_usdt,
             side=entry.side,
+            trades_all=not entry.symbols,
         )
     return bots
 
@@ -185,6 +217,12 @@ def _check_alone(bot: BotConfig, registry: Registry) -> None:
         raise ConfigError(
             f"side of bot {bot.id} needs an account in hedge mode: remove side, "
             f"or set `position_mode: hedge` on account {account.name}"
+        )
+    others = [other.id for other in registry.bots_on(bot.account) if other is not bot]
+    if bot.trades_all and others:
+        raise ConfigError(
+            f"symbols of bot {bot.id} are all, and {others[0]} trades on the same account {bot.account}: "
+            "name the symbols of each, or give one of them another account"
         )
     if bot.capital_usdt is None and len(registry.bots_on(bot.account)) > 1:
         raise ConfigError(

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Final
 
 from alpha.domain.errors import InvalidValue
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MILLISECOND = timedelta(milliseconds=1)
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_DAY_MS: Final = 86_400_000
 # Until 2109 the nearest float of the seconds is less than a quarter of a microsecond off, so that rounding to
 # microseconds gives the millisecond itself. It takes half as long, and every message has several times.
-_FLOAT_IS_EXACT_MS = 1 << 42
+_FLOAT_IS_EXACT_MS: Final = 1 << 42
 
 
 def from_ms(milliseconds: int) -> datetime:
@@ -25,7 +26,9 @@ def to_ms(time: datetime) -> int:
 
     Raises InvalidValue for a naive time.
     """
-    return (require_aware(time) - EPOCH) // _MILLISECOND
+    since = require_aware(time) - EPOCH
+    # As a division by a millisecond gives, at a fifth of the cost.
+    return since.days * _DAY_MS + since.seconds * 1000 + since.microseconds // 1000
 
 
 def require_aware(time: datetime) -> datetime:

@@ -5,12 +5,11 @@ from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum, unique
 from operator import attrgetter
-from typing import NamedTuple
+from typing import Final, NamedTuple, final
 
 from alpha.domain.clock import require_aware
 from alpha.domain.errors import InvalidValue
 from alpha.domain.ids import AccountName, BotId, ExecId, OrderId, Symbol
-from alpha.domain.quick_init import quick_init
 from alpha.domain.reason import Reason
 from alpha.domain.side import Side
 
@@ -54,8 +53,11 @@ _new_tuple = tuple.__new__
 _NOTHING = Decimal(0)
 
 
-@quick_init
-@dataclass(frozen=True, slots=True)
+# As every value that is made for each fill, it has an `__init__` of its own: that of a frozen dataclass sets each field
+# past its own refusal, which costs more than all that is done with a fill. To change what is Final is refused by the
+# type checker, and by the class itself where it is compiled.
+@final
+@dataclass(init=False, unsafe_hash=True, slots=True)
 class Fill:
     """One execution as the exchange reported it. A fact: inserted once, never changed.
 
@@ -63,36 +65,84 @@ class Fill:
     `fee_currency`; for funding it is the payment itself. `closed_quantity` is the part that reduced a position.
     """
 
-    account: AccountName
-    category: str
-    symbol: Symbol
-    exec_id: ExecId
-    exec_time: datetime
-    seq: int
-    exec_type: ExecType
-    side: Side
-    price: Decimal
-    quantity: Decimal
-    notional: Decimal
-    fee: Decimal
-    fee_rate: Decimal
-    fee_currency: str
-    is_maker: bool
-    closed_quantity: Decimal
-    leaves_quantity: Decimal
-    order_id: OrderId
-    order_link_id: str
-    order_type: str
-    create_type: str
-    stop_order_type: str
-    mark_price: Decimal | None = None
+    account: Final[AccountName]
+    category: Final[str]
+    symbol: Final[Symbol]
+    exec_id: Final[ExecId]
+    exec_time: Final[datetime]
+    seq: Final[int]
+    exec_type: Final[ExecType]
+    side: Final[Side]
+    price: Final[Decimal]
+    quantity: Final[Decimal]
+    notional: Final[Decimal]
+    fee: Final[Decimal]
+    fee_rate: Final[Decimal]
+    fee_currency: Final[str]
+    is_maker: Final[bool]
+    closed_quantity: Final[Decimal]
+    leaves_quantity: Final[Decimal]
+    order_id: Final[OrderId]
+    order_link_id: Final[str]
+    order_type: Final[str]
+    create_type: Final[str]
+    stop_order_type: Final[str]
+    mark_price: Final[Decimal | None]
 
-    def __post_init__(self) -> None:
-        require_aware(self.exec_time)
-        if not self.exec_id:
+    def __init__(
+        self,
+        account: AccountName,
+        category: str,
+        symbol: Symbol,
+        exec_id: ExecId,
+        exec_time: datetime,
+        seq: int,
+        exec_type: ExecType,
+        side: Side,
+        price: Decimal,
+        quantity: Decimal,
+        notional: Decimal,
+        fee: Decimal,
+        fee_rate: Decimal,
+        fee_currency: str,
+        is_maker: bool,
+        closed_quantity: Decimal,
+        leaves_quantity: Decimal,
+        order_id: OrderId,
+        order_link_id: str,
+        order_type: str,
+        create_type: str,
+        stop_order_type: str,
+        mark_price: Decimal | None = None,
+    ) -> None:
+        self.account = account
+        self.category = category
+        self.symbol = symbol
+        self.exec_id = exec_id
+        self.exec_time = exec_time
+        self.seq = seq
+        self.exec_type = exec_type
+        self.side = side
+        self.price = price
+        self.quantity = quantity
+        self.notional = notional
+        self.fee = fee
+        self.fee_rate = fee_rate
+        self.fee_currency = fee_currency
+        self.is_maker = is_maker
+        self.closed_quantity = closed_quantity
+        self.leaves_quantity = leaves_quantity
+        self.order_id = order_id
+        self.order_link_id = order_link_id
+        self.order_type = order_type
+        self.create_type = create_type
+        self.stop_order_type = stop_order_type
+        self.mark_price = mark_price
+        require_aware(exec_time)
+        if not exec_id:
             raise InvalidValue("a fill without an execution id cannot be told from another")
-        if self.quantity <= _NOTHING or self.price <= _NOTHING:
-            raise InvalidValue(f"fill {self.exec_id}: price {self.price} and quantity {self.quantity} must be above 0")
+        if quantity <= _NOTHING or price <= _NOTHING:
+            raise InvalidValue(f"fill {exec_id}: price {price} and quantity {quantity} must be above 0")
 
     @property
     def execution_order(self) -> ExecutionOrder:
@@ -157,15 +207,23 @@ class AttributionMethod(StrEnum):
     NONE = "unattributed"
 
 
-@quick_init
-@dataclass(frozen=True, slots=True)
+@final
+@dataclass(init=False, unsafe_hash=True, slots=True)
 class Attribution:
     """Whose fill it is, why it happened, and how we know. `bot` is None exactly when the method is NONE."""
 
-    bot: BotId | None
-    reason: Reason
-    method: AttributionMethod
+    bot: Final[BotId | None]
+    reason: Final[Reason]
+    method: Final[AttributionMethod]
 
-    def __post_init__(self) -> None:
-        if (self.bot is None) != (self.method is AttributionMethod.NONE):
-            raise InvalidValue(f"attribution to {self.bot} by {self.method} contradicts itself")
+    def __init__(
+        self,
+        bot: BotId | None,
+        reason: Reason,
+        method: AttributionMethod,
+    ) -> None:
+        self.bot = bot
+        self.reason = reason
+        self.method = method
+        if (bot is None) != (method is AttributionMethod.NONE):
+            raise InvalidValue(f"attribution to {bot} by {method} contradicts itself")

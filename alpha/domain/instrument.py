@@ -1,7 +1,8 @@
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from decimal import ROUND_CEILING, ROUND_DOWN, ROUND_FLOOR, ROUND_HALF_EVEN, Decimal
+from functools import partial
 
 from alpha.domain.errors import InvalidValue
 from alpha.domain.ids import Symbol
@@ -33,6 +34,10 @@ class Instrument:
         for name in ("tick_size", "quantity_step", "min_quantity"):
             if getattr(self, name) <= 0:
                 raise InvalidValue(f"{self.symbol}: {name} must be above 0")
+
+    def __reduce__(self) -> tuple[partial[Instrument], tuple[()]]:
+        # Made anew from its fields: a frozen class that is compiled refuses to have them set one by one.
+        return partial(Instrument, **{each.name: getattr(self, each.name) for each in fields(self)}), ()
 
     def round_quantity(self, quantity: Decimal) -> Decimal:
         """Down to the step: an order is never larger than what was asked for."""

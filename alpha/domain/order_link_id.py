@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
+from typing import Final
 
 from alpha.domain.clock import to_ms
 from alpha.domain.errors import InvalidValue
@@ -14,12 +15,12 @@ from alpha.domain.ids import BotId, Symbol
 from alpha.domain.quick_init import quick_init
 from alpha.domain.reason import Reason
 
-_CODE = re.compile(r"[a-z0-9]{2,6}")
-_NONCE = re.compile(r"[a-z2-7]{20}")
-_PARTS = re.compile(r"([a-z0-9]{2,6})-([a-z]{2})-([a-z2-7]{20})")
+_CODE: Final = re.compile(r"[a-z0-9]{2,6}")
+_NONCE: Final = re.compile(r"[a-z2-7]{20}")
+_PARTS: Final = re.compile(r"([a-z0-9]{2,6})-([a-z]{2})-([a-z2-7]{20})")
 _LETTERS = "abcdefghijklmnopqrstuvwxyz234567"
-_PAIRS = [first + second for first in _LETTERS for second in _LETTERS]
-_ALLOWED = re.compile(r"[A-Za-z0-9_-]{1,36}")
+_PAIRS: Final = [first + second for first in _LETTERS for second in _LETTERS]
+_LONGEST: Final = 36
 
 
 @lru_cache(maxsize=256)
@@ -100,8 +101,7 @@ def is_nonce(text: str) -> bool:
     return _NONCE.fullmatch(text) is not None
 
 
-@lru_cache(maxsize=8)
 def is_valid_order_link_id(text: str) -> bool:
-    """Whether Bybit would take the text as orderLinkId (1 to 36 of `[A-Za-z0-9_-]`). Each is asked for where it is sent
-    and, in a backtest, at once where it is received."""
-    return _ALLOWED.fullmatch(text) is not None
+    """Whether Bybit would take the text as orderLinkId: 1 to 36 of `[A-Za-z0-9_-]`."""
+    # In this way because every order is asked, and a regular expression takes twice as long.
+    return len(text) <= _LONGEST and text.isascii() and text.replace("-", "0").replace("_", "0").isalnum()

@@ -2,28 +2,34 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Final, final
 
 from alpha.domain.errors import InvalidValue
-from alpha.domain.quick_init import quick_init
 from alpha.domain.side import Direction
 
 ZERO = Decimal(0)
 
 
-@quick_init
-@dataclass(frozen=True, slots=True)
+@final
+@dataclass(init=False, unsafe_hash=True, slots=True)
 class Position:
     """A holding: signed quantity in base units and the average price of what is open (0 when flat)."""
 
-    quantity: Decimal
-    entry_price: Decimal
+    quantity: Final[Decimal]
+    entry_price: Final[Decimal]
 
-    def __post_init__(self) -> None:
-        if self.quantity:
-            if self.entry_price <= ZERO:
-                raise InvalidValue(f"a position of {self.quantity} needs an entry price above 0")
-        elif self.entry_price:
-            raise InvalidValue(f"a flat position has no entry price, not {self.entry_price}")
+    def __init__(
+        self,
+        quantity: Decimal,
+        entry_price: Decimal,
+    ) -> None:
+        self.quantity = quantity
+        self.entry_price = entry_price
+        if quantity:
+            if entry_price <= ZERO:
+                raise InvalidValue(f"a position of {quantity} needs an entry price above 0")
+        elif entry_price:
+            raise InvalidValue(f"a flat position has no entry price, not {entry_price}")
 
     @property
     def is_flat(self) -> bool:
@@ -44,4 +50,4 @@ class Position:
         return (mark_price - self.entry_price) * self.quantity
 
 
-FLAT = Position(ZERO, ZERO)
+FLAT: Final = Position(ZERO, ZERO)

@@ -6,13 +6,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
+from typing import Final, final
 
 from alpha.domain.arithmetic import accounting
 from alpha.domain.errors import InvalidValue, InvariantViolated
 from alpha.domain.fill import ExecutionOrder, Fill
 from alpha.domain.ids import ExecId
 from alpha.domain.position import FLAT, ZERO, Position
-from alpha.domain.quick_init import quick_init
 from alpha.domain.reason import Reason
 from alpha.domain.side import Direction
 from alpha.domain.trade import BookKey, Trade
@@ -21,27 +21,55 @@ PNL_VERSION = 1
 """Which definition of P&L of docs/accounting.md this is. A change of what is computed here is a new definition."""
 
 
-@quick_init
-@dataclass(frozen=True, slots=True)
+@final
+@dataclass(init=False, unsafe_hash=True, slots=True)
 class OpenTrade:
     """The round trip in progress: what has been entered and exited so far."""
 
-    first_exec_id: ExecId
-    opened_at: datetime
-    direction: Direction
-    entry_reason: Reason
-    entered_quantity: Decimal
-    entered_value: Decimal
-    exited_quantity: Decimal
-    exited_value: Decimal
-    gross_pnl: Decimal
-    fees: Decimal
-    funding: Decimal
-    fill_count: int
+    first_exec_id: Final[ExecId]
+    opened_at: Final[datetime]
+    direction: Final[Direction]
+    entry_reason: Final[Reason]
+    entered_quantity: Final[Decimal]
+    entered_value: Final[Decimal]
+    exited_quantity: Final[Decimal]
+    exited_value: Final[Decimal]
+    gross_pnl: Final[Decimal]
+    fees: Final[Decimal]
+    funding: Final[Decimal]
+    fill_count: Final[int]
+
+    def __init__(
+        self,
+        first_exec_id: ExecId,
+        opened_at: datetime,
+        direction: Direction,
+        entry_reason: Reason,
+        entered_quantity: Decimal,
+        entered_value: Decimal,
+        exited_quantity: Decimal,
+        exited_value: Decimal,
+        gross_pnl: Decimal,
+        fees: Decimal,
+        funding: Decimal,
+        fill_count: int,
+    ) -> None:
+        self.first_exec_id = first_exec_id
+        self.opened_at = opened_at
+        self.direction = direction
+        self.entry_reason = entry_reason
+        self.entered_quantity = entered_quantity
+        self.entered_value = entered_value
+        self.exited_quantity = exited_quantity
+        self.exited_value = exited_value
+        self.gross_pnl = gross_pnl
+        self.fees = fees
+        self.funding = funding
+        self.fill_count = fill_count
 
 
-@quick_init
-@dataclass(frozen=True, slots=True)
+@final
+@dataclass(init=False, unsafe_hash=True, slots=True)
 class TradeBook:
     """The state after folding fills in execution order. Immutable: `apply` gives the next one.
 
@@ -52,14 +80,34 @@ class TradeBook:
     Totals run over the book's whole life: `realized_pnl` is price P&L only, `net_pnl = realized_pnl - fees + funding`.
     """
 
-    key: BookKey
-    position: Position = FLAT
-    open_trade: OpenTrade | None = None
-    realized_pnl: Decimal = ZERO
-    fees: Decimal = ZERO
-    funding: Decimal = ZERO
-    fill_count: int = 0
-    last: ExecutionOrder | None = None
+    key: Final[BookKey]
+    position: Final[Position]
+    open_trade: Final[OpenTrade | None]
+    realized_pnl: Final[Decimal]
+    fees: Final[Decimal]
+    funding: Final[Decimal]
+    fill_count: Final[int]
+    last: Final[ExecutionOrder | None]
+
+    def __init__(
+        self,
+        key: BookKey,
+        position: Position = FLAT,
+        open_trade: OpenTrade | None = None,
+        realized_pnl: Decimal = ZERO,
+        fees: Decimal = ZERO,
+        funding: Decimal = ZERO,
+        fill_count: int = 0,
+        last: ExecutionOrder | None = None,
+    ) -> None:
+        self.key = key
+        self.position = position
+        self.open_trade = open_trade
+        self.realized_pnl = realized_pnl
+        self.fees = fees
+        self.funding = funding
+        self.fill_count = fill_count
+        self.last = last
 
     @property
     def net_pnl(self) -> Decimal:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from typing import Final, final
 
 from alpha.domain.ids import AccountName, Symbol
 from alpha.domain.position import Position
-from alpha.domain.quick_init import quick_init
 
 
-@quick_init
-@dataclass(frozen=True, slots=True)
+@final
+@dataclass(init=False, unsafe_hash=True, slots=True)
 class ExchangePosition:
     """A position as the exchange reported it, flat ones included.
 
@@ -21,20 +21,52 @@ class ExchangePosition:
     `updated_at` is the exchange's (market) clock.
     """
 
-    account: AccountName
-    category: str
-    symbol: Symbol
-    position_idx: int
-    position: Position
-    mark_price: Decimal | None
-    unrealized_pnl: Decimal
-    liq_price: Decimal | None
-    take_profit: Decimal | None
-    stop_loss: Decimal | None
-    trailing_stop: Decimal | None
-    leverage: Decimal | None
-    seq: int | None
-    updated_at: datetime
+    account: Final[AccountName]
+    category: Final[str]
+    symbol: Final[Symbol]
+    position_idx: Final[int]
+    position: Final[Position]
+    mark_price: Final[Decimal | None]
+    unrealized_pnl: Final[Decimal]
+    liq_price: Final[Decimal | None]
+    take_profit: Final[Decimal | None]
+    stop_loss: Final[Decimal | None]
+    trailing_stop: Final[Decimal | None]
+    leverage: Final[Decimal | None]
+    seq: Final[int | None]
+    updated_at: Final[datetime]
+
+    def __init__(
+        self,
+        account: AccountName,
+        category: str,
+        symbol: Symbol,
+        position_idx: int,
+        position: Position,
+        mark_price: Decimal | None,
+        unrealized_pnl: Decimal,
+        liq_price: Decimal | None,
+        take_profit: Decimal | None,
+        stop_loss: Decimal | None,
+        trailing_stop: Decimal | None,
+        leverage: Decimal | None,
+        seq: int | None,
+        updated_at: datetime,
+    ) -> None:
+        self.account = account
+        self.category = category
+        self.symbol = symbol
+        self.position_idx = position_idx
+        self.position = position
+        self.mark_price = mark_price
+        self.unrealized_pnl = unrealized_pnl
+        self.liq_price = liq_price
+        self.take_profit = take_profit
+        self.stop_loss = stop_loss
+        self.trailing_stop = trailing_stop
+        self.leverage = leverage
+        self.seq = seq
+        self.updated_at = updated_at
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

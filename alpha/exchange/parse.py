@@ -340,6 +340,11 @@ def parse_wallet(item: Item, account: AccountName) -> WalletBalance:
         raise _unknown("wallet", error, item) from error
 
 
+def is_perpetual(item: Item) -> bool:
+    """Whether a row of instruments-info is a contract without a delivery that trades, not one announced only."""
+    return item.get("contractType") == "LinearPerpetual" and item.get("status") == "Trading"
+
+
 def parse_instrument(item: Item) -> Instrument:
     """A linear instrument of instruments-info."""
     try:

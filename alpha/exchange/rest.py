@@ -38,6 +38,7 @@ from alpha.exchange.parse import (
     SETTLE_COIN,
     Item,
     interval_to_wire,
+    is_perpetual,
     parse_fee_rates,
     parse_funding_row,
     parse_instrument,
@@ -61,6 +62,7 @@ _ANSWER_TIMEOUT_S = 5.0
 _READ_ATTEMPTS = 3
 _READ_BUDGET_S = 8.0
 _READ_PAUSE_S = 0.2
+_CONNECT_PART = 0.4
 # How long a call waits for room in the budget before it is given up. What can wait may wait longer.
 _ROOM_WITHIN_S = {Purpose.EXIT: 5.0, Purpose.ORDINARY: 5.0, Purpose.BACKGROUND: 20.0}
 _EXECUTION_PAGE = 100
@@ -70,6 +72,10 @@ _CLOSED_PNL_PAGE = 100
 _POSITION_PAGE = 200
 _KLINE_PAGE = 1000
 _FUNDING_PAGE = 200
+_INSTRUMENT_PAGE = 1000
+_ASKED_ONE_BY_ONE = 20
+
+_INSTRUMENTS = "GET /v5/market/instruments-info"
 
 _LEVERAGE_NOT_MODIFIED = 110043
 _STOP_NOT_MODIFIED = 34040
@@ -99,6 +105,9 @@ class ExchangeClient:
     at most: then it raises ExchangeRateLimited without having sent anything. What the exchange says of its limits is
     told to the budget.
 
+    With `reads_within_s` a read is over by then, for whoever can go on without the answer: attempts, pauses and waiting
+    for room are all within it.
+
     Without credentials only market data works. Category is linear and the settle coin USDT throughout.
     """
 
@@ -110,6 +119,7 @@ class ExchangeClient:
         *,
         budget: Budget | None = None,
         answer_timeout_s: float = _ANSWER_TIMEOUT_S,
+        reads_within_s: float | None = None,
         recv_window_ms: int = 5000,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
@@ -117,6 +127,7 @@ class ExchangeClient:
         self.endpoints = endpoints
         self._credentials, self._budget, self._sleep = credentials, budget, sleep
         self._answer_timeout_s, self._recv_window_ms = answer_timeout_s, recv_window_ms
+        self._reads_within_s = reads_within_s
         # A paper exchange has limits only when it says so: there is nothing to keep to while its answers tell of none.
         self._is_limited = not endpoints.is_paper
         self._host = urlsplit(endpoints.rest_url).netloc
@@ -155,6 +166,7 @@ class ExchangeClient:
             self._credentials,
             budget=self._budget,
             answer_timeout_s=self._answer_timeout_s,
+            reads_within_s=self._reads_within_s,
             recv_window_ms=self._recv_window_ms,
             sleep=self._sleep,
         )
@@ -191,14 +203,30 @@ class ExchangeClient:
 
     # Market data.
 
+    def listed(self) -> dict[Symbol, Instrument]:
+        """The filters of every perpetual that trades now and settles in USDT, by symbol."""
+        return {
+            instrument.symbol: instrument
+            for page in self._pages(
+                _INSTRUMENTS, self._http.get_instruments_info, category=LINEAR, status="Trading", limit=_INSTRUMENT_PAGE
+            )
+            for row in page
+            if is_perpetual(row) and (instrument := parse_instrument(row)).quote == SETTLE_COIN
+        }
+
     def instruments(self, symbols: Iterable[Symbol]) -> dict[Symbol, Instrument]:
         """The filters of the symbols. Raises ExchangeRefused for one that the exchange does not list."""
+        wanted = tuple(symbols)
+        # One page has them all, where each by itself would be asked for one after the other.
+        listed = self.listed() if len(wanted) > _ASKED_ONE_BY_ONE else {}
         found = {}
-        for symbol in symbols:
-            operation = "GET /v5/market/instruments-info"
-            answer = self._read(operation, self._http.get_instruments_info, category=LINEAR, symbol=symbol)
-            rows = [parse_instrument(row) for row in _rows(answer)]
-            match = next((row for row in rows if row.symbol == symbol), None)
+        for symbol in wanted:
+            operation = _INSTRUMENTS
+            match = listed.get(symbol)
+            if match is None:
+                answer = self._read(operation, self._http.get_instruments_info, category=LINEAR, symbol=symbol)
+                rows = [parse_instrument(row) for row in _rows(answer)]
+                match = next((row for row in rows if row.symbol == symbol), None)
             if match is None:
                 raise ExchangeRefused(
                     f"{self.account} ({self.endpoints.environment}): the exchange lists no {symbol}",
@@ -556,8 +584,10 @@ class ExchangeClient:
     def _read(
         self, operation: str, call: Callable[..., Any], *, purpose: Purpose = Purpose.ORDINARY, **query: Any
     ) -> _Answer:
-        deadline = time.monotonic() + _READ_BUDGET_S
+        deadline = time.monotonic() + (self._reads_within_s or _READ_BUDGET_S)
         for attempt in range(1, _READ_ATTEMPTS + 1):
+            if self._reads_within_s is not None:
+                self._hurry(deadline - time.monotonic())
             try:
                 return self._ask(operation, call, purpose, query)
             except (ExchangeRateLimited, ExchangeUnknown, ExchangeUnreachable) as error:
@@ -570,6 +600,11 @@ class ExchangeClient:
                     raise
                 self._sleep(pause_s)
         raise AssertionError("the last attempt returns or raises")
+
+    def _hurry(self, within_s: float) -> None:
+        """The next request is over by then: to connect and to answer have a part each."""
+        connect_s = min(_CONNECT_TIMEOUT_S, within_s * _CONNECT_PART)
+        self._http.timeout = (connect_s, min(self._answer_timeout_s, within_s - connect_s))
 
     def _ask(self, operation: str, call: Callable[..., Any], purpose: Purpose, query: Mapping[str, Any]) -> _Answer:
         counted = self._call(operation, purpose)
@@ -605,7 +640,7 @@ class ExchangeClient:
         """Waits for the budget, which counts the call. Raises ExchangeRateLimited, nothing being sent."""
         if self._budget is None or not self._is_limited:
             return
-        give_up_s = time.monotonic() + _ROOM_WITHIN_S[call.purpose]
+        give_up_s = time.monotonic() + (_ROOM_WITHIN_S[call.purpose] if self._reads_within_s is None else 0.0)
         while (wait_s := self._budget.take(call)) > 0.0:
             if time.monotonic() + wait_s > give_up_s:
                 operation = f"{'POST' if call.changes else 'GET'} {call.path}"

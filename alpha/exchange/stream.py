@@ -129,7 +129,7 @@ class StreamClient:
         return time.monotonic() - heard
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Keeps the stream up until `stop`. Raises nothing: a break is told by `on_state` and mended."""
+        """Keeps the stream up until `stop`. A break is told by `on_state` and mended; what that raises is raised."""
         stopped = asyncio.create_task(stop.wait())
         try:
             while not stop.is_set():

@@ -17,45 +17,13 @@ from alpha.domain.fill import ExecType, Fill
 from alpha.domain.ids import AccountName, ExecId, OrderId, Symbol
 from alpha.exchange.settle_coin import settle_coin
 from alpha.exchange.wire_fields import CATEGORIES, OTHER_SHAPE, SIDES, ReadFrame, at_ms, number, often, time, unset
+from alpha.exchange.wire_rows import ExecutionFrame, ExecutionRow
 
 _EXEC_TYPES = {exec_type.value: exec_type for exec_type in ExecType}
 _TOPICS = {f"execution{ending}": category for ending, category in CATEGORIES.items()}
 
 
-class _Row(msgspec.Struct, rename="camel"):
-    """An execution of the stream or of execution/list. Numbers are text, as floats would have lost digits."""
-
-    symbol: str
-    exec_id: str
-    exec_time: str
-    exec_type: str
-    exec_price: str
-    exec_qty: str
-    exec_value: str
-    exec_fee: str
-    order_id: str
-    side: str
-    seq: int
-    is_maker: bool
-    category: str = ""
-    fee_rate: str = ""
-    fee_currency: str = ""
-    closed_size: str = ""
-    leaves_qty: str = ""
-    order_link_id: str = ""
-    order_type: str = ""
-    create_type: str = ""
-    stop_order_type: str = ""
-    mark_price: str = ""
-
-
-class _Frame(msgspec.Struct, rename="camel"):
-    topic: str
-    creation_time: int
-    data: list[_Row]
-
-
-_decode = msgspec.json.Decoder(_Frame).decode
+_decode = msgspec.json.Decoder(ExecutionFrame).decode
 
 
 def read_execution_frame(message: bytes, account: AccountName) -> ReadFrame | None:
@@ -72,12 +40,12 @@ def read_execution_frame(message: bytes, account: AccountName) -> ReadFrame | No
 def read_execution(item: Mapping[str, Any], account: AccountName, category: str | None) -> Fill | None:
     """The execution of a row that is decoded already; None when it has not the usual shape."""
     try:
-        return _fill(msgspec.convert(item, _Row), account, category)
+        return _fill(msgspec.convert(item, ExecutionRow), account, category)
     except OTHER_SHAPE:
         return None
 
 
-def _fill(row: _Row, account: AccountName, of_page: str | None) -> Fill:
+def _fill(row: ExecutionRow, account: AccountName, of_page: str | None) -> Fill:
     category = row.category or of_page
     exec_id, order_id, symbol = row.exec_id, row.order_id, row.symbol
     if not (category and exec_id and order_id and symbol):

@@ -26,6 +26,7 @@ from alpha.exchange.wire_fields import (
     time,
     unset,
 )
+from alpha.exchange.wire_rows import OrderFrame, OrderRow, PositionFrame, PositionRow
 
 _ORDER_TYPES = {order_type.value: order_type for order_type in OrderType}
 _ORDER_STATUSES = {status.value: status for status in OrderStatus}
@@ -33,68 +34,8 @@ _ORDER_TOPICS = {f"order{ending}": category for ending, category in CATEGORIES.i
 _POSITION_TOPICS = {f"position{ending}": category for ending, category in CATEGORIES.items()}
 
 
-class _OrderRow(msgspec.Struct, rename="camel"):
-    """https://bybit-exchange.github.io/docs/v5/websocket/private/order"""
-
-    symbol: str
-    order_id: str
-    side: str
-    order_type: str
-    order_status: str
-    qty: str
-    reduce_only: bool
-    position_idx: int
-    created_time: str
-    updated_time: str
-    category: str = ""
-    order_link_id: str = ""
-    time_in_force: str = ""
-    price: str = ""
-    cum_exec_qty: str = ""
-    avg_price: str = ""
-    create_type: str = ""
-    stop_order_type: str = ""
-    trigger_price: str = ""
-    take_profit: str = ""
-    stop_loss: str = ""
-    reject_reason: str = ""
-    cancel_type: str = ""
-
-
-class _PositionRow(msgspec.Struct, rename="camel"):
-    """https://bybit-exchange.github.io/docs/v5/websocket/private/position"""
-
-    symbol: str
-    position_idx: int
-    size: str
-    side: str = ""
-    entry_price: str = ""
-    category: str = ""
-    mark_price: str = ""
-    unrealised_pnl: str = ""
-    liq_price: str = ""
-    take_profit: str = ""
-    stop_loss: str = ""
-    trailing_stop: str = ""
-    leverage: str = ""
-    seq: int | None = None
-    updated_time: str = ""
-
-
-class _OrderMessage(msgspec.Struct, rename="camel"):
-    topic: str
-    creation_time: int
-    data: list[_OrderRow]
-
-
-class _PositionMessage(msgspec.Struct, rename="camel"):
-    topic: str
-    creation_time: int
-    data: list[_PositionRow]
-
-
-_decode_orders = msgspec.json.Decoder(_OrderMessage).decode
-_decode_positions = msgspec.json.Decoder(_PositionMessage).decode
+_decode_orders = msgspec.json.Decoder(OrderFrame).decode
+_decode_positions = msgspec.json.Decoder(PositionFrame).decode
 
 
 def read_order_frame(message: bytes, account: AccountName) -> ReadFrame | None:
@@ -119,7 +60,7 @@ def read_position_frame(message: bytes, account: AccountName) -> ReadFrame | Non
         return None
 
 
-def _order(row: _OrderRow, account: AccountName, category: str) -> Order:
+def _order(row: OrderRow, account: AccountName, category: str) -> Order:
     order_id, symbol = row.order_id, row.symbol
     if not (category and order_id and symbol):
         raise ValueError("an empty text")
@@ -152,7 +93,7 @@ def _order(row: _OrderRow, account: AccountName, category: str) -> Order:
     )
 
 
-def _position(row: _PositionRow, account: AccountName, category: str) -> ExchangePosition:
+def _position(row: PositionRow, account: AccountName, category: str) -> ExchangePosition:
     if not (category and row.symbol):
         raise ValueError("an empty text")
     size = often(row.size)

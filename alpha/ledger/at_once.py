@@ -43,15 +43,15 @@ _fills = ", ".join([name for name in RECORDED_COLUMNS if name != "recorded_at"] 
 _books, _trades = ", ".join(BOOK_ROW), ", ".join(TRADE_ROW)
 # Behind a sub-select the planner does not see how many accounts and bots there are: it keeps one plan, where it would
 # otherwise make a new one each time, which takes longer than all the rest.
-_RECORD = PreparedStatement(
-    "record_at_once",
-    f"""
-    (text[], text[], json, json, json, json, json) AS
+_RECORD_TEXT = f"""
+    (text[], text[], json, json, json, json{{more}}) AS
     WITH expected AS (
         SELECT * FROM json_to_recordset($3) AS e
             (account text, epoch bigint, books_version bigint, fills bigint, gained bigint, last_exec_time timestamptz)
     ), numbers AS (
         SELECT * FROM json_to_recordset($4) AS n (bot text, before bigint, last bigint)
+    ), told AS MATERIALIZED (
+        SELECT {_fills} FROM json_populate_recordset(NULL::trading.fills, $5)
     ), heads AS MATERIALIZED (
         SELECT account, epoch, books_version, fills FROM trading.account_head
         WHERE account = ANY ((SELECT $1)::text[]) ORDER BY account FOR UPDATE
@@ -65,7 +65,7 @@ _RECORD = PreparedStatement(
             WHEN (SELECT count(*) FROM bot_heads AS h JOIN numbers AS n ON n.bot = h.bot AND n.before = h.last_seq)
                 <> cardinality($2) THEN false
             ELSE NOT EXISTS (
-                SELECT FROM json_populate_recordset(NULL::trading.fills, $5) AS k
+                SELECT FROM told AS k
                 CROSS JOIN LATERAL (SELECT FROM trading.fills AS f WHERE {SAME_EXECUTION} LIMIT 1) AS f
             )
         END AS as_expected
@@ -74,16 +74,13 @@ _RECORD = PreparedStatement(
     ), new_fills AS (
         INSERT INTO trading.fills ({_fills}, recorded_at)
         SELECT {_fills}, taken.at
-        FROM taken, (SELECT {_fills} FROM json_populate_recordset(NULL::trading.fills, $5)) AS f WHERE taken.as_expected
+        FROM taken, told WHERE taken.as_expected
     ), new_books AS (
         INSERT INTO trading.books ({_books})
         SELECT {_books} FROM taken, json_populate_recordset(NULL::trading.books, $6) WHERE taken.as_expected
         ON CONFLICT ({", ".join(KEY)}) DO UPDATE SET
             {", ".join(f"{name} = excluded.{name}" for name in BOOK_COLUMNS)}, updated_at = clock_timestamp()
-    ), new_trades AS (
-        INSERT INTO trading.trades ({_trades})
-        SELECT {_trades} FROM taken, json_populate_recordset(NULL::trading.trades, $7) WHERE taken.as_expected
-    ), advanced AS (
+    ){{new_trades}}, advanced AS (
         UPDATE trading.account_head AS h
         SET fills = h.fills + e.gained, last_exec_time = greatest(h.last_exec_time, e.last_exec_time),
             last_recorded_at = taken.at
@@ -93,7 +90,15 @@ _RECORD = PreparedStatement(
         FROM taken, numbers AS n WHERE taken.as_expected AND h.bot = n.bot
     )
     SELECT as_expected, at FROM taken
-    """,
+    """
+_NEW_TRADES = f""", new_trades AS (
+        INSERT INTO trading.trades ({_trades})
+        SELECT {_trades} FROM taken, json_populate_recordset(NULL::trading.trades, $7) WHERE taken.as_expected
+    )"""
+# A fill that closes nothing, as every other does, need not set in motion what counts round trips.
+_RECORD = PreparedStatement("record_at_once", _RECORD_TEXT.format(more="", new_trades=""))
+_RECORD_CLOSING = PreparedStatement(
+    "record_closing_at_once", _RECORD_TEXT.format(more=", json", new_trades=_NEW_TRADES)
 )
 
 
@@ -112,18 +117,17 @@ def record_at_once(
 
     Raises LedgerUnavailable and LedgerRefused; outside of any transaction only.
     """
+    parameters = [
+        text_array(sorted([head.account for head in heads])),
+        text_array(sorted([each.bot for each in numbers])),
+        json_rows(heads),
+        json_rows(numbers),
+        json_rows([row_of_recorded(each) | {"epoch": epochs[each.fill.account]} for each in fills]),
+        json_rows([dict(zip(BOOK_ROW, row_of_book(book), strict=True)) for book in books]),
+    ]
+    if trades:
+        parameters.append(json_rows([dict(zip(TRADE_ROW, row_of_closed(each), strict=True)) for each in trades]))
     with single_statement(connection) as cursor:
-        _RECORD.execute(
-            cursor,
-            (
-                text_array(sorted(head.account for head in heads)),
-                text_array(sorted(each.bot for each in numbers)),
-                json_rows(heads),
-                json_rows(numbers),
-                json_rows(row_of_recorded(each) | {"epoch": epochs[each.fill.account]} for each in fills),
-                json_rows(dict(zip(BOOK_ROW, row_of_book(book), strict=True)) for book in books),
-                json_rows(dict(zip(TRADE_ROW, row_of_closed(closed), strict=True)) for closed in trades),
-            ),
-        )
+        (_RECORD_CLOSING if trades else _RECORD).execute(cursor, parameters)
         ((as_expected, at),) = cursor.fetchall()
     return at if as_expected else None

@@ -9,7 +9,7 @@ from typing import Any
 from alpha.domain.errors import AlphaError, InvalidValue
 from alpha.domain.ids import AccountName, BotId
 from alpha.ledger.audit import add_audit_event
-from alpha.ledger.connection import Connection, as_json, transaction
+from alpha.ledger.connection import Connection, as_json, single_statement, transaction
 
 PLATFORM = "platform"
 """The scope over everything. Its row always exists: the first migration writes it with entries allowed."""
@@ -81,7 +81,7 @@ def load_controls(connection: Connection) -> dict[str, Control]:
 def load_controls_version(connection: Connection) -> tuple[int, dict[str, Control]]:
     """The same, with a number of the ledger's state that they were read in: whatever is read after something was
     committed has a higher one. It counts the transactions that have ended, which no clock can set back."""
-    with transaction(connection) as cursor:
+    with single_statement(connection) as cursor:
         cursor.execute(
             f"""
             SELECT pg_snapshot_xmax(s)::text::bigint - (SELECT count(*) FROM pg_snapshot_xip(s)), {CONTROL_COLUMNS}

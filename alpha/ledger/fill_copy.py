@@ -81,13 +81,31 @@ def _line(recorded: RecordedFill, exec_time: str, frame_at: str, received_at: st
             fill.stop_order_type,
         )
     )
-    return (
-        f"{NULL if bot is None else escaped(bot)}\t{foreign}\t{exec_time}\t{fill.seq}"
-        f"\t{fill.exec_type._value_}\t{fill.side._value_}"
-        f"\t{fill.price!s}\t{fill.quantity!s}\t{fill.notional!s}\t{fill.fee!s}"
-        f"\t{fill.fee_rate!s}\t{'t' if fill.is_maker else 'f'}\t{fill.closed_quantity!s}\t{fill.leaves_quantity!s}"
-        f"\t{NULL if mark_price is None else str(mark_price)}"
-        f"\t{attribution.reason._value_}\t{attribution.method._value_}"
-        f"\t{recorded.position_idx}\t{NULL if bot_seq is None else bot_seq}\t{recorded.source._value_}"
-        f"\t{NULL if recorded.frame_at is None else frame_at}\t{received_at}\t{end}"
+    # Joined rather than formatted: of what is text already, and of str(...), nothing is asked that it has to look up.
+    return "\t".join(
+        (
+            NULL if bot is None else escaped(bot),
+            foreign,
+            exec_time,
+            str(fill.seq),
+            fill.exec_type._value_,
+            fill.side._value_,
+            str(fill.price),
+            str(fill.quantity),
+            str(fill.notional),
+            str(fill.fee),
+            str(fill.fee_rate),
+            "t" if fill.is_maker else "f",
+            str(fill.closed_quantity),
+            str(fill.leaves_quantity),
+            NULL if mark_price is None else str(mark_price),
+            attribution.reason._value_,
+            attribution.method._value_,
+            str(recorded.position_idx),
+            NULL if bot_seq is None else str(bot_seq),
+            recorded.source._value_,
+            NULL if recorded.frame_at is None else frame_at,
+            received_at,
+            end,
+        )
     )

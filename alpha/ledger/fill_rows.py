@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum, unique
-from typing import Any
+from typing import Any, Final, final
 
 from alpha.domain.clock import require_aware
 from alpha.domain.errors import InvalidValue
 from alpha.domain.fill import Attribution, AttributionMethod, ExecType, Fill
-from alpha.domain.quick_init import quick_init
 from alpha.domain.reason import Reason
 from alpha.domain.side import Side
 from alpha.domain.trade import BookKey
@@ -25,8 +24,8 @@ class FillSource(StrEnum):
     REPLAY = "replay"
 
 
-@quick_init
-@dataclass(frozen=True, slots=True)
+@final
+@dataclass(init=False, unsafe_hash=True, slots=True)
 class HeardFill:
     """A fill on its way into the ledger.
 
@@ -34,12 +33,33 @@ class HeardFill:
     wall clock. `position_idx` is 0 one-way, 1 and 2 the long and the short side in hedge mode.
     """
 
-    fill: Fill
-    attribution: Attribution
-    source: FillSource
-    received_at: datetime
-    position_idx: int = 0
-    frame_at: datetime | None = None
+    fill: Final[Fill]
+    attribution: Final[Attribution]
+    source: Final[FillSource]
+    received_at: Final[datetime]
+    position_idx: Final[int]
+    frame_at: Final[datetime | None]
+
+    def __init__(
+        self,
+        fill: Fill,
+        attribution: Attribution,
+        source: FillSource,
+        received_at: datetime,
+        position_idx: int = 0,
+        frame_at: datetime | None = None,
+    ) -> None:
+        self.fill = fill
+        self.attribution = attribution
+        self.source = source if type(source) is FillSource else FillSource(source)
+        self.received_at = received_at
+        self.position_idx = position_idx
+        self.frame_at = frame_at
+        require_aware(received_at)
+        if frame_at is not None:
+            require_aware(frame_at)
+        if position_idx not in (0, 1, 2):
+            raise InvalidValue(f"position index {position_idx} must be 0, 1 or 2")
 
     @property
     def book_key(self) -> BookKey | None:
@@ -53,31 +73,42 @@ class HeardFill:
             position_idx=self.position_idx,
         )
 
-    def __post_init__(self) -> None:
-        require_aware(self.received_at)
-        if self.frame_at is not None:
-            require_aware(self.frame_at)
-        if self.position_idx not in (0, 1, 2):
-            raise InvalidValue(f"position index {self.position_idx} must be 0, 1 or 2")
-        if type(self.source) is not FillSource:
-            object.__setattr__(self, "source", FillSource(self.source))
 
-
-@quick_init
-@dataclass(frozen=True, slots=True)
+@final
+@dataclass(init=False, unsafe_hash=True, slots=True)
 class RecordedFill:
     """A fill as the ledger holds it. `bot_seq` counts its bot's fills in commit order without a gap, from 1; it is None
     when nobody owns the fill, and when it was assigned to the bot afterwards: it is in no bot's stream then.
     `recorded_at` is the database's clock."""
 
-    fill: Fill
-    attribution: Attribution
-    position_idx: int
-    bot_seq: int | None
-    source: FillSource
-    frame_at: datetime | None
-    received_at: datetime
-    recorded_at: datetime
+    fill: Final[Fill]
+    attribution: Final[Attribution]
+    position_idx: Final[int]
+    bot_seq: Final[int | None]
+    source: Final[FillSource]
+    frame_at: Final[datetime | None]
+    received_at: Final[datetime]
+    recorded_at: Final[datetime]
+
+    def __init__(
+        self,
+        fill: Fill,
+        attribution: Attribution,
+        position_idx: int,
+        bot_seq: int | None,
+        source: FillSource,
+        frame_at: datetime | None,
+        received_at: datetime,
+        recorded_at: datetime,
+    ) -> None:
+        self.fill = fill
+        self.attribution = attribution
+        self.position_idx = position_idx
+        self.bot_seq = bot_seq
+        self.source = source
+        self.frame_at = frame_at
+        self.received_at = received_at
+        self.recorded_at = recorded_at
 
     @property
     def book_key(self) -> BookKey | None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final, final
 
 from alpha.domain.arithmetic import accounting
 from alpha.domain.clock import require_aware
 from alpha.domain.fill import Fill
 from alpha.domain.ids import ExecId
 from alpha.domain.position import Position
-from alpha.domain.quick_init import quick_init
 from alpha.domain.reason import Reason
 from alpha.domain.trade import BookKey, Trade
 from alpha.domain.trade_book import BookFold, TradeBook
@@ -50,13 +50,21 @@ class OpeningPosition:
         return TradeBook(key=self.key).with_opening(self.position, at=self.at, name=OPENING)
 
 
-@quick_init
-@dataclass(frozen=True, slots=True)
+@final
+@dataclass(init=False, unsafe_hash=True, slots=True)
 class ClosedTrade:
     """A round trip and the book after the fill that closed it."""
 
-    trade: Trade
-    book: TradeBook
+    trade: Final[Trade]
+    book: Final[TradeBook]
+
+    def __init__(
+        self,
+        trade: Trade,
+        book: TradeBook,
+    ) -> None:
+        self.trade = trade
+        self.book = book
 
     @property
     def ends_flat(self) -> bool:

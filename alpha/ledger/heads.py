@@ -12,7 +12,7 @@ from datetime import datetime
 from types import MappingProxyType
 
 from alpha.domain.ids import AccountName
-from alpha.ledger.connection import Connection, Cursor, Fenced, transaction
+from alpha.ledger.connection import Connection, Cursor, Fenced, single_statement, transaction
 from alpha.ledger.prepared import PreparedStatement, text_array
 
 LEASE_S = 1.0
@@ -118,11 +118,12 @@ def renew_leases(
     """Extends the leases of all accounts in one statement, also expired ones, and returns the accounts that are lost:
     whose lease is another epoch's."""
     # A row that somebody has locked is about to change hands, or was about to: the next renewal tells. Nobody waits for
-    # the disk: a renewal that a crash of the server forgets only ends the lease earlier.
-    with transaction(connection) as cursor:
-        cursor.execute("SET LOCAL synchronous_commit = off")
+    # the disk: a renewal that a crash of the server forgets only ends the lease earlier. In one message, and so in one
+    # transaction: this is asked several times a second for as long as a listener lives.
+    with single_statement(connection) as cursor:
         cursor.execute(
             """
+            SET LOCAL synchronous_commit = off;
             WITH held AS (
                 SELECT * FROM unnest(%(accounts)s::text[], %(epochs)s::bigint[]) AS h (account, epoch)
             ), mine AS (

@@ -45,6 +45,13 @@ class RegisteredBot:
     params: Mapping[str, object] = field(default_factory=dict)
 
 
+def symbols_of_bot(connection: Connection, bot: BotId) -> tuple[Symbol, ...]:
+    """What the bot traded when the listener last began, nothing for one that it does not know. Raises LedgerError."""
+    with transaction(connection) as cursor:
+        cursor.execute("SELECT unnest(symbols) FROM trading.bots WHERE bot = %s", (bot,))
+        return tuple(Symbol(symbol) for (symbol,) in cursor.fetchall())
+
+
 def sync_registry(connection: Connection, accounts: Sequence[RegisteredAccount], bots: Sequence[RegisteredBot]) -> None:
     """Makes the tables say what the registry says. Bots of these accounts that are not given become inactive.
 
@@ -72,12 +79,14 @@ def sync_registry(connection: Connection, accounts: Sequence[RegisteredAccount],
             execute_values(
                 cursor,
                 """
-                INSERT INTO trading.bots
+                INSERT INTO trading.bots AS b
                     (bot, code, account, strategy, category, symbols, redis_db, capital_usdt, params)
                 VALUES %s
                 ON CONFLICT (bot) DO UPDATE SET
                     code = excluded.code, account = excluded.account, strategy = excluded.strategy,
-                    category = excluded.category, symbols = excluded.symbols, redis_db = excluded.redis_db,
+                    category = excluded.category, redis_db = excluded.redis_db,
+                    -- What the bot trades may not be known while the exchange is away.
+                    symbols = CASE WHEN excluded.symbols = '{}' THEN b.symbols ELSE excluded.symbols END,
                     capital_usdt = excluded.capital_usdt, params = excluded.params, active = true,
                     updated_at = clock_timestamp()
                 """,

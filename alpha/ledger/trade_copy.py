@@ -45,11 +45,28 @@ def _line(closed: ClosedTrade, opened_at: str, closed_at: str) -> str:
     trade, book = closed.trade, closed.book
     key, last = trade.key, book.last
     foreign = told_apart((key.account, key.bot, key.symbol, trade.first_exec_id, trade.last_exec_id))
-    place = f"{NULL}\t{NULL}" if last is None else f"{last.seq}\t{-last.negative_leaves!s}"
-    return (
-        f"{foreign}\t{key.position_idx}\t{trade.direction._value_}\t{opened_at}\t{closed_at}"
-        f"\t{trade.quantity!s}\t{trade.entry_price!s}\t{trade.exit_price!s}"
-        f"\t{trade.gross_pnl!s}\t{trade.fees!s}\t{trade.funding!s}\t{trade.fill_count}"
-        f"\t{trade.entry_reason._value_}\t{trade.exit_reason._value_}\t{place}\t{'t' if closed.ends_flat else 'f'}"
-        f"\t{book.realized_pnl!s}\t{book.fees!s}\t{book.funding!s}\t{book.fill_count}\n"
+    return "\t".join(
+        (
+            foreign,
+            str(key.position_idx),
+            trade.direction._value_,
+            opened_at,
+            closed_at,
+            str(trade.quantity),
+            str(trade.entry_price),
+            str(trade.exit_price),
+            str(trade.gross_pnl),
+            str(trade.fees),
+            str(trade.funding),
+            str(trade.fill_count),
+            trade.entry_reason._value_,
+            trade.exit_reason._value_,
+            NULL if last is None else str(last.seq),
+            NULL if last is None else str(-last.negative_leaves),
+            "t" if closed.ends_flat else "f",
+            str(book.realized_pnl),
+            str(book.fees),
+            str(book.funding),
+            f"{book.fill_count}\n",
+        )
     )

@@ -141,7 +141,7 @@ def _positions(connection: Connection, registry: Registry, bot: BotConfig, epoch
     own, the fold with the exchange's prices and stops on a shared one."""
     said = {(each.symbol, each.position_idx): each for each in positions_of(connection, bot.account)}
     if len(registry.bots_on(bot.account)) == 1:
-        return [_row(bot.id, each, epoch) for each in said.values() if each.symbol in bot.symbols]
+        return [_row(bot.id, each, epoch) for each in said.values() if bot.trades(each.symbol)]
     rows = []
     for book in books_of_account(connection, bot.account):
         there = said.get((book.key.symbol, book.key.position_idx))

@@ -47,4 +47,10 @@ def settings_of(role: str) -> tuple[Settings, Registry]:
     environment's. Raises NotRunning."""
     environ = environment_of(role)
     settings = load_settings(environ)
-    return settings, load_registry(settings.alpha_bots_file).in_use(environ)
+    registry = load_registry(settings.alpha_bots_file).in_use(environ)
+    if registry.trades_all:
+        # What asks an exchange costs a third of a second of every start, which most need not pay.
+        from alpha.service.listed_symbols import listed_or_recorded
+
+        registry = listed_or_recorded(settings, registry)
+    return settings, registry

@@ -24,6 +24,11 @@ _NO_REDIS = -1
 """A backtest lives in no Redis database."""
 
 
+def check_ledger() -> None:
+    """Raises NotRunning without a platform, and LedgerUnavailable."""
+    connect(load_settings(environment_of("listener")).dsn(), "alpha-backtest").close()
+
+
 def record_outcome(outcome: Outcome) -> str:
     """Records run, parameters, fills and trades; answers one sentence. Recording the same run again changes nothing;
     where the recording was killed, it goes on.

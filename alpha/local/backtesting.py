@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import importlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import yaml
@@ -16,12 +17,15 @@ from alpha.bot.errors import BotError
 from alpha.bot.host import AnyStrategy
 from alpha.bot.loading import load_params, load_strategy, split_params
 from alpha.bot.strategy import Strategy
+from alpha.candles.store import CandleStore
+from alpha.config.bots_file import ALL
 from alpha.config.registry import BotConfig, Registry
 from alpha.domain.ids import AccountName, BotId, Symbol
+from alpha.local.whole_market import whole_market
 from backtest.errors import BacktestRefused
 from backtest.plan import Market, Plan
 from paper_exchange.engine import FeeRates, Liquidity
-from paper_exchange.market.instruments import InstrumentsInvalid, load_listings
+from paper_exchange.market.instruments import InstrumentsInvalid, listable, load_listings
 
 _PACKAGE = "strategies"
 
@@ -35,6 +39,7 @@ class Subject:
     """`package.module:Class`"""
     params: Mapping[str, Any] = field(default_factory=dict)
     symbols: tuple[Symbol, ...] = ()
+    trades_all: bool = False
     capital: Decimal | None = None
 
 
@@ -67,6 +72,7 @@ def plan_of(
     subject: Subject,
     *,
     symbols: Sequence[Symbol] = (),
+    store: CandleStore | None = None,
     overrides: Mapping[str, str] | None = None,
     start: datetime | None = None,
     end: datetime | None = None,
@@ -74,12 +80,25 @@ def plan_of(
     costs: Costs | None = None,
     seed: int = 1,
 ) -> Plan:
-    """`overrides` are parameters by name, `.` between the levels, values as YAML. Raises BacktestRefused naming what is
-    wrong."""
+    """`overrides` are parameters by name, `.` between the levels, values as YAML. The one symbol `all`, or none where
+    the bot trades all, stands for whatever `store` holds and the table of instruments knows.
+
+    Raises BacktestRefused naming what is wrong.
+    """
     costs = costs or Costs()
     chosen = tuple(dict.fromkeys(symbols)) or subject.symbols
+    if chosen == (ALL,) or (not chosen and subject.trades_all):
+        if store is None:
+            raise BacktestRefused(f"{subject.name} trades all symbols: name a folder of candles, or its symbols")
+        plan = partial(
+            plan_of, subject, overrides=overrides, start=start, end=end, balance=balance, costs=costs, seed=seed
+        )
+        market = whole_market(plan(symbols=_all_known()), store)
+        return replace(plan(symbols=market.symbols), left_out=market.left_out)
     if not chosen:
-        raise BacktestRefused(f"no bot in bots.yaml runs {subject.name}: name its symbols with --symbols A,B")
+        raise BacktestRefused(
+            f"no bot in bots.yaml runs {subject.name}: name its symbols with --symbols A,B, or take --symbols {ALL}"
+        )
     params = _overridden(subject.params, overrides or {})
     try:
         strategy = load_strategy(subject.strategy)
@@ -110,7 +129,14 @@ def plan_of(
 
 
 def _of_bot(name: str, bot: BotConfig) -> Subject:
-    return Subject(name=name, strategy=bot.strategy, params=bot.params, symbols=bot.symbols, capital=bot.capital_usdt)
+    return Subject(
+        name=name,
+        strategy=bot.strategy,
+        params=bot.params,
+        symbols=bot.symbols,
+        trades_all=bot.trades_all,
+        capital=bot.capital_usdt,
+    )
 
 
 def _in_folder(name: str, bots: Sequence[str]) -> str:
@@ -153,6 +179,13 @@ def _overridden(params: Mapping[str, Any], overrides: Mapping[str, str]) -> dict
 
 def _copied(params: Mapping[str, Any]) -> dict[str, Any]:
     return {name: _copied(value) if isinstance(value, Mapping) else value for name, value in params.items()}
+
+
+def _all_known() -> tuple[Symbol, ...]:
+    try:
+        return listable()
+    except InstrumentsInvalid as error:
+        raise BacktestRefused(str(error)) from error
 
 
 def _markets(symbols: Sequence[Symbol], costs: Costs) -> dict[Symbol, Market]:

@@ -50,6 +50,7 @@ from alpha.local.waiting import never, wait_until_ready
 from alpha.service.alerts import AlertWriter
 from database.migrate import migrate
 from database.roles import ensure_login
+from paper_exchange.market.instruments import listable
 from telegram_manager.commanding.kill_journal import KILL_FOLDER, KillJournal
 
 POSTGRES, VALKEY, EXCHANGE, FEED, LISTENER = "postgres", "valkey", "paper-exchange", "feed", "listener"
@@ -120,9 +121,12 @@ class Platform:
         program: Sequence[str] = ALPHA,
     ) -> None:
         self.home = home.absolute()
-        self.registry = registry
         self.options = options
         self.settings = settings or Settings()
+        if registry.trades_all and self.is_paper:
+            # Our own exchange lists what it is told to.
+            registry = registry.listing(listable(options.candles))
+        self.registry = registry
         for bot in options.bots:
             registry.bot(bot)
         self.postgres = EmbeddedPostgres(self.home, durable=options.durable)

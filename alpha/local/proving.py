@@ -124,7 +124,7 @@ def prove(
                         _refresh(client, ledger),
                         since=None if day is None else start_of_day(day),
                         until=None if day is None else end_of_day(day),
-                        symbols={symbol for bot in registry.bots_on(config.name) for symbol in bot.symbols},
+                        symbols=registry.traded_on(config.name),
                         settle_s=settle_s,
                         covered_within_s=covered_within_s,
                     )

@@ -87,7 +87,7 @@ def recover(
                 client,
                 ledger,
                 until=until[client.account],
-                symbols={symbol for bot in registry.bots_on(client.account) for symbol in bot.symbols},
+                symbols=registry.traded_on(client.account),
             )
             for client in clients
         ]

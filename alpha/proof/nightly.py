@@ -29,7 +29,7 @@ def prove_closed_days(
     ledger: Connection,
     refresh: Refresh,
     *,
-    symbols: Iterable[Symbol],
+    symbols: Iterable[Symbol] | None,
     alerts: AlertWriter,
     by: str = "nightly",
     settle_s: float = SETTLE_S,
@@ -37,7 +37,7 @@ def prove_closed_days(
     """Judges each day of the account that is over and not proven, oldest first, stores the verdicts and alerts on those
     that are not proven. Raises ExchangeError and LedgerError; what was judged before is stored."""
     account = client.account
-    traded = list(symbols)
+    traded = None if symbols is None else list(symbols)
     proofs = []
     today = client.market_time().astimezone(UTC).date()
     for first, last in _stretches(_open_days(ledger, account, today)):

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import Decimal
+from typing import Final
 
 from alpha.domain.ids import Symbol
 from alpha.domain.order import OrderType
@@ -33,66 +34,68 @@ from paper_exchange.engine.requests import OrderRequest, TpslMode, TriggerBy
 from paper_exchange.engine.stop_kind import StopKind
 from paper_exchange.engine.working_order import WorkingOrder
 
-BAD_PARAMETER = 10001
-NOT_MODIFIED = 34040
-NO_SUCH_ORDER = 110001
-WOULD_LIQUIDATE = 110011
-MARGIN_FOR_LEVERAGE = 110012
-LEVERAGE_TOO_HIGH = 110013
-LEVERAGE_NOT_MODIFIED = 110043
-NO_SIZE_LEFT_FOR_STOPS = 110058
-STOPS_OF_PARTLY_FILLED = 110059
-FULL_STOP_FOLLOWS_POSITION = 110060
-AMENDED_BELOW_FILLED = 110064
+BAD_PARAMETER: Final = 10001
+NOT_MODIFIED: Final = 34040
+NO_SUCH_ORDER: Final = 110001
+WOULD_LIQUIDATE: Final = 110011
+MARGIN_FOR_LEVERAGE: Final = 110012
+LEVERAGE_TOO_HIGH: Final = 110013
+LEVERAGE_NOT_MODIFIED: Final = 110043
+NO_SIZE_LEFT_FOR_STOPS: Final = 110058
+STOPS_OF_PARTLY_FILLED: Final = 110059
+FULL_STOP_FOLLOWS_POSITION: Final = 110060
+AMENDED_BELOW_FILLED: Final = 110064
 
-MAX_ACTIVE_ORDERS = 500
-MAX_CONDITIONAL_ORDERS = 10
-MAX_PARTIAL_STOPS = 20
+MAX_ACTIVE_ORDERS: Final = 500
+MAX_CONDITIONAL_ORDERS: Final = 10
+MAX_PARTIAL_STOPS: Final = 20
 
-_QUANTITY_UNIT = 10**8
-_PRICE_UNIT = 10**4
-_MAX_TICKS = 10_000
-_MIN_PERCENT, _MAX_PERCENT, _PERCENT_STEP = Decimal("0.01"), Decimal(10), Decimal("0.01")
-_RISE, _FALL = 1, 2
+_QUANTITY_UNIT: Final = 10**8
+_PRICE_UNIT: Final = 10**4
+_MAX_TICKS: Final = 10_000
+_MIN_PERCENT: Final = Decimal("0.01")
+_MAX_PERCENT: Final = Decimal(10)
+_PERCENT_STEP: Final = Decimal("0.01")
+_RISE: Final = 1
+_FALL: Final = 2
 
 
-def accepted_quantity(
-    request: OrderRequest, account: Account, market: Market, holding: Holding, closes: bool
-) -> Decimal:
-    """The quantity that a new order will have. All but its margin is asked here, in the order of `Outcome`.
-
-    `closes` is True for an order that may only reduce the position. Raises Refused.
+def accepted_quantity(account: Account, order: WorkingOrder) -> Decimal:
+    """The quantity that a new order will have, of what it asks for. All but its margin is asked here, in the order of
+    `Outcome`. Raises Refused.
     """
-    quantity, trigger_price = request.quantity, request.trigger_price
-    if not quantity and request.reduce_only and request.close_on_trigger:
-        quantity = holding.closable(request.side)
+    holding, side, closes = order.holding, order.side, order.closes
+    market = holding.market
+    quantity, trigger_price = order.quantity, order.trigger_price
+    if not quantity and order.request.reduce_only and order.request.close_on_trigger:
+        quantity = holding.closable(side)
     elif quantity <= ZERO or quantity % market.instrument.quantity_step:
         raise Outcome.BAD_QUANTITY.refused()
     if closes and (trigger_price is None or not quantity):
-        quantity = closing_quantity(quantity, request.side, market, holding)
+        quantity = closing_quantity(quantity, side, market, holding)
     else:
-        check_quantity_limits(quantity, request.order_type, market)
+        check_quantity_limits(quantity, order.order_type, market)
     # the price at which the order would be filled as far as is known: its limit, its trigger, or the last price
     reference = market.last_price
     if trigger_price is not None:
-        check_trigger(trigger_price, request.trigger_direction, request.trigger_by, market)
+        check_trigger(trigger_price, order.request.trigger_direction, order.trigger_by, market)
         reference = trigger_price
-    if request.order_type is not MARKET:
-        if request.price is None:
+    if order.order_type is not MARKET:
+        if order.price is None:
             raise Outcome.BAD_PRICE.refused()
-        check_limit_price(request.price, request.side, market, trigger_price)
-        reference = request.price
-    if request.slippage_tolerance is not None:
-        _check_slippage(request, request.slippage_tolerance)
-    brings_stops = request.take_profit is not None or request.stop_loss is not None
-    if brings_stops:
+        check_limit_price(order.price, side, market, trigger_price)
+        reference = order.price
+    tolerance = order.request.slippage_tolerance
+    if tolerance is not None:
+        _check_slippage(order.request, tolerance)
+    if order.takes_stops:
         if closes:
             raise Outcome.STOPS_ON_REDUCE_ONLY.refused()
-        check_attached_stops(request, request.side, reference, market)
+        check_attached_stops(order.request, side, reference, market)
     if not closes:
         check_notional(reference, quantity, market)
-    _check_counts(trigger_price is not None, account.open_orders[request.symbol])
-    if brings_stops and request.tpsl_mode is TpslMode.PARTIAL:
+    _check_counts(trigger_price is not None, account.open_orders[order.symbol])
+    if order.takes_stops and order.request.tpsl_mode is TpslMode.PARTIAL:
         check_partial_stops(holding)
     return quantity
 

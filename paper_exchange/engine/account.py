@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections import defaultdict
 from datetime import datetime
 from decimal import Decimal
+from typing import Final
 
 from alpha.domain.ids import OrderId, Symbol
 from paper_exchange.engine.account_log import AccountLog
@@ -15,16 +16,16 @@ from paper_exchange.engine.money import ZERO
 from paper_exchange.engine.requests import EngineAccount, MarginMode, PositionMode
 from paper_exchange.engine.working_order import WorkingOrder
 
-DEFAULT_LEVERAGE = Decimal(10)
+DEFAULT_LEVERAGE: Final = Decimal(10)
 
 HoldingKey = tuple[Symbol, int]
 """Symbol and positionIdx."""
 
-NO_ORDER = OrderId("")
+NO_ORDER: Final = OrderId("")
 """The id that no order has."""
 
-_NEVER = -1
-_IDXS: dict[PositionMode, tuple[int, ...]] = {"one_way": (0,), "hedge": (1, 2)}
+_NEVER: Final = -1
+_IDXS: Final[dict[PositionMode, tuple[int, ...]]] = {"one_way": (0,), "hedge": (1, 2)}
 
 
 class Account:
@@ -157,7 +158,7 @@ class Account:
             self.held[key] = holding
             holding.market.holders[self.uid, key[1]] = (self, holding)
         reservations = holding.reservations
-        if reservations.shares:
+        if reservations.has_any():
             self._recount[holding] = None
             if reservations.has_resting():
                 self._resting_is_stale = True
@@ -208,10 +209,10 @@ class Account:
                 reservations = holding.reservations
                 resting, whole = reservations.margins(holding)
                 if self._resting_is_stale:
-                    self._resting_order_margin += resting - reservations.resting
-                    reservations.resting = resting
-                self._whole_order_margin += whole - reservations.whole
-                reservations.whole = whole
+                    self._resting_order_margin += resting - reservations.resting_margin
+                    reservations.resting_margin = resting
+                self._whole_order_margin += whole - reservations.whole_margin
+                reservations.whole_margin = whole
             self._recount.clear()
             self._resting_is_stale = False
         return self._whole_order_margin if with_pending else self._resting_order_margin
@@ -229,10 +230,14 @@ class Account:
         Equity less initial margin of positions and orders. Isolated positions neither lend their profits nor need more
         than what was set aside for them, so there it is the balance less those.
         """
-        if self._added_at != self._tape.moves:
-            self._add_up()
-        standing = self.balance if self.is_isolated else self.balance + self._unrealized_pnl
-        return standing - self._initial_margin - self.order_margin(with_pending)
+        standing = self.balance
+        if self.held:
+            if self._added_at != self._tape.moves:
+                self._add_up()
+            if not self.is_isolated:
+                standing += self._unrealized_pnl
+            standing -= self._initial_margin
+        return standing - self.order_margin(with_pending)
 
     def wallet(self, at: datetime) -> Wallet:
         """A snapshot of the money."""
@@ -265,7 +270,7 @@ class Account:
             trailing = holding.trailing
             if trailing is not None:
                 distance, active_price, level = trailing.distance, trailing.active_price, trailing.level
-        is_short = quantity.is_signed()
+        is_short = holding.is_short
         # by place, because msgspec looks keywords up one by one: with this many of them that takes ten times as long
         return PositionState(
             self.uid,
@@ -308,10 +313,15 @@ class Account:
 
     def _add_up(self) -> None:
         unrealized = initial = maintenance = ZERO
+        is_first = True
         for holding in self.held.values():
             profit, set_aside, needed = holding.valuation()
-            unrealized += profit
-            initial += set_aside
-            maintenance += needed
+            # mostly it is the only one, and then there is nothing to add up
+            if is_first:
+                unrealized, initial, maintenance, is_first = profit, set_aside, needed, False
+            else:
+                unrealized += profit
+                initial += set_aside
+                maintenance += needed
         self._unrealized_pnl, self._initial_margin, self._maintenance_margin = unrealized, initial, maintenance
         self._added_at = self._tape.moves

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from decimal import Decimal
+from typing import Final
 
 from alpha.domain.fill import ExecType
 from paper_exchange.engine.events import Execution, Transaction
@@ -9,7 +10,7 @@ from paper_exchange.engine.ids import Ids
 from paper_exchange.engine.members import FUNDING, TRADE
 from paper_exchange.engine.money import ZERO
 
-_TYPES = {
+_TYPES: Final = {
     TRADE: "TRADE",
     ExecType.BUST: "LIQUIDATION",
     ExecType.ADL: "ADL",

@@ -8,7 +8,7 @@ costs nothing. (Bybit documents neither; this is what its kind of order book doe
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from msgspec.structs import replace
 
@@ -28,7 +28,7 @@ from paper_exchange.engine.stop_kind import StopKind
 from paper_exchange.engine.venue import Venue
 from paper_exchange.engine.working_order import WorkingOrder
 
-_UNCHANGED = "The order remains unchanged as the parameters entered match the existing ones."
+_UNCHANGED: Final = "The order remains unchanged as the parameters entered match the existing ones."
 
 
 class _Shape(NamedTuple):

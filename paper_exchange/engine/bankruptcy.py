@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+from typing import Final
 
 from paper_exchange.engine.holding import Holding
 from paper_exchange.engine.margin import bankruptcy_price
 from paper_exchange.engine.money import ZERO
 
-_ROUNDING_RESERVE = Decimal("0.00000002")
+_ROUNDING_RESERVE: Final = Decimal("0.00000002")
 """More than the rounding of an execution's fee and P&L; kept back so that the balance cannot end below 0."""
 
 

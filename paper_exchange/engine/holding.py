@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from decimal import Decimal
+from typing import Final
 
 from alpha.domain.ids import Symbol
 from alpha.domain.side import Side
@@ -14,14 +15,15 @@ from paper_exchange.engine.stop_kind import StopKind
 from paper_exchange.engine.trailing_stop import TrailingStop
 from paper_exchange.engine.working_order import WorkingOrder
 
-_NEVER = -1
-_CLOSING_SIDES = (None, SELL, BUY)
-_WAYS = (1, -1)
-"""What `quantity.is_signed()` and `side is SELL` index."""
+_NEVER: Final = -1
+_CLOSING_SIDES: Final = (None, SELL, BUY)
+_WAYS: Final = (1, -1)
+"""What `is_short` and `side is SELL` index."""
 
 
 class Holding:
-    """A position in one symbol with average-cost accounting. `quantity` is signed; flat has entry price 0.
+    """A position in one symbol with average-cost accounting. `quantity` is signed, `size` is not; flat has entry price
+    0.
 
     `position_idx` is 0 for the one position of one-way mode, and in hedge mode 1 for the long and 2 for the short one,
     which never change sides: orders of the `closing_side` open none of these. `open_fee` is what was paid in fees for
@@ -29,7 +31,7 @@ class Holding:
     `reservations` is the margin of the open orders that act on it, `reducing` those of them that may only reduce it,
     oldest first. `initial_rates`, `maintenance_rates` (of each risk tier) and `order_cost_rates` are margins per unit
     of value, of a long or buy and of a short or sell. `largest_value` is what the position may be worth with its
-    leverage.
+    leverage, which `is_limited` says it must not exceed.
 
     P&L and margins are rounded to the unit of the settle coin, so that their sums over positions are exact, and are
     computed anew only when the mark price has moved.
@@ -47,6 +49,8 @@ class Holding:
         "entry_price",
         "initial_rates",
         "is_isolated",
+        "is_limited",
+        "is_short",
         "key",
         "largest_value",
         "leverage",
@@ -62,6 +66,7 @@ class Holding:
         "reducing",
         "reservations",
         "seq",
+        "size",
         "status",
         "stops",
         "stops_made",
@@ -89,6 +94,8 @@ class Holding:
         self.closing_side: Side | None = _CLOSING_SIDES[position_idx]
         self.is_isolated = is_isolated
         self.quantity = ZERO
+        self.size = ZERO
+        self.is_short = False
         self.entry_price = ZERO
         self.open_fee = ZERO
         self.margin_spent = ZERO
@@ -117,26 +124,23 @@ class Holding:
             for way in _WAYS
         )
         self.largest_value = tiers.largest_value(leverage)
+        self.is_limited = not self.largest_value.is_infinite()
         self.order_cost_rates = tuple(order_cost_rate(way, leverage, taker) for way in _WAYS)
         self._valued_at = _NEVER
 
     @property
-    def size(self) -> Decimal:
-        return abs(self.quantity)
-
-    @property
     def direction(self) -> int:
         """+1 long, -1 short, 0 flat."""
-        if not self.quantity:
+        if not self.size:
             return 0
-        return -1 if self.quantity.is_signed() else 1
+        return -1 if self.is_short else 1
 
     @property
     def side(self) -> Side | None:
         """The side of the orders that opened it, None when flat."""
-        if not self.quantity:
+        if not self.size:
             return None
-        return SELL if self.quantity.is_signed() else BUY
+        return SELL if self.is_short else BUY
 
     @property
     def take_profit(self) -> Decimal | None:
@@ -151,27 +155,24 @@ class Holding:
 
     def closable(self, side: Side) -> Decimal:
         """How much an order of this side can close: 0 when it would open or increase."""
-        quantity = self.quantity
-        if not quantity or quantity.is_signed() is (side is SELL):
-            return ZERO
-        return abs(quantity)
+        return self.size if self.is_short is not (side is SELL) else ZERO
 
     def has_room(self, order: WorkingOrder) -> bool:
         """Whether the position may become as large as the order and those that rest beside it would make it.
 
         Pending orders do not count, for the same reason as in `Account.can_carry`.
         """
-        most = self.largest_value
-        if most.is_infinite():
+        if not self.is_limited:
             return True
         quantity = -self.quantity if order.side is SELL else self.quantity
         quantity += self.reservations.resting_quantity(order.side) + order.leaves_quantity
-        return quantity * (self.market.last_price if order.price is None else order.price) <= most
+        value = quantity * (self.market.last_price if order.price is None else order.price)
+        return value <= self.largest_value
 
     @property
     def maintenance_per_value(self) -> Decimal:
         """Maintenance margin for one more unit of value, at the most: that of the highest tier."""
-        return self.maintenance_rates[self.quantity.is_signed()][-1]
+        return self.maintenance_rates[self.is_short][-1]
 
     @property
     def mark_value(self) -> Decimal:
@@ -210,27 +211,28 @@ class Holding:
         Average cost: the entry price is value-weighted on increase, unchanged on reduce; a flip starts anew at `price`.
         The fee of an execution that flips is shared by quantity.
         """
-        close_fee = open_fee = ZERO
-        opened = quantity
+        open_fee = ZERO
+        opened, opening_fee, size = quantity, fee, self.size
         if closed:
-            opened = quantity - closed
-            close_fee = round_amount(fee * closed / quantity) if opened else fee
+            # mostly they are the very same
+            opened = ZERO if closed is quantity else quantity - closed
+            close_fee = fee
+            if opened:
+                close_fee = round_amount(fee * closed / quantity)
+                opening_fee = fee - close_fee
             self.current_realized_pnl += pnl - close_fee
-            if closed == abs(self.quantity):
+            if closed == size:
                 open_fee = self.open_fee
-                self.quantity = self.entry_price = self.open_fee = self.margin_spent = ZERO
+                size = self.entry_price = self.open_fee = self.margin_spent = ZERO
                 self.opened_at = None
             else:
-                size = abs(self.quantity)
                 open_fee = round_amount(self.open_fee * closed / size)
                 self.open_fee -= open_fee
                 self.margin_spent -= round_amount(self.margin_spent * closed / size)
-                self.quantity += closed if side is BUY else -closed
+                size -= closed
         if opened:
-            opening_fee = fee - close_fee
-            if self.quantity:
-                held = abs(self.quantity)
-                size = held + opened
+            if size:
+                held, size = size, size + opened
                 self.entry_price = (self.entry_price * held + price * opened) / size
                 self.open_fee += opening_fee
                 self.current_realized_pnl -= opening_fee
@@ -240,7 +242,11 @@ class Holding:
                 self.open_fee = opening_fee
                 self.current_realized_pnl = -opening_fee
                 self.opened_at = at
-            self.quantity = size if side is BUY else -size
+            self.is_short = side is SELL
+        elif not size:
+            self.is_short = False
+        self.size = size
+        self.quantity = -size if self.is_short else size
         self.cumulative_realized_pnl += pnl - fee
         self.updated_at = at
         self._valued_at = _NEVER
@@ -256,13 +262,12 @@ class Holding:
         self._valued_at = _NEVER
 
     def _value(self) -> None:
-        quantity, market = self.quantity, self.market
-        if quantity:
+        size, market = self.size, self.market
+        if size:
             mark = market.mark_price
-            is_short = quantity.is_signed()
-            size = abs(quantity)
+            is_short = self.is_short
             value = size * mark
-            self._unrealized_pnl = round_amount((mark - self.entry_price) * quantity)
+            self._unrealized_pnl = round_amount((mark - self.entry_price) * self.quantity)
             self._maintenance_margin = round_amount(market.tiers.maintenance(value, self.maintenance_rates[is_short]))
             if self.is_isolated:
                 set_aside = round_amount(size * self.entry_price * self.initial_rates[is_short])

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from hashlib import blake2b
+from typing import Final
 
 
 class Ids:
@@ -10,17 +11,17 @@ class Ids:
     however they were interleaved.
     """
 
-    __slots__ = ("_begun",)
+    __slots__ = ("_begun", "_first", "_seed")
 
-    def __init__(self, seed: int) -> None:
-        self._begun = blake2b(f"{seed}\x1f".encode(), digest_size=16)
+    def __init__(self, seed: int, *first: str) -> None:
+        """Every id begins with the parts `first`."""
+        self._seed = seed
+        self._first = first
+        self._begun = blake2b("".join(f"{part}\x1f" for part in (str(seed), *first)).encode(), digest_size=16)
 
     def under(self, *parts: str) -> Ids:
         """Those that begin with these parts: `under("a").make("b")` is `make("a", "b")`, for whoever makes many."""
-        deeper = Ids.__new__(Ids)
-        deeper._begun = self._begun.copy()
-        deeper._begun.update("".join(f"{part}\x1f" for part in parts).encode())
-        return deeper
+        return Ids(self._seed, *self._first, *parts)
 
     def make(self, *parts: str) -> str:
         """The id of what the parts name; the same parts always give the same id."""
@@ -30,9 +31,13 @@ class Ids:
         return f"{digest[:8]}-{digest[8:12]}-{digest[12:16]}-{digest[16:20]}-{digest[20:]}"
 
 
+_LAST_DIGITS: Final = [f"{number:04x}" for number in range(256)]
+"""Of the first executions of an order, which are all that most have."""
+
+
 def execution_id(order_id: str, number: int) -> str:
     """The id of an order's n-th execution, from 1 on: that of the order with the number for its last four digits.
 
     An order's id is a hash already, so its executions need none of their own.
     """
-    return f"{order_id[:32]}{number:04x}"
+    return order_id[:32] + (_LAST_DIGITS[number] if number < len(_LAST_DIGITS) else f"{number:04x}")

@@ -3,14 +3,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from decimal import ROUND_CEILING, ROUND_DOWN, ROUND_FLOOR, Decimal
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from alpha.domain.errors import InvalidValue
 from alpha.domain.instrument import Instrument
 from alpha.domain.side import Side
 from paper_exchange.engine.members import BUY
 
-_ZERO, _ONE = Decimal(0), Decimal(1)
+_ZERO: Final = Decimal(0)
+_ONE: Final = Decimal(1)
 
 
 class Level(NamedTuple):

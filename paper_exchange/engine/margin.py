@@ -9,8 +9,9 @@ its published 0.5 %.
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Final
 
-_ONE = Decimal(1)
+_ONE: Final = Decimal(1)
 
 
 def maintenance_rate(max_leverage: Decimal) -> Decimal:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from decimal import Decimal
+from typing import Final
 
 from alpha.domain.errors import InvariantViolated
 from alpha.domain.fill import ExecType
@@ -18,8 +19,8 @@ from paper_exchange.engine.settlement import finish_match, settle
 from paper_exchange.engine.venue import Venue
 from paper_exchange.engine.working_order import NO_ERROR, UNKNOWN, WorkingOrder
 
-_NOTHING_TO_REDUCE = "CancelByReduceOnly"
-_PERCENT = Decimal("0.01")
+_NOTHING_TO_REDUCE: Final = "CancelByReduceOnly"
+_PERCENT: Final = Decimal("0.01")
 
 
 def match_arrival(venue: Venue, account: Account, order: WorkingOrder, at: datetime) -> None:
@@ -43,7 +44,7 @@ def match(venue: Venue, account: Account, order: WorkingOrder, at: datetime, sho
     """
     holding = order.holding
     market = holding.market
-    room = order.quantity - order.filled_quantity
+    room = order.unfilled()
     if order.closes:
         room = min(room, holding.closable(order.side))
         if not room:
@@ -86,7 +87,7 @@ def match_whole(venue: Venue, account: Account, order: WorkingOrder, at: datetim
     offers = depth_of(venue, order.holding.market).offers(order.side)
     order.price = offers.market_limit
     order.is_pending = False
-    quantity = order.quantity - order.filled_quantity
+    quantity = order.unfilled()
     take(venue, account, order, offers.whole(quantity), quantity, at)
 
 
@@ -99,11 +100,11 @@ def take(
     before = holding.quantity
     seq = holding.market.next_seq()
     for price, offered in levels:
-        quantity = room if room < offered else offered
-        room -= quantity
+        quantity = offered if offered < room else room
         settle(venue, account, order, price, quantity, at, seq, False, exec_type)
-        if not room:
+        if quantity is room:
             break
+        room -= quantity
     finish_match(venue, account, order, before, at)
 
 

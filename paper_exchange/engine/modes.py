@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from alpha.domain.ids import Symbol
 from paper_exchange.engine import liquidation
 from paper_exchange.engine.account import Account
@@ -11,11 +13,11 @@ from paper_exchange.engine.refusal import Refused
 from paper_exchange.engine.requests import MarginMode, PositionMode
 from paper_exchange.engine.venue import Venue
 
-_HAS_POSITION = 110024
-_MODE_UNCHANGED = 110025
-_HAS_ORDERS = 110028
-_MARGIN_UNCHANGED = 110026
-_MARGIN_FAILED = 3400045
+_HAS_POSITION: Final = 110024
+_MODE_UNCHANGED: Final = 110025
+_HAS_ORDERS: Final = 110028
+_MARGIN_UNCHANGED: Final = 110026
+_MARGIN_FAILED: Final = 3400045
 
 
 def set_position_mode(venue: Venue, uid: int, mode: PositionMode, symbol: Symbol | None) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from decimal import ROUND_CEILING, ROUND_HALF_EVEN, Context, Decimal
+from typing import Final
 
-ZERO = Decimal(0)
-_UNIT = Decimal("0.00000001")
+ZERO: Final = Decimal(0)
+_UNIT: Final = Decimal("0.00000001")
 # Bound to contexts of their own, which takes half as long as to name the rounding each time.
-_to_nearest = Context(prec=28, rounding=ROUND_HALF_EVEN).quantize
-_up = Context(prec=28, rounding=ROUND_CEILING).quantize
+_to_nearest: Final = Context(prec=28, rounding=ROUND_HALF_EVEN).quantize
+_up: Final = Context(prec=28, rounding=ROUND_CEILING).quantize
 
 
 def round_amount(amount: Decimal) -> Decimal:

@@ -6,6 +6,7 @@ from __future__ import annotations
 from decimal import Decimal
 from enum import StrEnum, unique
 from operator import attrgetter
+from typing import Final
 
 import msgspec
 
@@ -16,7 +17,7 @@ from paper_exchange.engine.account import NO_ORDER, Account
 from paper_exchange.engine.cancelling import cancel
 from paper_exchange.engine.events import OrderState
 from paper_exchange.engine.holding import Holding
-from paper_exchange.engine.members import MARKET, NEW, UNTRIGGERED
+from paper_exchange.engine.members import MARKET
 from paper_exchange.engine.outcome import Outcome
 from paper_exchange.engine.refusal import Refused
 from paper_exchange.engine.requests import OrderRequest
@@ -24,10 +25,10 @@ from paper_exchange.engine.stop_kind import CONDITIONAL
 from paper_exchange.engine.venue import Venue
 from paper_exchange.engine.working_order import WorkingOrder
 
-_FIELDS = [field for field in msgspec.structs.fields(OrderRequest) if field.name != "order_link_id"]
-_NAMES = [field.name for field in _FIELDS]
-_DEFAULTS = [field.default for field in _FIELDS]
-_values_of = attrgetter(*_NAMES)
+_FIELDS: Final = [field for field in msgspec.structs.fields(OrderRequest) if field.name != "order_link_id"]
+_NAMES: Final = [field.name for field in _FIELDS]
+_DEFAULTS: Final = [field.default for field in _FIELDS]
+_values_of: Final = attrgetter(*_NAMES)
 
 
 @unique
@@ -117,25 +118,17 @@ def _accept(venue: Venue, uid: int, request: OrderRequest, waits: bool = True) -
     if market is None:
         raise Outcome.NO_SUCH_SYMBOL.refused()
     acceptance.check_market(market)
-    acceptance.check_position_idx(account, request.symbol, request.position_idx)
-    acceptance.check_link_id(account, request.order_link_id)
-    holding = account.holding(market, request.position_idx)
-    only_closes = request.side is holding.closing_side
-    closes = only_closes or request.reduce_only or request.close_on_trigger
-    quantity = acceptance.accepted_quantity(request, account, market, holding, closes)
-    content = () if request.order_link_id else _content(uid, request)
-    is_conditional = request.trigger_price is not None
-    order = WorkingOrder(
-        holding,
-        request,
-        _order_id(venue, account, request, content),
-        quantity,
-        venue.now,
-        UNTRIGGERED if is_conditional else NEW,
-        only_closes,
-        "CreateByUser",
-        CONDITIONAL if is_conditional else "",
-    )
+    position_idx, order_link_id = request.position_idx, request.order_link_id
+    acceptance.check_position_idx(account, market.symbol, position_idx)
+    acceptance.check_link_id(account, order_link_id)
+    holding = account.holding(market, position_idx)
+    order = WorkingOrder(holding, request, NO_ORDER, request.quantity, venue.now)
+    is_conditional = order.trigger_price is not None
+    if is_conditional:
+        order.stop_order_type = CONDITIONAL
+    order.quantity = acceptance.accepted_quantity(account, order)
+    content = () if order_link_id else _content(uid, request)
+    order.order_id = _order_id(venue, account, order_link_id, content)
     order.is_pending = not is_conditional
     holds_margin = order.holds_margin()
     if holds_margin:
@@ -156,10 +149,10 @@ def _cancel(venue: Venue, account: Account, holding: Holding, order: WorkingOrde
     return [order]
 
 
-def _order_id(venue: Venue, account: Account, request: OrderRequest, content: tuple[str, ...]) -> OrderId:
+def _order_id(venue: Venue, account: Account, order_link_id: str, content: tuple[str, ...]) -> OrderId:
     """From the link id; without one from what is asked, when, and how many equal requests there were before it."""
-    if request.order_link_id:
-        return OrderId(account.order_ids.make(request.order_link_id))
+    if order_link_id:
+        return OrderId(account.order_ids.make(order_link_id))
     return OrderId(venue.ids.make("unnamed-order", str(to_ms(venue.now)), *content, str(venue.unnamed[content] + 1)))
 
 

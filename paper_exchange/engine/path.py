@@ -32,12 +32,12 @@ from __future__ import annotations
 
 from datetime import timedelta
 from decimal import Decimal
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from alpha.domain.bar import Bar
 from alpha.domain.clock import to_ms
 
-_LAST_MILLISECOND = timedelta(milliseconds=1)
+_LAST_MILLISECOND: Final = timedelta(milliseconds=1)
 
 
 class Leg(NamedTuple):

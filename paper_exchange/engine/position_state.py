@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from decimal import Decimal
+from typing import Final
 
 import msgspec
 
@@ -12,7 +13,7 @@ from paper_exchange.engine.margin import bankruptcy_price
 from paper_exchange.engine.money import ZERO, round_amount
 from paper_exchange.engine.risk_tiers import RiskTier, RiskTiers
 
-_BREAK_EVEN_FEE = Decimal("0.00055")
+_BREAK_EVEN_FEE: Final = Decimal("0.00055")
 
 
 class PositionState(msgspec.Struct, frozen=True, gc=False):
@@ -143,5 +144,5 @@ class PositionState(msgspec.Struct, frozen=True, gc=False):
         return instrument.round_price(price)
 
 
-_ADL_STEPS = (Decimal("0.25"), Decimal("0.5"), Decimal(1))
+_ADL_STEPS: Final = (Decimal("0.25"), Decimal("0.5"), Decimal(1))
 """Ours: Bybit ranks by percentile among all its traders, of which there are not enough here."""

@@ -12,14 +12,15 @@ bar has no mid price of every second, so P is what the last price is away from t
 from __future__ import annotations
 
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+from typing import Final
 
 from paper_exchange.engine.market import Market
 from paper_exchange.engine.money import ZERO
 
-RATIO_X = Decimal("0.01")
-RATIO_Y = Decimal("0.02")
+RATIO_X: Final = Decimal("0.01")
+RATIO_Y: Final = Decimal("0.02")
 
-_ONE = Decimal(1)
+_ONE: Final = Decimal(1)
 
 
 def highest_buy(market: Market, at: Decimal | None = None) -> Decimal:

@@ -6,8 +6,9 @@ along a bar remains the one place that decides what happens.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from decimal import Decimal
+from typing import Final
 
 from alpha.domain.ids import Symbol
 from paper_exchange.engine import liquidation
@@ -18,10 +19,11 @@ from paper_exchange.engine.members import SELL
 from paper_exchange.engine.money import ZERO
 from paper_exchange.engine.quiet_range import NOTHING_AT_STAKE, QuietRange
 from paper_exchange.engine.stop_kind import StopKind
+from paper_exchange.engine.trailing_stop import TrailingStop
 from paper_exchange.engine.triggering import triggers_rising
 from paper_exchange.engine.venue import Venue
 
-_ONE = Decimal(1)
+_ONE: Final = Decimal(1)
 
 
 def quiet_ranges(venue: Venue) -> Mapping[Symbol, QuietRange | None]:
@@ -47,17 +49,19 @@ def quiet_range(venue: Venue, symbol: Symbol) -> QuietRange | None:
     if not market.is_touched:
         return NOTHING_AT_STAKE
     low, high = NOTHING_AT_STAKE
-    lowest, highest = _spread(market)
-    for level, rising in _levels(venue, market):
-        # One that is reached already, as a stop may be that came with an order, acts on the next bar.
-        if rising:
-            if highest >= level:
-                return None
-            high = min(high, level)
-        else:
-            if lowest <= level:
-                return None
-            low = max(low, level)
+    levels = _levels(venue, market)
+    if levels:
+        lowest, highest = _spread(market)
+        for level, rising in levels:
+            # One that is reached already, as a stop may be that came with an order, acts on the next bar.
+            if rising:
+                if highest >= level:
+                    return None
+                high = min(high, level)
+            else:
+                if lowest <= level:
+                    return None
+                low = max(low, level)
     for account, holding in market.holders.values():
         if liquidation.is_due(account):
             return None
@@ -75,33 +79,38 @@ def _spread(market: Market) -> tuple[Decimal, Decimal]:
     return min(prices), max(prices)
 
 
-def _levels(venue: Venue, market: Market) -> Iterator[tuple[Decimal, bool]]:
+def _levels(venue: Venue, market: Market) -> list[tuple[Decimal, bool]]:
     """Every price at which something may happen to an order of the symbol, and whether a rising price gets there."""
     symbol = market.instrument.symbol
+    found: list[tuple[Decimal, bool]] = []
     for account in venue.accounts.values():
-        for order in account.open_orders.get(symbol, {}).values():
+        orders = account.open_orders.get(symbol)
+        if not orders:
+            continue
+        for order in orders.values():
             if order.stop_order_type == StopKind.TRAILING_STOP:
                 continue  # its order shows the activation; where it stands is told by the position below
             if order.is_untriggered:
                 if order.trigger_price is not None:
-                    yield order.trigger_price, triggers_rising(order)
+                    found.append((order.trigger_price, triggers_rising(order)))
             elif order.price is not None:
-                yield order.price, order.side is SELL
+                found.append((order.price, order.side is SELL))
     for _, holding in market.holders.values():
-        yield from _trailing_levels(holding)
+        if holding.trailing is not None:
+            found.extend(_trailing_levels(holding.trailing))
+    return found
 
 
-def _trailing_levels(holding: Holding) -> Iterator[tuple[Decimal, bool]]:
+def _trailing_levels(trailing: TrailingStop) -> list[tuple[Decimal, bool]]:
     """The activation, or of an active one the best price so far, which any better one would replace, and its level."""
-    trailing = holding.trailing
-    if trailing is None:
-        return
     is_long = trailing.direction > 0
+    found: list[tuple[Decimal, bool]] = []
     best = trailing.active_price if trailing.peak is None else trailing.peak
     if best is not None:
-        yield best, is_long
+        found.append((best, is_long))
     if trailing.level is not None:
-        yield trailing.level, not is_long
+        found.append((trailing.level, not is_long))
+    return found
 
 
 def _room(account: Account, holding: Holding) -> Decimal:
@@ -114,6 +123,7 @@ def _room(account: Account, holding: Holding) -> Decimal:
         spare = holding.initial_margin + holding.unrealized_pnl - holding.maintenance_margin
         cost = holding.mark_value * (_ONE + holding.maintenance_per_value)
     else:
-        spare = account.equity - account.maintenance_margin
-        cost = sum((held.mark_value * (_ONE + held.maintenance_per_value) for held in account.held.values()), ZERO)
+        spare, cost = account.equity - account.maintenance_margin, ZERO
+        for held in account.held.values():
+            cost += held.mark_value * (_ONE + held.maintenance_per_value)
     return spare / cost

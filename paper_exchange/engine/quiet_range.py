@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 
 class QuietRange(NamedTuple):
@@ -11,5 +11,5 @@ class QuietRange(NamedTuple):
     high: Decimal
 
 
-NOTHING_AT_STAKE = QuietRange(Decimal("-Infinity"), Decimal("Infinity"))
+NOTHING_AT_STAKE: Final = QuietRange(Decimal("-Infinity"), Decimal("Infinity"))
 """Of a symbol in which nobody has an order or a position."""

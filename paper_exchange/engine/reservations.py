@@ -11,95 +11,143 @@ from paper_exchange.engine.working_order import WorkingOrder
 if TYPE_CHECKING:
     from paper_exchange.engine.holding import Holding
 
-# a place among the sums: buys at rest, pending buys, sells at rest, pending sells
-_RESTING, _PENDING = 0, 1
-_SELLS = 2
+
+class Share:
+    """What one order has put into the sums it is part of."""
+
+    __slots__ = ("cost", "quantity", "sums")
+
+    def __init__(self, sums: Sums, quantity: Decimal, cost: Decimal) -> None:
+        self.sums = sums
+        self.quantity = quantity
+        self.cost = cost
+
+
+class Sums:
+    """How much some orders would buy and sell, and what that would cost if it opened the position."""
+
+    __slots__ = ("bought", "buying_cost", "count", "selling_cost", "sold")
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.bought = self.buying_cost = ZERO
+        self.sold = self.selling_cost = ZERO
+
+    def put(self, side: Side, quantity: Decimal, cost: Decimal) -> None:
+        self.count += 1
+        if side is SELL:
+            self.sold += quantity
+            self.selling_cost += cost
+        else:
+            self.bought += quantity
+            self.buying_cost += cost
+
+    def take(self, side: Side, quantity: Decimal, cost: Decimal) -> None:
+        self.count -= 1
+        if side is SELL:
+            self.sold -= quantity
+            self.selling_cost -= cost
+        else:
+            self.bought -= quantity
+            self.buying_cost -= cost
+
+    def with_those(self, others: Sums) -> Sums:
+        """Of these orders and the others."""
+        both = Sums()
+        both.count = self.count + others.count
+        both.bought, both.buying_cost = self.bought + others.bought, self.buying_cost + others.buying_cost
+        both.sold, both.selling_cost = self.sold + others.sold, self.selling_cost + others.selling_cost
+        return both
+
+    def of(self, side: Side) -> tuple[Decimal, Decimal]:
+        """Quantity and cost of one side."""
+        return (self.sold, self.selling_cost) if side is SELL else (self.bought, self.buying_cost)
+
+    def margin(self, holding: Holding) -> Decimal:
+        """What they occupy beside the position.
+
+        Orders against the position cost only what exceeds the position, each in proportion to its size: which of them
+        would fill first is not known. Orders of both sides are added up (Bybit may net them: UNCONFIRMED, and this is
+        the careful side).
+        """
+        if not self.count:
+            return ZERO
+        size = holding.size
+        if not size:
+            return self.buying_cost + self.selling_cost
+        if holding.is_short:
+            opening, closing_quantity, closing_cost = self.selling_cost, self.bought, self.buying_cost
+        else:
+            opening, closing_quantity, closing_cost = self.buying_cost, self.sold, self.selling_cost
+        # of what the position can take there is nothing beyond it
+        return opening if closing_quantity <= size else opening + _beyond(size, closing_quantity, closing_cost)
 
 
 class Reservations:
     """What the open orders of one account on one position would cost if they opened it.
 
-    Kept as running sums per side, those of pending orders apart. They are exact, because each cost is rounded before it
-    is added, so they do not depend on the order of events. Reduce-only orders and stops occupy nothing.
+    Kept as running sums, those of pending orders apart. They are exact, because each cost is rounded before it is
+    added, so they do not depend on the order of events. Reduce-only orders and stops occupy nothing.
 
-    `shares` counts the orders that have a share in the sums; each keeps its own as `share`. `resting` and `whole` (with
-    pending orders) are the margins as they were added up last; whoever adds keeps them.
+    Each order that has a share in the sums keeps its own as `share`. `resting_margin` and `whole_margin` (with pending
+    orders) are the margins as they were added up last; whoever adds keeps them.
     """
 
-    __slots__ = ("_costs", "_quantities", "resting", "shares", "whole")
+    __slots__ = ("_pending", "_resting", "resting_margin", "whole_margin")
 
     def __init__(self) -> None:
-        self.shares = 0
-        self._quantities = [ZERO] * 4
-        self._costs = [ZERO] * 4
-        self.resting = ZERO
-        self.whole = ZERO
+        self._resting = Sums()
+        self._pending = Sums()
+        self.resting_margin = ZERO
+        self.whole_margin = ZERO
 
     def has_resting(self) -> bool:
-        return bool(self._quantities[_RESTING] or self._quantities[_SELLS + _RESTING])
+        return self._resting.count > 0
+
+    def has_any(self) -> bool:
+        return self._resting.count > 0 or self._pending.count > 0
 
     def resting_quantity(self, side: Side) -> Decimal:
         """How much the resting orders of this side could open."""
-        return self._quantities[_RESTING + (_SELLS if side is SELL else 0)]
+        return self._resting.of(side)[0]
 
     def update(self, order: WorkingOrder) -> bool:
         """Bring the order's share in line with what is left of it; nothing is left of one that has ended.
 
         Gives whether the sums over the resting ones have changed.
         """
-        quantities, costs, share = self._quantities, self._costs, order.share
+        share = order.share
         was_resting = False
         if share is not None:
-            place, quantity, cost = share
             order.share = None
-            self.shares -= 1
-            quantities[place] -= quantity
-            costs[place] -= cost
-            was_resting = not place & _PENDING
+            share.sums.take(order.side, share.quantity, share.cost)
+            was_resting = share.sums is self._resting
         if not order.holds_margin():
             return was_resting
-        place = (_PENDING if order.is_pending else _RESTING) + (_SELLS if order.side is SELL else 0)
-        quantity = order.quantity - order.filled_quantity
-        cost = cost_of(order, quantity)
-        order.share = place, quantity, cost
-        self.shares += 1
-        quantities[place] += quantity
-        costs[place] += cost
+        quantity = order.unfilled()
+        share = order.share = Share(
+            self._pending if order.is_pending else self._resting, quantity, cost_of(order, quantity)
+        )
+        share.sums.put(order.side, quantity, share.cost)
         return was_resting or not order.is_pending
 
     def margins(self, holding: Holding) -> tuple[Decimal, Decimal]:
-        """Margin that the resting ones occupy, and margin that all of them do.
-
-        Orders against the position cost only what exceeds the position, each in proportion to its size: which of them
-        would fill first is not known. Orders of both sides are added up (Bybit may net them: UNCONFIRMED, and this is
-        the careful side).
-        """
-        if not self.shares:
-            return ZERO, ZERO
-        costs, quantity = self._costs, holding.quantity
-        if not quantity:
-            resting = costs[0] + costs[_SELLS]
-            return resting, resting + costs[_PENDING] + costs[_SELLS + _PENDING]
-        opening, closing = (_SELLS, 0) if quantity.is_signed() else (0, _SELLS)
-        closable = abs(quantity)
-        resting_quantity, resting_cost = self._quantities[closing], costs[closing]
-        whole_quantity = resting_quantity + self._quantities[closing + _PENDING]
-        resting = whole = costs[opening]
-        whole += costs[opening + _PENDING]
-        # of what the position can take there is nothing beyond it
-        if whole_quantity > closable:
-            resting += _beyond(closable, resting_quantity, resting_cost)
-            whole += _beyond(closable, whole_quantity, resting_cost + costs[closing + _PENDING])
-        return resting, whole
+        """Margin that the resting ones occupy, and margin that all of them do."""
+        resting, pending = self._resting, self._pending
+        if not resting.count:
+            return ZERO, pending.margin(holding)
+        margin = resting.margin(holding)
+        return margin, resting.with_those(pending).margin(holding) if pending.count else margin
 
     def added_by(self, order: WorkingOrder) -> Decimal:
         """How much more margin one more resting order would occupy; orders that are pending do not count."""
-        quantity = order.quantity - order.filled_quantity
+        quantity = order.unfilled()
         closable = order.holding.closable(order.side)
         if not closable:
             return cost_of(order, quantity)
-        place = _SELLS if order.side is SELL else 0
-        resting_quantity, resting_cost = self._quantities[place], self._costs[place]
+        if not self._resting.count:
+            return _beyond(closable, quantity, cost_of(order, quantity)) if quantity > closable else ZERO
+        resting_quantity, resting_cost = self._resting.of(order.side)
         if resting_quantity + quantity <= closable:
             return ZERO
         more = _beyond(closable, resting_quantity + quantity, resting_cost + cost_of(order, quantity))

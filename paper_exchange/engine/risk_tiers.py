@@ -11,18 +11,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from decimal import ROUND_CEILING, Decimal
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 
 from paper_exchange.engine.margin import liquidation_price, maintenance_rate
 from paper_exchange.engine.money import ZERO
 
-_NO_LIMIT = Decimal("Infinity")
-_WIDTHS = ("1", "1.3", "1.6", "2", "2.8", "4", "6", "11", "25", "100")
+_NO_LIMIT: Final = Decimal("Infinity")
+_WIDTHS: Final = ("1", "1.3", "1.6", "2", "2.8", "4", "6", "11", "25", "100")
 """Limits of the tiers, in limits of the first: leverage falls about as the root of what a position is worth."""
-_RATE_PLACES = Decimal("0.0001")
-_LEVERAGE_PLACES = Decimal("0.01")
+_RATE_PLACES: Final = Decimal("0.0001")
+_LEVERAGE_PLACES: Final = Decimal("0.01")
 
 
 class RiskTier(NamedTuple):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from decimal import Decimal
+from typing import Final
 
 from alpha.domain.fill import ExecType
 from alpha.domain.ids import ExecId
@@ -21,7 +22,7 @@ from paper_exchange.engine.money import ZERO, round_amount, round_cost
 from paper_exchange.engine.venue import Venue
 from paper_exchange.engine.working_order import WorkingOrder
 
-_TYPE_NAMES = {order_type: order_type.value for order_type in OrderType}
+_TYPE_NAMES: Final = {order_type: order_type.value for order_type in OrderType}
 
 
 def settle(
@@ -47,7 +48,7 @@ def settle(
     if closable:
         closed = closable if closable < quantity else quantity
         pnl = _price_pnl(holding, price, closed)
-        if account.balance + pnl < fee and exec_type is TRADE:
+        if exec_type is TRADE and account.balance + pnl < fee:
             price = _not_behind_bankruptcy(account, holding, price, fee_rate)
             value = price * quantity
             fee = round_cost(value * fee_rate)
@@ -103,8 +104,8 @@ def book_execution(venue: Venue, account: Account, holding: Holding, execution: 
 
 
 def _price_pnl(holding: Holding, price: Decimal, closed: Decimal) -> Decimal:
-    change = price - holding.entry_price
-    return round_amount((-change if holding.quantity.is_signed() else change) * closed)
+    entry_price = holding.entry_price
+    return round_amount((entry_price - price if holding.is_short else price - entry_price) * closed)
 
 
 def _not_behind_bankruptcy(account: Account, holding: Holding, price: Decimal, fee_rate: Decimal) -> Decimal:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from decimal import Decimal
+from typing import Final
 
 from alpha.domain.errors import InvariantViolated
 from alpha.domain.ids import OrderId
@@ -26,11 +27,11 @@ from paper_exchange.engine.trailing_stop import TrailingStop
 from paper_exchange.engine.venue import Venue
 from paper_exchange.engine.working_order import WorkingOrder
 
-_CLEARED = "CancelByTpSlTsClear"
-_STOPPED = "CancelByOCOTpCanceledBySlTriggered"
-_TAKEN = "CancelByOCOSlCanceledByTpTriggered"
-_LOSSES = ("StopLoss", "PartialStopLoss")
-_PROFITS = ("TakeProfit", "PartialTakeProfit")
+_CLEARED: Final = "CancelByTpSlTsClear"
+_STOPPED: Final = "CancelByOCOTpCanceledBySlTriggered"
+_TAKEN: Final = "CancelByOCOSlCanceledByTpTriggered"
+_LOSSES: Final = ("StopLoss", "PartialStopLoss")
+_PROFITS: Final = ("TakeProfit", "PartialTakeProfit")
 
 
 def follow(
@@ -266,7 +267,6 @@ def _make(
         OrderId(venue.ids.make("stop", *name)),
         quantity,
         at,
-        status=OrderStatus.UNTRIGGERED,
         create_type=kind.create_type,
         stop_order_type=kind.value,
         parent_order_link_id=parent,

@@ -116,5 +116,5 @@ def exact_liq_price(account: Account, holding: Holding) -> Decimal | None:
         return None
     equity, other_maintenance = account.backing(holding)
     market, quantity = holding.market, holding.quantity
-    rates = holding.maintenance_rates[quantity.is_signed()]
+    rates = holding.maintenance_rates[holding.is_short]
     return market.tiers.liquidation_price(quantity, market.mark_price, equity, other_maintenance, rates)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from alpha.domain.errors import InvariantViolated
 from alpha.domain.ids import OrderId
@@ -15,9 +15,10 @@ from paper_exchange.engine.stop_kind import CONDITIONAL
 
 if TYPE_CHECKING:
     from paper_exchange.engine.holding import Holding
+    from paper_exchange.engine.reservations import Share
 
-NO_ERROR = "EC_NoError"
-UNKNOWN = "UNKNOWN"
+NO_ERROR: Final = "EC_NoError"
+UNKNOWN: Final = "UNKNOWN"
 
 
 class WorkingOrder:
@@ -29,8 +30,7 @@ class WorkingOrder:
     while its fills still have take profit and stop loss to put on the position; `attached` are those of mode Partial
     that it has put there last, and `attached_before` how much those that have ended since covered. `sibling` is the
     other one of a pair of take profit and stop loss that were made together: when one is triggered or cancelled the
-    other ends as well. `sort_key` says where it stands among the orders of one instant, whenever it arrived. `share` is
-    what it occupies of the margin, for `Reservations` alone.
+    other ends as well. `share` is what it occupies of the margin, for `Reservations` alone.
     """
 
     __slots__ = (
@@ -63,7 +63,6 @@ class WorkingOrder:
         "sibling",
         "side",
         "snapshot",
-        "sort_key",
         "status",
         "stop_loss",
         "stop_order_type",
@@ -85,27 +84,27 @@ class WorkingOrder:
         order_id: OrderId,
         quantity: Decimal,
         at: datetime,
-        status: OrderStatus = NEW,
-        closes: bool = False,
         create_type: str = "CreateByUser",
         stop_order_type: str = "",
         parent_order_link_id: str = "",
     ) -> None:
-        """`quantity` is what was accepted of the request; `closes` makes it reduce-only whatever that says."""
-        is_market = request.order_type is MARKET
+        """`quantity` is what was accepted of the request. An order of the position's closing side only reduces it."""
+        # each attribute of the request once: it is no object of compiled code, which reads others slowly
+        side, order_type, trigger_price = request.side, request.order_type, request.trigger_price
+        is_market = order_type is MARKET
+        take_profit, stop_loss = request.take_profit, request.stop_loss
         self.uid = holding.uid
         self.holding = holding
         self.request = request
-        self.symbol = request.symbol
-        self.position_idx = request.position_idx
+        self.symbol = holding.symbol
+        self.position_idx = holding.position_idx
         self.order_id = order_id
         self.order_link_id = request.order_link_id
-        self.sort_key = (holding.uid, request.order_link_id or order_id)
         self.parent_order_link_id = parent_order_link_id
-        self.side = request.side
-        self.order_type = request.order_type
+        self.side = side
+        self.order_type = order_type
         self.time_in_force = IOC if is_market else request.time_in_force
-        self.status = status
+        self.status: OrderStatus = NEW if trigger_price is None else UNTRIGGERED
         self.is_open = True
         self.price = None if is_market else request.price
         self.quantity = quantity
@@ -114,14 +113,14 @@ class WorkingOrder:
         self.fee = ZERO
         self.closed_pnl = ZERO
         self.fill_count = 0
-        self.reduce_only = closes or request.reduce_only
+        self.reduce_only = side is holding.closing_side or request.reduce_only
         self.closes = self.reduce_only or request.close_on_trigger
         self.create_type = create_type
         self.stop_order_type = stop_order_type
-        self.trigger_price = request.trigger_price
+        self.trigger_price = trigger_price
         self.trigger_by = request.trigger_by
-        self.take_profit = request.take_profit
-        self.stop_loss = request.stop_loss
+        self.take_profit = take_profit
+        self.stop_loss = stop_loss
         self.reject_reason = NO_ERROR
         self.cancel_type = UNKNOWN
         self.last_price_on_created = holding.market.last_price
@@ -130,11 +129,16 @@ class WorkingOrder:
         self.is_pending = False
         self.snapshot: OrderState | None = None
         self.told_trigger_price: Decimal | None = None
-        self.takes_stops = request.take_profit is not None or request.stop_loss is not None
+        self.takes_stops = take_profit is not None or stop_loss is not None
         self.attached: tuple[WorkingOrder, ...] = ()
         self.attached_before = ZERO
         self.sibling: WorkingOrder | None = None
-        self.share: tuple[int, Decimal, Decimal] | None = None
+        self.share: Share | None = None
+
+    @property
+    def sort_key(self) -> tuple[int, str]:
+        """Where it stands among the orders of one instant, whenever it arrived."""
+        return self.uid, self.order_link_id or self.order_id
 
     @property
     def is_untriggered(self) -> bool:
@@ -151,18 +155,26 @@ class WorkingOrder:
 
     @property
     def leaves_quantity(self) -> Decimal:
-        return self.quantity - self.filled_quantity if self.is_open else ZERO
+        return self.unfilled() if self.is_open else ZERO
+
+    def unfilled(self) -> Decimal:
+        """What it has not filled of its quantity, also when it is over."""
+        return self.quantity - self.filled_quantity if self.fill_count else self.quantity
 
     def fill(self, quantity: Decimal, value: Decimal, fee: Decimal, closed_pnl: Decimal, at: datetime) -> Decimal:
         """One more execution. Gives what is left; raises InvariantViolated when it would fill more than was."""
-        filled = self.filled_quantity + quantity
-        left = self.quantity - filled
+        whole = self.unfilled()
+        # mostly they are the very same
+        left = ZERO if quantity is whole else whole - quantity
         if quantity <= ZERO or left < ZERO or not self.is_open:
             raise InvariantViolated(f"order {self.order_id}: {quantity} filled of {self.leaves_quantity} left")
-        self.filled_quantity = filled
-        self.filled_value += value
-        self.fee += fee
-        self.closed_pnl += closed_pnl
+        if self.fill_count:
+            self.filled_quantity += quantity
+            self.filled_value += value
+            self.fee += fee
+            self.closed_pnl += closed_pnl
+        else:
+            self.filled_quantity, self.filled_value, self.fee, self.closed_pnl = quantity, value, fee, closed_pnl
         self.fill_count += 1
         if left:
             self.become(PARTIALLY_FILLED, at)

@@ -33,6 +33,11 @@ class RequestFaults:
         """`subject` tells requests to one path apart where they can be, by their orderLinkId; else it is empty."""
         return OneRequest(self._schedule, path, account, subject)
 
+    def came_at_another_time(self) -> None:
+        """A request was refused for its time stamp: while the clock is wrong on purpose, for that."""
+        for skewed in self._schedule.active(FaultKind.CLOCK_SKEW, None):
+            skewed.count()
+
     def maintenance(self) -> str | None:
         """The answer to everything while there is maintenance, None while there is none."""
         for armed in self._schedule.active(FaultKind.MAINTENANCE, None):
@@ -55,8 +60,6 @@ class OneRequest:
 
     def before(self) -> None:
         """Raises ConnectionCut or AnsweredInstead for a request that shall have no effect."""
-        for skewed in self._schedule.active(FaultKind.CLOCK_SKEW, self._account):
-            skewed.count()
         cut = self._meets(FaultKind.REST_CUT_BEFORE)
         if cut is not None:
             cut.count()

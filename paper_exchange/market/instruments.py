@@ -14,6 +14,7 @@ from alpha.domain.errors import AlphaError
 from alpha.domain.ids import Symbol
 from alpha.domain.instrument import Instrument
 from paper_exchange.engine.risk_tiers import RiskTiers
+from paper_exchange.market.source import BASE_INTERVAL
 
 INSTRUMENTS_FILE = Path(__file__).parent.parent / "instruments.yaml"
 
@@ -84,6 +85,21 @@ def load_listings(symbols: Iterable[Symbol] | None = None, *, path: Path = INSTR
         except (KeyError, TypeError, ValueError, InvalidOperation) as error:
             raise InstrumentsInvalid(f"{path.name}: the entry of {symbol} is wrong: {error!r}") from error
     return listings
+
+
+def listable(candles: Path | None = None) -> tuple[Symbol, ...]:
+    """Every symbol of the table; of them those that are recorded, where a folder of candles is named.
+
+    Raises InstrumentsInvalid, and CandlesUnavailable for a folder without any.
+    """
+    symbols = tuple(load_listings())
+    if candles is None:
+        return symbols
+    # pyarrow, which only a replay needs, costs a quarter of a second.
+    from alpha.candles.store import CandleStore, interval_text
+
+    recorded = CandleStore(candles).symbols(interval_text(BASE_INTERVAL))
+    return tuple(symbol for symbol in symbols if symbol in recorded)
 
 
 _FILTERS = (

@@ -21,7 +21,7 @@ from alpha.domain.errors import AlphaError
 from alpha.domain.ids import Symbol
 from alpha.service.shutdown import StopSignal
 from paper_exchange.accounts import Accounts, load_accounts
-from paper_exchange.market.instruments import Listing, load_listings
+from paper_exchange.market.instruments import Listing, listable, load_listings
 from paper_exchange.market.source import MarketSource
 from paper_exchange.market.synthetic import SyntheticMarket
 from paper_exchange.market.upstream import Upstream
@@ -139,6 +139,9 @@ def _accounts_and_symbols(options: ServerOptions) -> tuple[Accounts, tuple[Symbo
     symbols = tuple(map(Symbol, options.symbols))
     if options.registry is not None:
         registry, accounts = registered(options.registry)
+        if registry.trades_all:
+            # A bot that trades all of it needs all there is to list.
+            registry = registry.listing(listable(options.candles))
         return accounts, symbols or registry.symbols
     if options.accounts is None:
         raise CannotStart("an exchange needs accounts; give a file of them, or a bots.yaml")

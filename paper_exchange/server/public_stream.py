@@ -57,13 +57,16 @@ class PublicStream:
         app.router.add_get("/v5/public/linear", self._serve)
 
     def publish_move(self, since: datetime) -> None:
-        """The market has moved from then to now."""
+        """The market has moved from then to now. Candles come last: who acts on one that has closed knows the prices
+        that it closed at, whatever else of them is told where."""
         self._stirred.clear()
-        for topic in sorted(self._listeners):
+        topics = sorted(self._listeners)
+        for topic in topics:
+            if not topic.startswith("kline."):
+                self._publish_change(topic)
+        for topic in topics:
             if topic.startswith("kline."):
                 self._publish_klines(topic, since)
-            else:
-                self._publish_change(topic)
 
     def publish_events(self, events: Iterable[Event]) -> None:
         """Accounts did something between two moves."""

@@ -37,7 +37,7 @@ from paper_exchange.server.params import BAD_PARAMETER, Params
 from paper_exchange.server.rate_limits import RateLimits
 from paper_exchange.server.rest_guard import RestGuard
 from paper_exchange.server.routes import BatchResult, PrivateRoute, PublicRoute, Result, Route
-from paper_exchange.server.signature import HeadersMissing, authenticated
+from paper_exchange.server.signature import HeadersMissing, TimeRefused, authenticated
 from paper_exchange.server.wall_clock import WallClock
 
 log = structlog.get_logger()
@@ -124,12 +124,12 @@ class Rest:
             raise
         except AnsweredInstead as fault:
             return self._guard.instead(fault.answer, request.path)
-        except HeadersMissing as error:
-            return self._refuse(error.code, error.text, HTTPStatus.UNAUTHORIZED)
-        except Refused as error:
-            return self._refuse(error.code, error.text)
-        except Unwritable as error:
-            log.error("request_not_kept", method=request.method, path=request.path, reason=str(error))
+        except HeadersMissing as missing:
+            return self._refuse(missing.code, missing.text, HTTPStatus.UNAUTHORIZED)
+        except Refused as refused:
+            return self._refuse(refused.code, refused.text)
+        except Unwritable as unwritable:
+            log.error("request_not_kept", method=request.method, path=request.path, reason=str(unwritable))
             return self._refuse(_SERVER_ERROR, "Internal System Error.")
         except Exception:
             log.exception("request_failed", method=request.method, path=request.path)
@@ -153,7 +153,12 @@ class Rest:
             self._guard.admit(request)
             # Signed is what was received, byte for byte: clients order and encode parameters in their own ways.
             signed = request.body if is_post else request.query
-            account = authenticated(request.headers, signed, self._exchange.accounts, self._clock.now_ms())
+            try:
+                account = authenticated(request.headers, signed, self._exchange.accounts, self._clock.now_ms())
+            except TimeRefused:
+                if self._faults is not None and self._faults.are_armed:
+                    self._faults.requests.came_at_another_time()
+                raise
             values = _values(request, route)
             params = Params(values)
             units = params.count_of(route.items) if route.items else 1

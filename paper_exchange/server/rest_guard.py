@@ -77,8 +77,8 @@ class RestGuard:
                 continue
             granted = min(granted, allowance.taken)
             if armed is not None:
-                armed.hit += 1
-                armed.injected += allowance.exceeded
+                armed.injected += 1
+                armed.hit += allowance.exceeded
             if tightest is None or (allowance.exceeded, -allowance.remaining) > (
                 tightest.exceeded,
                 -tightest.remaining,

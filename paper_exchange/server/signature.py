@@ -18,6 +18,13 @@ _AHEAD_MS = 1000
 _LONGEST_TIME = 18
 
 
+class TimeRefused(Refused):
+    """A request whose time stamp is too far from the exchange's clock."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(_BAD_TIMESTAMP, text)
+
+
 class HeadersMissing(Refused):
     """A request to a private endpoint that carries no authentication at all: the one case answered with HTTP 401."""
 
@@ -78,8 +85,7 @@ def _check_time(timestamp: str, window: str, now_ms: int) -> None:
         raise Refused(_BAD_PARAMETER, "params error: timestamp or recv_window invalid")
     window_ms = int(window) if window else _DEFAULT_WINDOW_MS
     if not now_ms - window_ms <= int(timestamp) < now_ms + _AHEAD_MS:
-        raise Refused(
-            _BAD_TIMESTAMP,
+        raise TimeRefused(
             "invalid request, please check your server timestamp or recv_window param. "
             f"req_timestamp[{timestamp}],server_timestamp[{now_ms}],recv_window[{window_ms}]",
         )

@@ -2,39 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import timedelta
-from decimal import Decimal
 from typing import Any
 
-from pydantic import Field
-
-from alpha.bot import Ema, Strategy, StrategyParams, StrategyState
+from alpha.bot import Ema, Strategy
 from alpha.domain.bar import Bar
 from alpha.domain.ids import Symbol
 from alpha.domain.reason import Reason
 from alpha.domain.side import Side
-
-
-class EmaCrossParams(StrategyParams):
-    bar_minutes: int = Field(gt=0)
-    fast_bars: int = Field(gt=0)
-    slow_bars: int = Field(gt=0)
-    size_percent: Decimal = Field(gt=0, le=100)
-    stop_percent: Decimal | None = Field(gt=0, lt=100)
-
-
-@dataclass(slots=True)
-class Cross:
-    """`above` is which side the fast average was on when that was last acted on, None before the first decision."""
-
-    fast: Ema
-    slow: Ema
-    above: bool | None = None
-
-
-class EmaCrossState(StrategyState):
-    crosses: dict[Symbol, Cross] = Field(default_factory=dict)
+from strategies.ema_cross.parameters import EmaCrossParams
+from strategies.ema_cross.state import Cross, EmaCrossState
 
 
 class EmaCross(Strategy[EmaCrossParams, EmaCrossState]):

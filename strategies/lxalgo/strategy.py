@@ -30,6 +30,8 @@ from strategies.lxalgo.eight_rules import EightRules
 from strategies.lxalgo.parameters import LXAlgoParams, Profile
 from strategies.lxalgo.pump_momentum import PumpMomentum
 
+_NAMED = 3
+
 
 class LXAlgoState(StrategyState):
     """`eight_rules` by symbol and hours of the bar, `entered_at` when a symbol's last entry was decided, `break_even`
@@ -65,8 +67,8 @@ class LXAlgo(Strategy[LXAlgoParams, LXAlgoState]):
         strange = [] if self._pumps else [symbol for symbol in symbols if symbol not in params.eight_rules.universe]
         if strange:
             raise StrategyRefused(
-                f"{', '.join(strange)} is not in LXAlgo's universe: "
-                "add it to params.eight_rules.universe of the bot in bots.yaml"
+                f"{_named(strange)} not in LXAlgo's universe: add what it shall trade to params.eight_rules.universe "
+                "of the bot in bots.yaml; all symbols are for the profile pump_momentum"
             )
 
     @property
@@ -304,3 +306,11 @@ class LXAlgo(Strategy[LXAlgoParams, LXAlgoState]):
             for symbol in self.symbols
             if symbol in state.pumps and state.pumps[symbol].day_turnover > params.turnover_above_usdt
         ]
+
+
+def _named(symbols: Sequence[Symbol]) -> str:
+    shown = ", ".join(symbols[:_NAMED])
+    more = len(symbols) - _NAMED
+    if more > 0:
+        return f"{shown} and {more} more are"
+    return f"{shown} is" if len(symbols) == 1 else f"{shown} are"

@@ -106,9 +106,10 @@ class Momentum(Strategy[MomentumParams, MomentumState]):
     def on_round(self, bars: Sequence[Bar]) -> None:
         end = bars[0].end
         if bars[0].interval == self._interval:
-            self._look_at_week(end)
+            # Exits first: they do not wait for what the bot is worth.
             for bar in bars:
                 self._tend(bar.symbol)
+            self._look_at_week(end)
             self._report(end)
         else:
             self._enter_best(bars)

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import time, timedelta
 from decimal import Decimal
 from functools import cached_property
@@ -10,6 +9,7 @@ from pydantic import Field, model_validator
 
 from alpha.bot import StrategyParams
 from alpha.domain.ids import Symbol
+from strategies.shortseller.alert_rules import AlertRules
 
 
 class AssetStops(StrategyParams):
@@ -29,19 +29,6 @@ class AssetStops(StrategyParams):
     @cached_property
     def target_factor(self) -> Decimal:
         return 1 - self.target_percent / 100
-
-
-@dataclass(frozen=True, slots=True)
-class AlertRules:
-    """When the trader is told, as the parameters of these names say: looked at at every bar, and a parameter costs ten
-    times an attribute."""
-
-    interval: timedelta
-    move_percent: float
-    move_bars: int
-    volume_ratio: float
-    volume_bars: int
-    ema_gap_percent: float
 
 
 class ShortSellerParams(StrategyParams):

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
-
-from pydantic import Field
+from typing import Final
 
 from alpha.bot import (
     BotFill,
@@ -19,7 +18,6 @@ from alpha.bot import (
     StopPlan,
     Strategy,
     StrategyRefused,
-    StrategyState,
     next_report,
     standing,
 )
@@ -28,22 +26,11 @@ from alpha.domain.ids import Symbol
 from alpha.domain.reason import Reason
 from alpha.domain.side import Side
 from strategies.shortseller.parameters import AssetStops, ShortSellerParams
+from strategies.shortseller.state import ShortSellerState
 from strategies.shortseller.trend import ACTIVE, INACTIVE, Trend
 from strategies.shortseller.watch import MarketWatch
 
-_NOTHING = Decimal(0)
-
-
-class ShortSellerState(StrategyState):
-    """Per asset; `margin_sent` is the margin of an entry with the end of the bar it was decided on."""
-
-    trends: dict[Symbol, Trend] = Field(default_factory=dict)
-    holdings: dict[Symbol, Holding] = Field(default_factory=dict)
-    watches: dict[Symbol, MarketWatch] = Field(default_factory=dict)
-    protections: dict[Symbol, Protection] = Field(default_factory=dict)
-    cooldown_until: dict[Symbol, datetime] = Field(default_factory=dict)
-    margin_sent: dict[Symbol, tuple[datetime, Decimal]] = Field(default_factory=dict)
-    report_due: datetime | None = None
+_NOTHING: Final = Decimal(0)
 
 
 class ShortSeller(Strategy[ShortSellerParams, ShortSellerState]):

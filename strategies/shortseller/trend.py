@@ -7,7 +7,9 @@ from datetime import date, datetime
 from enum import StrEnum, unique
 from typing import Final
 
-from alpha.bot import Ema
+from pydantic import GetCoreSchemaHandler
+
+from alpha.bot import CoreSchema, Ema, kept
 
 
 @unique
@@ -34,6 +36,20 @@ class Trend:
     cross_day: date | None = None
     crosses: int = 0
     triggered_at: datetime | None = None
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, _source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return kept(
+            cls,
+            handler,
+            fast=Ema,
+            slow=Ema,
+            regime=Regime,
+            last_close=float | None,
+            cross_day=date | None,
+            crosses=int,
+            triggered_at=datetime | None,
+        )
 
     def update(self, close: float, at: datetime, warm_up_bars: int) -> None:
         """Take in the close of the bar that ended at `at`.

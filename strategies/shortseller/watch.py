@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from alpha.bot import RecentValues
-from strategies.shortseller.parameters import AlertRules, ShortSellerParams
+from pydantic import GetCoreSchemaHandler
+
+from alpha.bot import CoreSchema, RecentValues, kept
+from strategies.shortseller.alert_rules import AlertRules
+from strategies.shortseller.parameters import ShortSellerParams
 from strategies.shortseller.trend import UNKNOWN, Regime, Trend
 
 
@@ -18,6 +21,10 @@ class MarketWatch:
     volumes: RecentValues
     regime: Regime = UNKNOWN
     told: dict[str, datetime] = field(default_factory=dict)
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, _source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return kept(cls, handler, closes=RecentValues, volumes=RecentValues, regime=Regime, told=dict[str, datetime])
 
     @classmethod
     def of(cls, params: ShortSellerParams) -> MarketWatch:

@@ -408,4 +408,5 @@ def _owners(registry: Registry, account: AccountName) -> dict[tuple[Symbol, int]
 def _watched(registry: Registry, reach: Reach) -> set[Symbol]:
     if reach.symbols is not None:
         return set(reach.symbols)
-    return {symbol for bot in registry.bots_on(reach.account) for symbol in bot.symbols}
+    # Where a bot trades all, the account's own lists are the word on what is flat: hundreds are not asked one by one.
+    return set(registry.traded_on(reach.account) or ())

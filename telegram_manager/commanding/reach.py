@@ -69,9 +69,12 @@ def reaches(registry: Registry, scope: str, symbols: Iterable[Symbol] | None = N
     if scope.startswith("account:"):
         return (Reach(registry.account(name_of(scope)).name),)
     bot = registry.bot(name_of(scope))
+    if bot.trades_all and symbols is None:
+        # The account is its own, and what it holds may be listed no more.
+        return (Reach(bot.account),)
     chosen = frozenset(bot.symbols if symbols is None else symbols)
-    if not chosen <= set(bot.symbols):
-        unknown = ", ".join(sorted(chosen - set(bot.symbols)))
+    unknown = ", ".join(sorted(symbol for symbol in chosen if not bot.trades(symbol)))
+    if unknown:
         raise InvalidValue(f"{bot.id} does not trade {unknown}; it trades {', '.join(bot.symbols)}")
     side = {None: None, "long": _LONG, "short": _SHORT}[bot.side]
     return (Reach(bot.account, chosen, side),)

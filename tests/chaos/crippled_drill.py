@@ -24,6 +24,7 @@ class Crippled:
     kinds: frozenset[Kind]
     told_by: str
     settle_s: float
+    fills: int = 250
     seed: int = 3
 
 
@@ -33,9 +34,13 @@ DRILLS = {
     ),
     "overlap": Crippled(kinds=frozenset({Kind.WITHHOLD, Kind.DELAY}), told_by="fills lost", settle_s=6),
     "deduplication": Crippled(kinds=frozenset({Kind.DUPLICATE, Kind.DROP}), told_by="fills doubled", settle_s=1),
-    # With this seed the stop comes first, so that the listener that was stopped has time to go on.
+    # With this seed the stop comes first and lasts for four seconds, so that also on a busy machine the other listener
+    # has taken over by its end, and the one that was stopped has time to go on.
     "fencing": Crippled(
-        kinds=frozenset({Kind.STOP_LEADER, Kind.REDIS_FLUSH}), told_by="epoch falls", settle_s=1, seed=4
+        kinds=frozenset({Kind.STOP_LEADER, Kind.REDIS_FLUSH, Kind.REDIS_RESTART}),
+        told_by="epoch falls",
+        settle_s=1,
+        fills=400,
     ),
 }
 
@@ -51,7 +56,7 @@ def main(guard: str) -> int:
     crippled = DRILLS[guard]
     options = DrillOptions(
         seed=crippled.seed,
-        fills=250,
+        fills=crippled.fills,
         accounts=2,
         kinds=crippled.kinds,
         pause_s=(0.05, 0.4),

@@ -97,10 +97,10 @@ def cut_candles(source: Path, folder: Path, symbols: Sequence[str], start: datet
 
 
 def write_registry(path: Path, bots: Mapping[str, Mapping[str, Any]]) -> Registry:
-    """A bots.yaml with an account for each bot; a bot sizes by a capital of its own."""
+    """A bots.yaml with an account for each bot, which it sizes by."""
     accounts = {bot: {"key_env": f"{bot.upper()}_KEY", "secret_env": f"{bot.upper()}_SECRET"} for bot in bots}
     rows = [
-        {"id": f"{bot}_001", "account": bot, "redis_db": number, "capital_usdt": 10_000, **config}
+        {"id": f"{bot}_001", "account": bot, "redis_db": number, **config}
         for number, (bot, config) in enumerate(bots.items())
     ]
     path.write_text(yaml.safe_dump({"accounts": accounts, "bots": rows}))
@@ -109,9 +109,10 @@ def write_registry(path: Path, bots: Mapping[str, Mapping[str, Any]]) -> Registr
 
 def backtested(registry: Registry, bot: BotId, candles: Path, start: datetime, bars: int) -> Outcome:
     config = registry.bot(bot)
-    plan = plan_of(subject_of(bot, registry), start=start, end=start + bars * FIVE_MINUTES)
+    store = CandleStore(candles)
+    plan = plan_of(subject_of(bot, registry), store=store, start=start, end=start + bars * FIVE_MINUTES)
     plan = replace(plan, bot=bot, code=config.code, run=RUN)
-    return run_backtest(plan, CandleStore(candles))
+    return run_backtest(plan, store)
 
 
 def of_backtest(outcome: Outcome) -> Played:

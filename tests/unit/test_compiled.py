@@ -1,10 +1,8 @@
 from __future__ import annotations
 
-import ast
 import os
 import subprocess
 import sys
-import tomllib
 from pathlib import Path
 
 import pytest
@@ -59,28 +57,3 @@ def test_a_source_that_was_edited_since_is_refused_with_what_to_do(root: Path) -
 def test_a_service_need_not_have_what_it_does_not_run(root: Path) -> None:
     (root / "fold.py").unlink()
     assert imported(root).returncode == 0
-
-
-def patterns() -> dict[str, list[str]]:
-    found: dict[str, list[str]] = tomllib.loads((REPO / "pyproject.toml").read_text())["tool"]["alpha"]["compiled"]
-    return found
-
-
-def paths(of: str) -> set[Path]:
-    return {path for pattern in patterns()[of] for path in REPO.glob(pattern)}
-
-
-@pytest.mark.parametrize("pattern", patterns()["modules"] + patterns()["interpreted"])
-def test_every_pattern_of_what_is_compiled_finds_a_module(pattern: str) -> None:
-    assert list(REPO.glob(pattern))
-
-
-def test_no_compiled_class_has_keywords() -> None:
-    """mypyc drops them without a word: a frozen Struct would be no frozen one."""
-    having = [
-        f"{path.relative_to(REPO)}: class {node.name}"
-        for path in sorted(paths("modules") - paths("interpreted"))
-        for node in ast.walk(ast.parse(path.read_text()))
-        if isinstance(node, ast.ClassDef) and node.keywords
-    ]
-    assert having == []

@@ -2,7 +2,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from pydantic import GetCoreSchemaHandler
+
 from alpha.bot.indicators.recent import RecentValues
+from alpha.bot.kept_state import CoreSchema, kept
 
 
 @dataclass(slots=True)
@@ -14,6 +17,10 @@ class Bollinger:
     middle: float = 0.0
     spread: float = 0.0
     """Distance of each band from the middle."""
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, _source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return kept(cls, handler, closes=RecentValues, deviations=float, middle=float, spread=float)
 
     @classmethod
     def of(cls, bars: int, deviations: float) -> Bollinger:

@@ -1,25 +1,18 @@
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, GetCoreSchemaHandler
+
+from alpha.bot.kept_state import CoreSchema, kept
 
 Length = Annotated[int, Field(gt=0)]
 """Number of bars."""
 
 
-class _Weighted:
-    """Room for what follows from the length: it is no field, so that it is neither kept nor compared."""
-
-    __slots__ = ("_weight",)
-
-    def _weigh(self, length: int) -> None:
-        self._weight = 2.0 / (length + 1)
-
-
 @dataclass(slots=True)
-class Ema(_Weighted):
+class Ema:
     """Exponential moving average with weight 2 / (length + 1), seeded with the first value (as pandas' `ewm` with
     `adjust=False`; TA-Lib seeds with a mean).
 
@@ -30,9 +23,14 @@ class Ema(_Weighted):
     length: Length
     value: float = 0.0
     count: int = 0
+    _weight: float = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        self._weigh(self.length)
+        self._weight = 2.0 / (self.length + 1)
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, _source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return kept(cls, handler, length=Length, value=float, count=int)
 
     def update(self, price: float) -> float:
         """Take the next price in; answers the new value."""
@@ -58,6 +56,10 @@ class Macd:
     fast: Ema
     slow: Ema
     signal: Ema
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, _source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return kept(cls, handler, fast=Ema, slow=Ema, signal=Ema)
 
     @classmethod
     def of(cls, fast_bars: int, slow_bars: int, signal_bars: int) -> Macd:

@@ -4,7 +4,10 @@ from collections import deque
 from dataclasses import dataclass, field
 from math import fsum, sqrt
 
+from pydantic import GetCoreSchemaHandler
+
 from alpha.bot.indicators.ema import Length
+from alpha.bot.kept_state import CoreSchema, kept
 
 
 @dataclass(slots=True)
@@ -17,6 +20,10 @@ class RecentValues:
 
     def __post_init__(self) -> None:
         self.values = deque(self.values, maxlen=self.length)
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, _source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return kept(cls, handler, length=Length, values=deque[float])
 
     def update(self, value: float) -> None:
         self.values.append(value)

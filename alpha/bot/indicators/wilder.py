@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from pydantic import GetCoreSchemaHandler
+
 from alpha.bot.indicators.ema import Length
+from alpha.bot.kept_state import CoreSchema, kept
 
 
 @dataclass(slots=True)
@@ -17,6 +20,10 @@ class Rsi:
     loss: float = 0.0
     count: int = 0
     """Prices seen."""
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, _source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return kept(cls, handler, length=Length, last=float, gain=float, loss=float, count=int)
 
     @property
     def is_ready(self) -> bool:
@@ -52,6 +59,10 @@ class Atr:
     count: int = 0
     """Bars seen."""
 
+    @classmethod
+    def __get_pydantic_core_schema__(cls, _source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return kept(cls, handler, length=Length, value=float, last=float, count=int)
+
     @property
     def is_ready(self) -> bool:
         return self.count > self.length
@@ -81,6 +92,12 @@ class Adx:
     close: float = 0.0
     count: int = 0
     """Bars seen."""
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, _source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+        moves = {"rise": float, "fall": float, "true_range": float}
+        last = {"high": float, "low": float, "close": float}
+        return kept(cls, handler, length=Length, value=float, **moves, **last, count=int)
 
     @property
     def is_ready(self) -> bool:

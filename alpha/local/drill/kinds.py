@@ -73,6 +73,8 @@ class Kind(StrEnum):
     @property
     def hits(self) -> str:
         """The unit in which is counted what it hit."""
+        if self in (Kind.RATE_LIMIT, Kind.CLOCK_SKEW):
+            return "refused requests"
         if self in STREAM_KINDS:
             return "private messages"
         if self in REST_KINDS:

@@ -32,8 +32,8 @@ _LOOK_EVERY_S = 0.3
 _MEMORY_EVERY_S = 1.0
 _LAST_FILLS_WITHIN_S = 60.0
 _WELL_WITHIN_S = 60.0
-_TRIES_AGAIN = 3
-_FILLS_PER_S_AGAIN = 50
+_TRIES_AGAIN = 4
+_FILLS_PER_S_AGAIN, _MOST_PER_S_AGAIN = 25, 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,7 +157,7 @@ class Drill:
             if not missed:
                 return
             self._until(self._stage.all_live, _WELL_WITHIN_S, "waiting for the listeners")
-            self._load.pace(_FILLS_PER_S_AGAIN)
+            self._load.pace(min(_FILLS_PER_S_AGAIN * max(plan.accounts, 2), _MOST_PER_S_AGAIN))
             for injection in [again(each, attempt) for each in missed.values()]:
                 self._play([injection], injection.for_s + 1.0)
 

@@ -21,8 +21,14 @@ _ALONE_S = 7.0
 _BURST_AGAIN = 20
 _DROP_AFTER = 0.2
 _DROP_EVERY_S = 3.0
-# The listener's second look comes half a second after the first: Bybit's lag, scaled to the paper exchange.
-_LONGEST_LAG_S = 0.4
+# The listener's second look comes half a second after the first: Bybit's lag, scaled to the paper exchange. A short one
+# is over before a listener on a busy machine has asked.
+_SHORTEST_LAG_S, _LONGEST_LAG_S = 0.25, 0.4
+# A request may be 5 s older than the exchange's clock and 1 s ahead of it.
+_SKEW_THAT_IS_REFUSED_S = (6.0, 30.0)
+# Fewer than one recovery asks; and so long a listener asks nothing once its address was refused on a paper exchange.
+_REQUESTS_TO_5_S = (3, 6)
+_ASKS_NOTHING_S = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,6 +141,9 @@ def _lane(
         rng.shuffle(kinds)
         for kind in kinds:
             at_s += rng.uniform(*pause_s)
+            if kind in REST_KINDS and lane and lane[-1].kind is Kind.RATE_LIMIT:
+                # What nobody asks for cannot be hampered.
+                at_s = max(at_s, lane[-1].end_s + _ASKS_NOTHING_S)
             for_s = _LASTS.get(kind, _SHORT)(rng)
             for begin, end in taken:
                 if at_s < end and at_s + for_s > begin:
@@ -187,7 +196,8 @@ _DETAILS: Mapping[Kind, Callable[[random.Random], dict[str, Any]]] = {
     Kind.REORDER: lambda rng: {"by_s": round(rng.uniform(0.1, 0.8), 2)},
     Kind.REST_LATE: lambda rng: {"by_s": round(rng.uniform(0.3, 1.5), 2)},
     Kind.REST_ERROR: _rest_error,
-    Kind.REST_LAG: lambda rng: {"by_s": round(rng.uniform(0.1, _LONGEST_LAG_S), 2)},
-    Kind.CLOCK_SKEW: lambda rng: {"by_s": round(rng.choice((-1, 1)) * rng.uniform(2.0, 30.0), 2)},
+    Kind.REST_LAG: lambda rng: {"by_s": round(rng.uniform(_SHORTEST_LAG_S, _LONGEST_LAG_S), 2)},
+    Kind.RATE_LIMIT: lambda rng: {"ip_limit": rng.randint(*_REQUESTS_TO_5_S)},
+    Kind.CLOCK_SKEW: lambda rng: {"by_s": round(rng.choice((-1, 1)) * rng.uniform(*_SKEW_THAT_IS_REFUSED_S), 2)},
     Kind.WITHHOLD: lambda rng: {"probability": round(rng.uniform(0.3, 1.0), 2)},
 }

@@ -41,6 +41,7 @@ from alpha.live.controls import write_controls
 from alpha.live.health import FeedHealth, ListenerHealth, write_feed_health, write_listener_health
 from alpha.live.market import Ticker
 from alpha.live.positions import LivePosition, fields_of
+from alpha.live.wallet import LiveWallet, write_wallet
 from alpha.live.wire import now
 from alpha.service.causes import Cause, cause_of
 from strategies.canary import Canary
@@ -384,3 +385,25 @@ def test_without_the_ledger_nothing_is_entered_and_exits_go_out(world: World):
     world.position(LONG)
     world.bar(2)
     assert world.bar(5) == [(Side.SELL, Reason.TIME_EXIT)]
+
+
+def test_a_bot_sizes_by_its_equity_marked_to_market_and_by_the_last_wallet_while_the_exchange_is_away(world: World):
+    # given a wallet that was told with the last fill, and marks that have moved since
+    wallet = LiveWallet(
+        account=BOT.account, equity=Decimal(1000), balance=Decimal(1000), available=Decimal(900), updated_at=now()
+    )
+    write_wallet(world.state, wallet)
+    answers = [Decimal(950), Decimal(940), None]
+    live, progress = world.live, world.progress
+    live._bot, live._ask_equity = replace(BOT, capital_usdt=None), lambda: answers.pop(0)
+    # then what the exchange says counts, asked for once at each moment of the market
+    progress.see(a_bar("1", n=1).end)
+    assert [live.equity(), live.equity()] == [Decimal(950)] * 2
+    # and anew after a fill
+    progress.cursor += 1
+    assert live.equity() == Decimal(940)
+    progress.see(a_bar("1", n=2).end)
+    assert live.equity() == Decimal(1000)
+    # Capital of its own is what it sizes by, whatever the account holds.
+    live._bot = BOT
+    assert live.equity() == BOT.capital_usdt

@@ -55,13 +55,15 @@ def _envelope(code: int, text: str, result: Mapping[str, Any]) -> dict[str, Any]
 
 
 class StubExchange:
-    """`rest` holds a function per path, `scripts` what each next stream connection does; the last one repeats."""
+    """`rest` holds a function per path, `scripts` what each next stream connection does; the last one repeats. Without
+    `answers_pings` protocol pings are handed to the script and not answered."""
 
     def __init__(self) -> None:
         self.rest: dict[str, Callable[[Received], Reply]] = {}
         self.received: list[Received] = []
         self.scripts: list[Script] = []
         self.connections = 0
+        self.answers_pings = True
         self.port = 0
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
@@ -123,7 +125,7 @@ class StubExchange:
         return web.Response(body=body, status=reply.status, headers=reply.headers, content_type="application/json")
 
     async def _stream(self, request: web.Request) -> web.StreamResponse:
-        socket = Socket(autoping=True)
+        socket = Socket(autoping=self.answers_pings)
         await socket.prepare(request)
         script = self.scripts[min(self.connections, len(self.scripts) - 1)]
         self.connections += 1

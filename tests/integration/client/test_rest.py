@@ -7,6 +7,7 @@ import logging
 import socket
 import time
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -14,10 +15,12 @@ from typing import Any
 
 import pytest
 
+from alpha.bot.exchange_port import ExchangePort
 from alpha.domain.clock import from_ms, to_ms
 from alpha.domain.ids import AccountName, OrderId, Symbol
 from alpha.domain.order import OrderStatus, OrderType, TimeInForce
 from alpha.domain.side import Side
+from alpha.exchange.budget import Call, LocalBudget
 from alpha.exchange.endpoints import paper_endpoints
 from alpha.exchange.errors import (
     ExchangeAuthError,
@@ -297,6 +300,34 @@ def test_secrets_are_in_no_log_and_no_text(
     everything = caplog.text + str(caught.value) + repr(client) + repr(KEYS)
     assert KEYS.secret not in everything
     assert KEYS.key not in everything
+
+
+def test_whoever_can_do_without_an_answer_does_not_wait_for_it(stub: StubExchange) -> None:
+    stub.rest["/v5/account/wallet-balance"] = lambda _: Reply(after_s=60)
+    pauses: list[float] = []
+    with (
+        closing(ExchangeClient(ACCOUNT, stub.endpoints, KEYS)) as client,
+        closing(ExchangeClient(ACCOUNT, stub.endpoints, KEYS, reads_within_s=0.2, sleep=pauses.append)) as hasty,
+    ):
+        assert ExchangePort(client, [BTCUSDT], hasty).equity() is None
+        # One request has had all of the time there is.
+        assert sum(hasty._http.timeout) <= 0.2
+    assert ([request.path for request in stub.received], pauses) == (["/v5/account/wallet-balance"], [])
+
+
+def test_whoever_can_do_without_an_answer_waits_for_room_no_longer_than_that(stub: StubExchange) -> None:
+    class Full(LocalBudget):
+        def take(self, call: Call) -> float:  # noqa: ARG002
+            return 1.5
+
+    pauses: list[float] = []
+    with closing(
+        ExchangeClient(ACCOUNT, stub.endpoints, KEYS, budget=Full(), reads_within_s=1.0, sleep=pauses.append)
+    ) as hasty:
+        hasty._is_limited = True
+        with pytest.raises(ExchangeRateLimited):
+            hasty.wallet()
+    assert (stub.received, pauses) == ([], [])
 
 
 def test_pybit_adds_no_log_handler_of_its_own(stub: StubExchange) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import math
 import time
@@ -11,6 +12,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+from aiohttp import WSMsgType
 
 from alpha.exchange.backoff import Backoff
 from alpha.exchange.errors import UnknownMessage
@@ -27,6 +29,7 @@ from tests.integration.client.stub_exchange import (
     subscribed,
 )
 from tests.support import eventually, free_port
+from websocket_listener.supervision import supervised
 
 TOPICS = ("execution", "order", "position", "wallet")
 EXECUTION = {"topic": "execution", "creationTime": 1, "data": []}
@@ -117,6 +120,27 @@ async def test_a_private_stream_authenticates_subscribes_and_delivers(stub: Stub
     key, expires, signature = auth["args"]
     assert (key, signature) == (KEYS.key, stream_signature(KEYS.secret, expires))
     assert subscribe["args"] == list(TOPICS)
+
+
+async def test_it_pings_in_both_forms_and_again(stub: StubExchange) -> None:
+    """Bybit answers the one in JSON; the other is what proxies and load balancers on the way go by."""
+    pings: list[str] = []
+
+    async def script(socket: Socket) -> None:
+        await subscribed(socket)
+        async for message in socket:
+            if message.type is WSMsgType.PING:
+                pings.append("protocol")
+                await socket.pong(message.data)
+            elif json.loads(message.data)["op"] == "ping":
+                pings.append("json")
+                await socket.send_json({"op": "pong", "args": ["1"]})
+
+    stub.answers_pings = False
+    stub.scripts = [script]
+    async with running(stub.endpoints.private_url) as (client, _):
+        await soon(lambda: min(pings.count("protocol"), pings.count("json")) >= 2, "two pings of each form")
+        assert client.connections == 1
 
 
 async def test_a_public_stream_does_not_authenticate(stub: StubExchange) -> None:
@@ -413,6 +437,42 @@ async def test_a_failure_of_ours_costs_a_reconnect_and_not_the_stream(
         await soon(lambda: len(kept) == 2, "a frame on the next connection")
         assert client.failures == 1
         assert "ZeroDivisionError: our bug" in heard.reasons[0]
+
+
+async def test_a_failure_of_ours_when_told_of_a_break_does_not_end_the_stream(
+    stub: StubExchange, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.CRITICAL)
+    told: list[StreamState] = []
+    failures: list[Exception] = []
+
+    def fail_at_the_first_break(state: StreamState, _: str) -> None:
+        told.append(state)
+        if state is STALE and told.count(STALE) == 1:
+            raise ZeroDivisionError("our bug")
+
+    async def breaks(socket: Socket) -> None:
+        await subscribed(socket)
+        await socket.close()
+
+    stub.scripts = [breaks, serve]
+    client = StreamClient(
+        stub.endpoints.private_url,
+        TOPICS,
+        KEYS,
+        on_frame=lambda _: None,
+        on_state=fail_at_the_first_break,
+        backoff=Backoff(first_s=0.01, cap_s=0.05),
+    )
+    stop = asyncio.Event()
+    task = asyncio.create_task(
+        supervised("canary", lambda: client.run(stop), failures.append, again_after_s=0.01),
+    )
+    await soon(lambda: told.count(S) >= 2, "a second subscription")
+    stop.set()
+    await asyncio.wait_for(task, 3)
+    assert [str(error) for error in failures] == ["our bug"]
+    assert told[-1] is CLOSED
 
 
 async def test_a_port_that_nobody_listens_on_is_tried_again() -> None:

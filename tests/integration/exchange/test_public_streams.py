@@ -216,3 +216,18 @@ async def _ping_for_ever(socket: RawSocket) -> None:
 def _sorted(data: dict[str, Any]) -> dict[str, list[list[str]]]:
     bids = sorted(data["b"], key=lambda level: -Decimal(level[0]))
     return {"b": bids, "a": sorted(data["a"], key=lambda level: Decimal(level[0]))}
+
+
+async def test_the_prices_of_a_bar_are_told_before_it_closes(exchange: ExchangeProcess) -> None:
+    kline, ticker = f"kline.5.{BTC}", f"tickers.{BTC}"
+    async with raw_socket(exchange) as socket:
+        await socket.subscribe(kline, ticker, DEEP, f"publicTrade.{BTC}")
+        await asyncio.to_thread(exchange.admin.run, 3)
+        frames: list[dict[str, Any]] = []
+        last: dict[str, str] = {}
+        while sum(frame["topic"] == kline and frame["data"][0]["confirm"] for frame in frames) < 3:
+            frames.append(await socket.next())
+            if frames[-1]["topic"] == ticker:
+                last |= frames[-1]["data"]
+            elif frames[-1]["topic"] == kline and frames[-1]["data"][0]["confirm"]:
+                assert last["lastPrice"] == frames[-1]["data"][0]["close"]

@@ -36,12 +36,13 @@ class Parts:
         self.account_state = "live"
         self.drift: list[tuple[AccountName, Disagreement, bool]] = []
         self.settled = True
+        self.judgements = 0
         self.by_bot = {ONE: open_redis(address, 0), TWO: open_redis(address, 3)}
         self.state = open_redis(address, STATE_DB)
         dsn = database.dsn("ledger_writer")
         hooks = LiveHooks(
             health=self._health,
-            settled=lambda _: self.settled,
+            settled=lambda _: self._asked_settled(),
             on_hole=lambda: self.reconciler.hurry(),
             on_orders=lambda _: None,
             on_positions=lambda _: None,
@@ -95,6 +96,10 @@ class Parts:
 
     def _blocked(self, blocks: EntryBlocks) -> None:
         self.live.call(lambda: self.live.blocked(blocks))
+
+    def _asked_settled(self) -> bool:
+        self.judgements += 1
+        return self.settled
 
     def _asked_holds(self) -> bool:
         self.on_holds_asked()

@@ -113,6 +113,24 @@ def test_a_holder_lets_go_of_fills_above_the_bound_and_its_memory_is_flat(
     assert grown < 300_000
 
 
+def test_fills_that_waited_for_a_gap_are_let_go_above_the_bound_too(writer: Writer, session: AccountSession) -> None:
+    writer.add_account(alone(), 1, [])
+    session.took(1)
+    assert session.lead(1, START)
+    session.release()
+    talk(session, 0, FILLS)
+    assert writer.backlog == FILLS
+    # when the connection breaks again and again, and nobody can read the gap
+    for n in range(1, 4):
+        session.on_state(StreamState.SUBSCRIBED, "")
+        talk(session, n * 1_000, n * 1_000 + 100)
+        session.held.hold(-1.0)
+        session.look_after()
+    # then
+    assert writer.backlog == FILLS
+    assert writer.dropped == 300
+
+
 def test_a_standby_remembers_no_more_the_longer_it_hears(session: AccountSession) -> None:
     session.held_elsewhere("another:1")
     memory = session._memory = StandbyMemory(max_fills=FILLS, max_orders=STATES)

@@ -112,6 +112,19 @@ def test_drift_is_marked_and_told_when_fold_and_exchange_disagree(parts: Parts) 
     eventually(lambda: not _drifted(parts.by_bot[ONE]), what="the row without a mark")
 
 
+def test_while_fills_are_recovered_no_difference_is_called_drift(parts: Parts) -> None:
+    # given fills that are missing for a known cause, and judgements further apart than fills are in flight
+    parts.settled = False
+    parts.live.put(live_state.Heard(account=MAIN, positions=(said("2", seq=5),)))
+    before = parts.judgements
+    eventually(lambda: parts.judgements >= before + 4, what="several judgements")
+    assert parts.drift == []
+    assert not _drifted(parts.by_bot[ONE])
+    # when they are said to be complete
+    parts.settled = True
+    eventually(lambda: [began for _, _, began in parts.drift] == [True], what="the drift")
+
+
 def test_a_disagreement_in_the_ledger_marks_its_bots_rows(parts: Parts, ledger: Connection) -> None:
     add_drift(ledger, [Finding(kind=DriftKind.FILL_CONTENT, account=MAIN, subject="exec-1", detail={}, bot=ONE)])
     eventually(lambda: _drifted(parts.by_bot[ONE]), what="the mark on the row")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
@@ -58,6 +59,8 @@ class Exchange:
     closed: list[Order] = field(default_factory=list)
     asked: list[tuple[datetime, datetime]] = field(default_factory=list)
     is_away: bool = False
+    unreadable: tuple[UnknownMessage, ...] = ()
+    """Rows of its list that nobody can read."""
 
     def market_time(self) -> datetime:
         return self.at
@@ -93,7 +96,8 @@ class Exchange:
         yield from self.one_window(since, until)
 
     def one_window(self, since: datetime, until: datetime) -> Iterator[ExecutionWindow]:
-        yield ExecutionWindow(since, until, tuple(fill for fill in self.executed if since <= fill.exec_time <= until))
+        fills = tuple(fill for fill in self.executed if since <= fill.exec_time <= until)
+        yield ExecutionWindow(since, until, fills, self.unreadable)
 
 
 class Listening:
@@ -121,7 +125,9 @@ class Listening:
             on_drift=lambda *_: None,
         )
         self.live = LiveState({ONE: redis}, redis, redis, hooks, ListenerMetrics(), settle_s=60.0)
-        alerts: Any = SimpleNamespace(alert=lambda *_, **__: None)
+        self.alerts: list[tuple[str, str]] = []
+        self.raw: list[tuple[str, str, object]] = []
+        alerts: Any = SimpleNamespace(alert=lambda kind, text, **_: self.alerts.append((kind, text)))
         config = SessionConfig(
             account=an_account(),
             endpoints=paper_endpoints("http://127.0.0.1:1"),
@@ -138,7 +144,7 @@ class Listening:
             self.live,
             holder="tests",
             identify=lambda _: None,
-            keep_raw=lambda *_: None,
+            keep_raw=lambda account, topic, error: self.raw.append((account, topic, error.raw)),
             alerts=alerts,
         )
         self.writer.start()
@@ -332,6 +338,19 @@ def test_a_window_is_proven_only_when_the_second_reading_brings_the_same(
     assert (proven_until(ledger, MAIN) or START) >= second(10)
 
 
+def test_a_second_look_before_the_exchanges_lag_has_passed_proves_nothing(start: Any, ledger: Connection) -> None:
+    listening: Listening = start()
+    listening.recover()
+    listening.recovery._timing = replace(TIMING, lag_s=3600.0)
+    listening.look(second(10))
+    # a new connection looks at once
+    listening.recover()
+    assert proven_until(ledger, MAIN) == START
+    listening.recovery._timing = TIMING
+    listening.recover()
+    assert proven_until(ledger, MAIN) == second(10)
+
+
 class TestTestimony:
     """What two readings agree on is not proven while something else knows of more."""
 
@@ -512,6 +531,47 @@ def test_while_rest_is_away_nothing_is_proven_and_it_says_so(
     exchange.is_away = False
     listening.look(second(30), times=2)
     assert proven_until(ledger, MAIN) == second(30)
+
+
+def test_a_window_that_cannot_be_read_is_tried_again_shown_in_status_and_alerted(
+    start: Any, ledger: Connection, exchange: Exchange
+) -> None:
+    listening: Listening = start()
+    listening.recover()
+    exchange.is_away, exchange.at = True, second(10)
+    session = listening.session
+    looking = threading.Thread(target=listening.recovery._until_done, args=(listening.recovery._look,))
+    looking.start()
+    eventually(lambda: listening.alerts, what="the alert")
+    assert listening.alerts == [("recovery", "nobody is there")]
+    assert session.status()["trouble"] == "nobody is there"
+    assert len(exchange.asked) > 2
+    assert proven_until(ledger, MAIN) == START
+    exchange.is_away = False
+    looking.join(20)
+    listening.look(second(10))
+    assert proven_until(ledger, MAIN) == second(10)
+    assert session.status()["trouble"] == ""
+
+
+def test_a_row_that_cannot_be_read_is_kept_and_its_window_is_not_proven(
+    start: Any, ledger: Connection, exchange: Exchange
+) -> None:
+    listening: Listening = start()
+    listening.recover()
+    row = {"execId": "exec-1", "execType": "Surprise"}
+    exchange.unreadable = (UnknownMessage("no such type", row),)
+    exchange.executed = executions(5)
+    listening.look(second(10), times=3)
+    # then the rest of the window is recorded all the same, and a person is told
+    assert recorded(ledger) == ["exec-5"]
+    assert set(map(str, listening.raw)) == {str((MAIN, "execution", row))}
+    assert proven_until(ledger, MAIN) == START
+    assert "cannot be read" in listening.alerts[0][1]
+    # when they can be read
+    exchange.unreadable = ()
+    listening.look(second(20), times=3)
+    assert proven_until(ledger, MAIN) == second(20)
 
 
 def test_history_older_than_the_exchange_keeps_is_said_to_be_unreachable(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from decimal import Decimal
@@ -12,11 +12,11 @@ import pytest
 
 from alpha.domain.fill import AttributionMethod
 from alpha.domain.ids import AccountName, OrderId, Symbol
-from alpha.ledger.connection import Connection, Fenced, transaction
+from alpha.ledger.connection import Connection, Fenced, LedgerUnavailable, transaction
 from alpha.ledger.coverage import CoverageKind, add_interval, proven_until
 from alpha.ledger.drift import blocked_bots
 from alpha.ledger.fill_rows import FillSource
-from alpha.ledger.fills import FillRecorder
+from alpha.ledger.fills import FillRecorder, RecordResult
 from alpha.ledger.heads import take_account
 from alpha.ledger.orders import bot_of_order, open_orders
 from alpha.ledger.positions import positions_of
@@ -27,6 +27,7 @@ from tests.support import eventually
 from tests.unit.domain.fills import MAIN, START
 from tests.unit.listener.accounts import ETHUSDT, ONE, TWO, an_account, an_order, said, shared
 from websocket_listener.attribution import AccountOwners
+from websocket_listener.write_queue import Heard
 from websocket_listener.writer import Writer
 
 FOREIGN = Symbol("XRPUSDT")
@@ -138,6 +139,27 @@ def test_a_connection_cut_in_between_is_mended(listener: WritingListener, ledger
     assert submission is not None
     assert submission.done.wait(30)
     assert bot_head(ledger, ONE) == 1
+
+
+def test_after_a_commit_whose_answer_was_lost_the_books_are_told_all_the_same(
+    listener: WritingListener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lost: list[RecordResult] = []
+    record = Writer._record_once
+
+    def record_and_lose_the_answer(self: Writer, connection: Connection, fills: Sequence[Heard]) -> RecordResult:
+        result = record(self, connection, fills)
+        if not lost:
+            lost.append(result)
+            raise LedgerUnavailable("cut off after the commit")
+        return result
+
+    monkeypatch.setattr(Writer, "_record_once", record_and_lose_the_answer)
+    listener.writer.record([heard(1)])
+    (committed,) = eventually(lambda: listener.batches, what="the batch")
+    # its fills were there already, and who shows the position has not heard of them
+    assert committed.result.recorded == []
+    assert [book.position.quantity for book in committed.result.books.values()] == [1]
 
 
 def test_a_fenced_account_is_given_up(listener: WritingListener, ledger: Connection) -> None:

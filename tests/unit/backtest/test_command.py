@@ -89,7 +89,7 @@ def test_parameters_and_costs_can_be_changed(folder: Path):
         (("--from", "2025-03-02", "--to", "2025-03-01"), "is empty"),
         (("--from", "2025-03-02T12:00", "--to", "2025-03-02T12:00"), "is empty"),
         (("--param", "hold_bars=0"), "hold_bars: Input should be greater than 0"),
-        (("--param", "no_such=1"), "no_such: Extra inputs are not permitted"),
+        (("--param", "no_such=1"), "no_such: there is no parameter of this name"),
         (("--param", "hold_bars"), "must be written NAME=VALUE"),
         (("--param", "limits.max_entries_per_hour=x"), "params.limits"),
         (("--from", "yesterday"), "is not a date"),
@@ -219,3 +219,50 @@ def test_an_interval_that_is_none_is_one_sentence(folder: Path, tmp_path: Path, 
     (them := tmp_path / "them.csv").write_text("ts_ms,open,high,low,close,volume\n1738353600000,1,2,1,2,5\n")
     arguments = ["import", str(them), "--symbol", "ETHUSDT", "--interval", interval, "--folder", str(folder)]
     assert "is not an interval like 5m" in refused(CliRunner().invoke(candles_command, arguments))
+
+
+def test_all_symbols_are_those_recorded_in_the_period_and_what_is_left_out_is_said(folder: Path):
+    write(folder, "bybit_linear_made-ETHUSDT-5m", a_series(576))
+    write(folder, "bybit_linear_made-NEWUSDT-5m", a_series(576))
+    old = a_series(576)
+    write(folder, "bybit_linear_made-SOLUSDT-5m", old[:100])
+    after = ("--from", f"{old.first + 200 * old.interval:%Y-%m-%dT%H:%M}")
+    told = json.loads(run(CANARY, "--candles", str(folder), "--symbols", "all", "--json", *after).stdout)
+    assert told["symbols"] == ["BTCUSDT", "ETHUSDT"]
+    assert "not traded, as the table of instruments does not know them: NEWUSDT" in told["notes"]
+    assert "not traded, as nothing of the period is recorded of them: SOLUSDT" in told["notes"]
+
+
+def test_a_bot_that_trades_all_symbols_does_so_in_a_backtest(folder: Path):
+    bots = """
+accounts: {whole: {key_env: A_KEY, secret_env: A_SECRET}}
+bots: [{id: whole_001, code: wh, account: whole, strategy: "strategies.canary:Canary", redis_db: 3, symbols: all}]
+"""
+    Path("bots.yaml").write_text(bots)
+    write(folder, "bybit_linear_made-ETHUSDT-5m", a_series(576))
+    for name in ("whole_001", "canary"):
+        told = json.loads(run(name, "--candles", str(folder), "--json").stdout)
+        assert told["symbols"] == ["BTCUSDT", "ETHUSDT"]
+    # One that names its own is not widened by it.
+    assert json.loads(run("whole_001", "--candles", str(folder), "--symbols", "ETHUSDT", "--json").stdout)[
+        "symbols"
+    ] == ["ETHUSDT"]
+
+
+def test_all_symbols_of_a_folder_without_any_of_the_period_are_refused(folder: Path):
+    found = refused(run(CANARY, "--candles", str(folder), "--symbols", "all", "--from", "2031-01-01"))
+    assert "holds no 5m candles of the period for any symbol in the table of instruments" in found
+
+
+def test_a_strategy_that_names_its_symbols_refuses_all(folder: Path):
+    found = refused(run("lxalgo", "--candles", str(folder), "--symbols", "all"))
+    assert "more are not in LXAlgo's universe" in found
+    assert len(found) < 250
+
+
+def test_without_a_ledger_nothing_is_run_for_it(folder: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("ALPHA_HOME", str(folder / "home"))
+    monkeypatch.delenv("POSTGRES_PASSWORD", raising=False)
+    result = run(CANARY, "--candles", str(folder), "--symbols", "BTCUSDT", "--ledger")
+    assert (result.exit_code, result.stdout) == (3, "")
+    assert "no platform is running" in result.stderr

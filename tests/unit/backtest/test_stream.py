@@ -24,19 +24,18 @@ _BAR = timedelta(minutes=5)
 _UID = 1001
 
 
-class Compared(AccountStream):
+class Compared:
     """The stream, held against a snapshot each time a position is told."""
 
-    __slots__ = ("flat", "stopped", "trailed")
-
     def __init__(self) -> None:
-        super().__init__()
         self.flat = self.stopped = self.trailed = 0
+        self._stream = AccountStream()
+        self.order, self.execution, self.wallet = self._stream.order, self._stream.execution, self._stream.wallet
 
     def position(self, account: Account, holding: Holding, at: datetime) -> None:
-        super().position(account, holding, at)
+        self._stream.position(account, holding, at)
         told = held_of(account.position_state(holding, at))
-        assert self.take()[2] == [told]
+        assert self._stream.take()[2] == [told]
         self.flat += told.is_flat
         self.stopped += told.stop_loss is not None
         self.trailed += told.trailing_stop is not None

@@ -56,7 +56,7 @@ def test_parameters_come_from_the_file_and_bots_yaml_changes_single_ones():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"hold_bar": 3}, "hold_bar: Extra inputs"),
+        ({"hold_bar": 3}, "hold_bar: there is no parameter of this name"),
         ({"hold_bars": 0}, "hold_bars: Input should be greater than 0"),
         ({"hold_bars": "long"}, "hold_bars: Input should be a valid integer"),
     ],
@@ -76,5 +76,5 @@ def test_limits_are_split_from_the_strategys_parameters():
     assert own == {"hold_bars": 4}
     assert limits.max_entries_per_hour == 2
     assert isinstance(load_params(Canary, own), CanaryParams)
-    with pytest.raises(BotError, match=r"params.limits in bots.yaml: max_orders: Extra inputs"):
+    with pytest.raises(BotError, match=r"params.limits in bots.yaml: max_orders: there is no parameter of this name"):
         split_params(Canary, {"limits": {"max_orders": 2}})

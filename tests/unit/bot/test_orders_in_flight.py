@@ -8,7 +8,8 @@ from itertools import permutations
 import pytest
 
 from alpha.bot.checkpoint import Checkpoint
-from alpha.bot.orders_in_flight import OrderInFlight, OrdersInFlight
+from alpha.bot.order_in_flight import OrderInFlight
+from alpha.bot.orders_in_flight import OrdersInFlight
 from alpha.domain.order import OrderStatus, OrderType
 from alpha.domain.side import Side
 from tests.unit.bot.parts import BTC, ETH, START, a_fill, an_order

@@ -3,7 +3,6 @@ only, each once reached and once not. Always asked through the host, which leave
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -23,10 +22,12 @@ from alpha.bot.limits import Limits
 from alpha.bot.progress import Progress
 from alpha.bot.result import LimitEvent
 from alpha.bot.risk_limits import RiskLimits
+from alpha.bot.testing import a_bar
 from alpha.domain.bar import Bar
 from alpha.domain.fill import ExecType
 from alpha.domain.ids import BotId, Symbol
 from alpha.domain.order import OrderType
+from alpha.domain.position import Position
 from alpha.domain.reason import Reason
 from alpha.domain.side import Side
 from tests.unit.bot.parts import (
@@ -37,7 +38,6 @@ from tests.unit.bot.parts import (
     ScriptedExchange,
     Surroundings,
     Told,
-    a_bar,
     a_fill,
 )
 
@@ -98,6 +98,13 @@ class Asking(Strategy[StrategyParams, StrategyState]):
         self.denied[bar.end] = verdict.code if isinstance(verdict, Deny) else None
 
 
+class Leaving(Strategy[StrategyParams, StrategyState]):
+    """Closes what it holds at each bar."""
+
+    def on_bar(self, bar: Bar) -> None:
+        self.broker.close(bar.symbol, Reason.TIME_EXIT)
+
+
 class World:
     """A bot with 10,000 USDT that holds what its fills make, and may die and come back."""
 
@@ -105,6 +112,9 @@ class World:
         self.limits = limits
         self.marks: dict[Symbol, Decimal | None] = {}
         self.funds: Decimal | None = Decimal(10_000)
+        self.exchange = ScriptedExchange()
+        self.valued_after: list[int] = []
+        """How many orders had been placed, each time the equity was asked for."""
         self.record = Record()
         self.wall = datetime(2026, 1, 1, tzinfo=UTC)
         self.lifted: datetime | None = None
@@ -121,15 +131,15 @@ class World:
             wall_now=lambda: self.wall,
         )
         self.keeper.looked = []
-        surroundings = Surroundings()
+        self.surroundings = surroundings = Surroundings()
         gate = Gate(self.limits, surroundings, self.keeper)
-        broker = GatedBroker(
+        self.broker = broker = GatedBroker(
             bot=BotId("bot_001"),
             code="bt",
             run="run",
             gate=gate,
             orders=self.progress.orders,
-            port=ScriptedExchange(),
+            port=self.exchange,
             journal=MemoryJournal(),
             view=surroundings,
             alerts=Told(),
@@ -151,6 +161,7 @@ class World:
         return self.marks.get(symbol)
 
     def equity(self) -> Decimal | None:
+        self.valued_after.append(len(self.exchange.placed))
         return self.funds
 
     def trade(self, side: Side, quantity: str, price: str, *, fee: str = "0", symbol: Symbol = BTC) -> None:
@@ -174,7 +185,7 @@ class World:
     def bars(self, end: datetime) -> Sequence[Bar]:
         """The round that ends then: one bar, which follows the one before, however long ago that was."""
         start = self.progress.observed.get(BTC, end - FIVE_MINUTES)
-        return [dataclasses.replace(a_bar("100"), start=start, interval=end - start)]
+        return [a_bar(100, end=end, interval=end - start)]
 
 
 def _exit(at: datetime) -> Intent:
@@ -428,6 +439,27 @@ def test_with_a_loss_limit_what_is_held_is_looked_at_every_round():
         verdicts.append(world.denied(end))
     assert verdicts == [None, None, "daily_loss"]
     assert world.keeper.looked == [MONDAY, *ends]
+
+
+def test_an_exit_goes_out_before_anybody_asks_what_the_bot_is_worth():
+    world = World(LOSSES)
+    world.denied(MONDAY)
+    world.trade(Side.BUY, "10", "100")
+    world.marks[BTC] = Decimal(100)
+    world.surroundings.held[BTC] = Position(quantity=Decimal(10), entry_price=Decimal(100))
+    leaving = Leaving(
+        params=StrategyParams(),
+        state=StrategyState(),
+        symbols=(BTC,),
+        broker=world.broker,
+        environment=Environment.PAPER,
+    )
+    world.valued_after.clear()
+    StrategyHost(strategy=leaving, broker=world.broker, progress=world.progress).rounds(
+        [world.bars(MONDAY + FIVE_MINUTES)]
+    )
+    assert [order.reduce_only for order in world.exchange.placed] == [True]
+    assert world.valued_after == [1]
 
 
 def test_a_halt_is_looked_at_every_round_because_it_may_be_lifted_before_any():

@@ -16,6 +16,7 @@ BOTS_FILE = """
 accounts:
   shared: {key_env: A_KEY, secret_env: A_SECRET, position_mode: hedge}
   own: {key_env: B_KEY, secret_env: B_SECRET}
+  whole: {key_env: D_KEY, secret_env: D_SECRET}
   twin: {key_env: C_KEY, secret_env: C_SECRET}
 bots:
   - {id: long_001, code: lo, account: shared, strategy: "a:B", redis_db: 3, symbols: [BTCUSDT],
@@ -23,6 +24,7 @@ bots:
   - {id: short_001, code: sh, account: shared, strategy: "a:B", redis_db: 4, symbols: [BTCUSDT, ETHUSDT],
      capital_usdt: 1, side: short}
   - {id: alone_001, code: al, account: own, strategy: "a:B", redis_db: 5, symbols: [BTCUSDT]}
+  - {id: whole_001, code: wh, account: whole, strategy: "a:B", redis_db: 7, symbols: all}
   - {id: twin, code: tw, account: twin, strategy: "a:B", redis_db: 6, symbols: [BTCUSDT]}
 """
 BTC, ETH = Symbol("BTCUSDT"), Symbol("ETHUSDT")
@@ -42,7 +44,7 @@ def test_scopes_are_named_by_bot_by_account_or_as_all(registry: Registry) -> Non
     assert scopes == [PLATFORM, "account:own", "bot:long_001"]
     assert tuple(name_of(scope) for scope in scopes) == names
     assert [bot.id for bot in bots_under(registry, "account:shared")] == ["long_001", "short_001"]
-    assert len(bots_under(registry, PLATFORM)) == 4
+    assert len(bots_under(registry, PLATFORM)) == 5
 
 
 def test_a_name_that_means_nothing_or_two_things_is_refused(registry: Registry) -> None:
@@ -54,7 +56,7 @@ def test_a_name_that_means_nothing_or_two_things_is_refused(registry: Registry) 
 
 def test_an_account_is_meant_as_a_whole_and_of_a_bot_its_symbols_and_side_alone(registry: Registry) -> None:
     assert reaches(registry, "account:own") == (Reach(AccountName("own")),)
-    assert {reach.account for reach in reaches(registry, PLATFORM)} == {"shared", "own", "twin"}
+    assert {reach.account for reach in reaches(registry, PLATFORM)} == {"shared", "own", "twin", "whole"}
     assert reaches(registry, "bot:long_001") == (Reach(SHARED, frozenset({BTC}), 1),)
     assert reaches(registry, "bot:short_001", (ETH,)) == (Reach(SHARED, frozenset({ETH}), 2),)
     with pytest.raises(InvalidValue, match="long_001 does not trade ETHUSDT"):
@@ -67,3 +69,8 @@ def test_a_reach_covers_its_symbols_on_its_side() -> None:
     assert one_side.covers(BTC, 2)
     assert not one_side.covers(BTC, 1)
     assert not one_side.covers(ETH, 2)
+
+
+def test_of_a_bot_that_trades_all_symbols_everything_on_its_account_is_meant(registry: Registry) -> None:
+    assert reaches(registry, "bot:whole_001") == (Reach(AccountName("whole")),)
+    assert reaches(registry, "bot:whole_001", (ETH,)) == (Reach(AccountName("whole"), frozenset({ETH})),)

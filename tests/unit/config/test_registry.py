@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from alpha.config import ConfigError, Mode, load_registry
+from alpha.domain.ids import AccountName, Symbol
 
 ROOT = Path(__file__).parents[3]
 Change = Callable[[dict[str, Any]], object]
@@ -63,6 +64,24 @@ def test_a_good_file_is_read(tmp_path: Path) -> None:
     assert registry.by_code("zz") is None
 
 
+def test_a_bot_that_trades_all_symbols_gets_them_from_whoever_asked_the_exchange(tmp_path: Path) -> None:
+    content = good()
+    content["bots"][0]["symbols"] = "all"
+    registry = load_registry(written(tmp_path, content))
+    everything = registry.bot("ss_001")
+    assert registry.trades_all
+    assert everything.symbols == ()
+    # Nobody may take that for a bot without symbols: what it holds is its business whoever has asked.
+    assert everything.trades(Symbol("NEWUSDT"))
+    assert registry.traded_on(everything.account) is None
+    assert registry.traded_on(AccountName("shared")) == {"BTCUSDT", "ETHUSDT"}
+    listed = registry.listing([Symbol("SOLUSDT"), Symbol("ADAUSDT"), Symbol("SOLUSDT")])
+    assert listed.bot("ss_001").symbols == ("ADAUSDT", "SOLUSDT")
+    assert listed.bot("cn_001").symbols == ("BTCUSDT",)
+    assert listed.symbols == ("ADAUSDT", "BTCUSDT", "ETHUSDT", "SOLUSDT")
+    assert not listed.bot("cn_001").trades(Symbol("ETHUSDT"))
+
+
 def test_the_shipped_file_is_good() -> None:
     registry = load_registry(ROOT / "bots.yaml")
     assert [(found.id, found.code, found.redis_db) for found in registry.bots.values()] == [
@@ -98,6 +117,8 @@ def change_account(name: str, **fields: Any) -> Change:
         (change_bot(1, account="nobody"), "account nobody of bot cn_001 is not under accounts: .* alone, shared"),
         (change_bot(1, symbols=["ETHUSDT"]), "bots cn_001 and cn_002 both have ETHUSDT on account shared"),
         (change_bot(1, symbols=[]), r"bots\[cn_001\]\.symbols is empty"),
+        (change_bot(1, symbols="BTCUSDT"), r"bots\[cn_001\]\.symbols must be a list like \[BTCUSDT, ETHUSDT\], or all"),
+        (change_bot(1, symbols="all"), "symbols of bot cn_001 are all, and cn_002 trades on the same account shared"),
         (change_bot(1, symbols=["BTCUSDT", "BTCUSDT"]), r"bots\[cn_001\]\.symbols names a symbol twice"),
         (
             change_bot(1, symbols=["btcusdt"]),

@@ -132,6 +132,41 @@ def test_fills_wait_for_the_gap_before_them() -> None:
     assert [one.fill.seq for one in writer.fills] == [1]
 
 
+def test_after_each_new_connection_fills_wait_again() -> None:
+    writer = Recording()
+    session = a_session(writer)
+    leading(session)
+    session.on_state(StreamState.SUBSCRIBED, "")
+    session.release()
+    hear(session, 1)
+    session.on_state(StreamState.STALE, "cut off")
+    session.on_state(StreamState.SUBSCRIBED, "")
+    hear(session, 3)
+    assert [one.fill.seq for one in writer.fills] == [1]
+    session.release()
+    assert [one.fill.seq for one in writer.fills] == [1, 3]
+
+
+def test_fills_wait_for_at_most_five_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    # given a gap that takes long to be read
+    clock = [0.0]
+    monkeypatch.setattr("websocket_listener.held_fills.time.monotonic", lambda: clock[0])
+    writer = Recording()
+    session = a_session(writer)
+    leading(session)
+    session.on_state(StreamState.SUBSCRIBED, "")
+    hear(session, 1)
+    clock[0] = 4.9
+    session.look_after()
+    assert writer.fills == []
+    # when the time is over
+    clock[0] = 5.1
+    session.look_after()
+    # then what waited goes first, and what comes does not wait
+    hear(session, 2)
+    assert [one.fill.seq for one in writer.fills] == [1, 2]
+
+
 def test_fills_are_not_folded_before_the_position_they_changed_is_adopted() -> None:
     # given a first start that ends before it could ask for the positions
     writer = Recording()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import pytest
 from structlog.testing import capture_logs
 
 from alpha.domain.fill import Attribution, AttributionMethod
@@ -92,3 +93,18 @@ def test_what_a_person_should_know_does_not_wait_until_the_bots_were_told() -> N
     # and is not said again when they were
     books.told(Committed(result=result, at=now()))
     assert len(alerts.told) == 1
+
+
+def test_more_than_ten_fills_that_wait_are_warned_of_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [100.0]
+    monkeypatch.setattr("websocket_listener.bookkeeping.time.monotonic", lambda: clock[0])
+    alerts: Any = Alerts()
+    books = Bookkeeping(alerts, ListenerMetrics())
+    with capture_logs() as logged:
+        books.backlog(10, dropped=0)
+        books.backlog(11, dropped=2)
+        books.backlog(12, dropped=2)
+        clock[0] += 10.0
+        books.backlog(13, dropped=3)
+    warned = [(line["event"], line["log_level"], line["fills"], line["dropped"]) for line in logged]
+    assert warned == [("backlog", "warning", 11, 2), ("backlog", "warning", 13, 3)]

@@ -17,7 +17,7 @@ from alpha.domain.ids import Symbol
 from alpha.domain.reason import Reason
 from alpha.domain.side import Side
 from strategies.shortseller import ShortSeller
-from strategies.shortseller.strategy import ShortSellerState
+from strategies.shortseller.state import ShortSellerState
 from strategies.shortseller.trend import Regime, Trend
 from tests.unit.bot.parts import BTC, ETH, FIVE_MINUTES, SOL, START, a_fill
 

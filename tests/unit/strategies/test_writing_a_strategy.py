@@ -26,9 +26,10 @@ def blocks(language: str) -> list[str]:
 
 
 def test_every_line_of_the_example_after_its_imports_is_on_the_page_and_nothing_else() -> None:
-    strategy = (FOLDER / "strategy.py").read_text(encoding="utf-8")
+    begins = {"parameters.py": "class EmaCrossParams", "state.py": "@dataclass", "strategy.py": "class EmaCross"}
+    texts = {name: (FOLDER / name).read_text(encoding="utf-8") for name in begins}
     *pages, test = blocks("python")
-    code = strategy[strategy.index("class EmaCrossParams") :]
+    code = "\n".join(text[text.index(begins[name]) :] for name, text in texts.items())
     assert "\n".join(pages).split() == code.split()
     assert test in (FOLDER / "test_ema_cross.py").read_text(encoding="utf-8")
     assert blocks("yaml")[0] == (FOLDER / "parameters.yaml").read_text(encoding="utf-8")
@@ -62,7 +63,8 @@ def test_a_new_strategy_passes_its_own_test(tmp_path: Path, monkeypatch: pytest.
     result = run(tmp_path, monkeypatch, "my_breakout", "--into", "mine")
     assert result.exit_code == 0, result.output
     made = tmp_path / "mine" / "my_breakout"
-    names = {"__init__.py", "parameters.yaml", "strategy.py", "README.md", "test_my_breakout.py"}
+    names = {"__init__.py", "parameters.yaml", "parameters.py", "state.py", "strategy.py", "README.md"}
+    names.add("test_my_breakout.py")
     assert {path.name for path in made.iterdir()} == names
     for path in made.iterdir():
         assert "ema_cross" not in path.read_text(), path
@@ -88,6 +90,7 @@ def test_a_new_strategy_passes_its_own_test(tmp_path: Path, monkeypatch: pytest.
         (("ema", "--into", "mine"), "its class Ema would hide what Ema is"),
         (("reason", "--into", "mine"), "its class Reason would hide what Reason is"),
         (("decimal", "--into", "mine"), "its class Decimal would hide what Decimal is"),
+        (("cross", "--into", "mine"), "its class Cross would hide what Cross is"),
         (("strategy_params", "--into", "mine"), "its class StrategyParams would hide"),
         (("memory_broker", "--into", "mine"), "its class MemoryBroker would hide"),
         (("there", "--into", "mine"), "exists already"),

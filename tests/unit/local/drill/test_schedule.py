@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alpha.local.drill.kinds import Kind, Lane
+from alpha.local.drill.kinds import REST_KINDS, Kind, Lane
 from alpha.local.drill.options import DEFAULT_ACCOUNTS, DEFAULT_FILLS
 from alpha.local.drill.schedule import FILLS_PER_ROUND, again, drops_at, make_plan
 from paper_exchange.faults.script import read_script
@@ -50,6 +50,25 @@ def test_a_lane_has_one_fault_at_a_time_and_no_lane_has_one_while_everything_is_
     (dead,) = (each for each in plan.injections if each.kind is Kind.KILL_EVERYTHING)
     assert all(each.end_s <= dead.at_s or each.at_s >= dead.end_s + 5 for each in plan.injections if each is not dead)
     assert plan.duration_s > max(each.end_s for each in plan.injections)
+
+
+@given(seed=seeds)
+def test_no_fault_of_rest_comes_while_a_listener_that_was_refused_asks_nothing(seed: int) -> None:
+    plan = make_plan(seed=seed, fills=2_000, accounts=2)
+    of_exchange = [each for each in plan.injections if each.kind.lane is Lane.EXCHANGE]
+    for first, second in pairwise(of_exchange):
+        if first.kind is Kind.RATE_LIMIT and second.kind in REST_KINDS:
+            assert second.at_s >= first.end_s + 4.99
+
+
+@given(seed=seeds)
+def test_limits_and_skews_are_such_that_somebody_is_refused(seed: int) -> None:
+    plan = make_plan(seed=seed, fills=2_000, accounts=1, kinds=[Kind.RATE_LIMIT, Kind.CLOCK_SKEW])
+    details = {each.kind: each.details for each in plan.injections}
+    # a recovery asks for time, executions, positions, orders and the wallet
+    assert details[Kind.RATE_LIMIT]["ip_limit"] <= 6
+    # Bybit takes a time stamp from 5 s before its clock to 1 s after it
+    assert abs(details[Kind.CLOCK_SKEW]["by_s"]) > 5
 
 
 @given(seed=seeds)
