@@ -52,9 +52,10 @@ test: $(INSTALLED) interpreted ## run every test
 test-fast: $(INSTALLED) interpreted ## run the tests that take moments
 	$(BIN)/python -m pytest -n 4 --dist loadfile -m 'not slow' $(ARGS)
 
-# Whoever tests with doubles and patches tests the source; what has none is asked of the machine code as well.
+# The kill tests and drills are of the source alone: their listeners without recovery or fencing are made by patching.
 test-compiled: $(COMPILED) ## compile, and test what is compiled
-	$(BIN)/python -m pytest -n 4 --dist loadfile --compiled $(ARGS)
+	$(BIN)/python -m pytest -n 4 --dist loadfile --compiled tests/unit tests/property strategies \
+		tests/integration/backtest tests/integration/exchange tests/integration/listener $(ARGS)
 
 test-compose: $(INSTALLED) interpreted ## run the compose file on a real Docker engine, where there is one
 	$(BIN)/python -m pytest tests/compose $(ARGS)

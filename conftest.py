@@ -20,3 +20,12 @@ def pytest_configure(config: pytest.Config) -> None:
         )
     if not modules and config.getoption("--compiled"):
         raise pytest.UsageError("nothing is compiled: `make compile` comes first")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leaves out what patches inside a compiled module, where nothing can be patched."""
+    if not config.getoption("--compiled"):
+        return
+    left_out = [item for item in items if item.get_closest_marker("patches_source")]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if not item.get_closest_marker("patches_source")]

@@ -1,8 +1,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from decimal import ROUND_CEILING, ROUND_DOWN, ROUND_FLOOR, Decimal
+from functools import partial
 from typing import Final, NamedTuple
 
 from alpha.domain.errors import InvalidValue
@@ -53,6 +54,10 @@ class Liquidity:
         levels = {side: [_ONE + side.sign * each for each in away] for side in Side}
         object.__setattr__(self, "_levels_at", levels)
         object.__setattr__(self, "_bound_at", {side: _ONE + side.sign * self.market_bound for side in Side})
+
+    def __reduce__(self) -> tuple[partial[Liquidity], tuple[()]]:
+        # Made anew from its fields: a frozen class that is compiled refuses to have them set one by one.
+        return partial(Liquidity, **{each.name: getattr(self, each.name) for each in fields(self) if each.init}), ()
 
     def depth(self, price: Decimal, volume: Decimal, instrument: Instrument) -> Depth:
         """The book around `price` in a bar of this volume (base units)."""

@@ -20,6 +20,7 @@ from alpha.exchange.rest import ExchangeClient
 from alpha.ledger.connection import connect
 from alpha.ledger.registry import AccountKind, RegisteredAccount, RegisteredBot, sync_registry
 from alpha.service import listed_symbols
+from alpha.service.causes import Cause, cause_of
 from alpha.service.listed_symbols import (
     ListingWatch,
     known_when_answered,
@@ -102,16 +103,16 @@ def not_back_yet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ex
 
 
 def test_after_everything_was_killed_at_once_a_listener_begins_when_it_is_known_what_the_bots_trade(
-    not_back_yet: ExchangeProcess, tmp_path: Path
+    not_back_yet: ExchangeProcess, database: Database, tmp_path: Path
 ) -> None:
     # given neither the exchange nor the ledger
-    settings = Settings(postgres_host="127.0.0.1", postgres_port=free_port())
+    settings = settings_of(database).model_copy(update={"postgres_port": free_port()})
     registry, stop, port = registry_at(tmp_path, not_back_yet.port), StopSignal(), free_port()
     with ThreadPoolExecutor() as pool:
         begun = pool.submit(known_when_answered, settings, registry, stop, port=port)
         said = eventually(lambda: health_of(port), what="/healthz of a process that waits")
         assert (said["ok"], said["state"]) == (False, "waiting_for_listing")
-        assert "PostgreSQL" in said["trouble"]
+        assert cause_of(said["trouble"]) is Cause.LEDGER_AWAY
         assert not begun.done()
         not_back_yet.start()
         assert begun.result(60).bot("whole_001").symbols == (BTC, ETH)

@@ -141,6 +141,7 @@ def test_a_connection_cut_in_between_is_mended(listener: WritingListener, ledger
     assert bot_head(ledger, ONE) == 1
 
 
+@pytest.mark.patches_source
 def test_after_a_commit_whose_answer_was_lost_the_books_are_told_all_the_same(
     listener: WritingListener, monkeypatch: pytest.MonkeyPatch
 ) -> None:

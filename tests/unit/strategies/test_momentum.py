@@ -12,6 +12,7 @@ import pytest
 from alpha.bot import Adx, RecentValues, StrategyRefused
 from alpha.bot.errors import BotError
 from alpha.bot.loading import load_params, split_params
+from alpha.bot.result import Performance
 from alpha.bot.testing import BTC, NO, MemoryBroker, Sent, a_bar, a_strategy
 from alpha.domain.bar import Bar
 from alpha.domain.ids import Symbol
@@ -268,6 +269,21 @@ def test_four_hours_that_closed_while_the_bot_was_down_end_it_too(close: str, re
     broker.hold(BTC, "1", "105", trailing_stop="10.5")
     # then the first bar that is decided on, whatever its own close
     assert [order.reason for order in pass_five_minutes(restarted, NOON + HOUR, "108")] == reasons
+
+
+def test_an_exit_does_not_wait_for_what_the_bot_is_worth():
+    sent_before: list[int] = []
+
+    class ValuedSlowly(MemoryBroker):
+        def performance(self) -> Performance | None:
+            sent_before.append(len(self.sent))
+            return None
+
+    broker = ValuedSlowly()
+    bot = a_bot(broker)
+    broker.hold(BTC, "1", "105", trailing_stop="10.5")
+    close_four_hours(bot, "99")
+    assert sent_before == [1]
 
 
 def test_a_position_of_which_nothing_is_known_leaves_when_it_is():
