@@ -86,6 +86,7 @@ def test_the_same_run_again_changes_nothing(ledger: Connection, outcome: Outcome
     assert rows(ledger, "SELECT count(*) FROM trading.drift") == [(0,)]
 
 
+@pytest.mark.patches_source
 @pytest.mark.parametrize("batches", [0, 2])
 def test_a_recording_that_was_killed_is_finished_by_the_same_run(
     ledger: Connection, outcome: Outcome, monkeypatch: pytest.MonkeyPatch, batches: int
