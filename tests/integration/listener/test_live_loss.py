@@ -142,6 +142,7 @@ def _mark(parts: Parts) -> object:
     return None if row is None else row.mark_price
 
 
+@pytest.mark.patches_source
 def test_a_report_whose_answer_was_lost_is_told_once(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
     cut: list[str] = []
     ask = Databases.ask

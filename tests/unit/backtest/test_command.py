@@ -7,7 +7,6 @@ import json
 from pathlib import Path
 
 import pytest
-import structlog
 from click.testing import CliRunner, Result
 from pyarrow import csv, parquet, table
 
@@ -17,13 +16,6 @@ from alpha.commands.candles import candles as candles_command
 from tests.unit.backtest.markets import BTC, ETH, a_series
 
 CANARY = "strategies.canary:Canary"
-
-
-@pytest.fixture(autouse=True)
-def _log_as_before():  # type: ignore[no-untyped-def]
-    before = structlog.get_config()
-    yield
-    structlog.configure(**before)
 
 
 @pytest.fixture
