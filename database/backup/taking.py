@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
@@ -72,6 +73,7 @@ def take_backup(
                 settle_left_overs(connection, on_named)
                 _look_at_space(connection, folder, server_folder, bool(recipients), on_little_space)
                 tools = replace(find_programs(connection.server_version // 10_000, programs), given_up=given_up)
+                _wait_for_a_name(connection, folder, dsn.dbname)
                 return _take(connection, dsn, folder, tuple(recipients), tools, on_step)
         except OSError as error:
             raise BackupFailed(f"cannot write into {folder}: {error}") from error
@@ -162,6 +164,17 @@ def _begin(connection: Connection) -> tuple[datetime, str, int, str]:
         assert row is not None, "a SELECT without FROM answers with a row"
         taken_at, snapshot, schema_version, ledger = row
     return taken_at.replace(microsecond=0), snapshot, schema_version, ledger
+
+
+def _wait_for_a_name(connection: Connection, folder: Path, database: str) -> None:
+    """A backup is named by its second: a small ledger's next one would take the place of the one before."""
+    while True:
+        with transaction(connection) as cursor:
+            cursor.execute("SELECT clock_timestamp()")
+            ((now,),) = cursor.fetchall()
+        if not any(folder.glob(f"{backup_name(database, now)}.*")):
+            return
+        time.sleep(1 - now.microsecond / 1_000_000)
 
 
 def _look_at_space(

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager, nullcontext
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
@@ -36,7 +36,7 @@ from database.backup.encryption import new_identity
 from database.backup.errors import BackupBusy, BackupFailed, BackupMisconfigured, DraftKept, ProgramsMissing
 from database.backup.figures import figures_of
 from database.backup.job import back_up
-from database.backup.manifest import Backup, list_backups
+from database.backup.manifest import Backup, backup_name, list_backups
 from database.backup.marks import mark_damaged
 from database.backup.programs import find_programs
 from database.backup.restoring import restore_backup, restored_name, switch_to
@@ -585,6 +585,20 @@ def test_autovacuum_in_a_scratch_database_is_no_reason_to_keep_it() -> None:
     finally:
         server.remove()
         shutil.rmtree(home, ignore_errors=True)
+
+
+def test_a_backup_does_not_take_the_name_of_another_one_of_its_second(ledger: Database, tmp_path: Path) -> None:
+    folder = tmp_path / "backups"
+    folder.mkdir()
+    now = datetime.now(UTC)
+    others = [f"{backup_name(ledger.owner.dbname, now + timedelta(seconds=n))}.dump.age" for n in range(3)]
+    for name in others:
+        (folder / name).write_text("another backup")
+
+    backup = take(ledger, folder)
+
+    assert left_in(folder) == {*others, backup.file, f"{backup.name}.json"}
+    assert backup.name not in {name.removesuffix(".dump.age") for name in others}
 
 
 @pytest.mark.parametrize("module", [taking, manifest], ids=["before the manifest", "with the manifest"])
