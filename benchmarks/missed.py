@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from alpha.domain.ids import AccountName
+from alpha.exchange.budget import Call, KnownLimits, Purpose
 from benchmarks.figures import Figure, Section, Unit, at_least, at_most
 from benchmarks.scene import BenchmarkFailed, Scene
 from benchmarks.servers import Servers
@@ -31,6 +33,7 @@ def measure(servers: Servers, *, quick: bool) -> Section:
     free = _recover(servers, executions, lists_per_s=None)
     bound = _recover(servers, limited, lists_per_s=_LISTS_PER_S)
     allowed = bound.per_s / (_LISTS_PER_S * _PAGE) * 100
+    left = bound.per_s / (_left_for_recovery() * _PAGE) * 100
     return Section(
         "recovery",
         f"Recovery of {executions:,} missed executions",
@@ -42,9 +45,18 @@ def measure(servers: Servers, *, quick: bool) -> Section:
             Figure("memory afterwards", free.memory_mb, Unit.MB),
             Figure("executions recovered within the limit", bound.per_s, Unit.FILLS_PER_S),
             Figure("of what the limit allows in all", allowed, Unit.PERCENT),
+            Figure("of what it leaves to recovery beside the bots' share", left, Unit.PERCENT, at_least(90)),
             Figure("requests refused as too many", bound.refused, Unit.COUNT, at_most(0)),
         ),
     )
+
+
+def _left_for_recovery() -> float:
+    """Requests a second for lists of executions while bots use theirs of it, at most."""
+    call = Call("", "/v5/execution/list", AccountName("any"), Purpose.BACKGROUND)
+    _, scope = KnownLimits().scopes(call)
+    kept = sum(share for purpose, share in scope.reserved.items() if purpose is not call.purpose)
+    return (scope.limit.requests - kept) / scope.limit.window_s
 
 
 def _recover(servers: Servers, executions: int, *, lists_per_s: int | None) -> _Recovery:
