@@ -86,7 +86,7 @@ FROM service AS exporter
 CMD ["python", "-m", "alpha.metrics.exporter"]
 
 FROM service AS websocket_listener
-COPY websocket_listener /app/websocket_listener
+COPY --from=compiled /app/websocket_listener /app/websocket_listener
 CMD ["python", "-m", "websocket_listener"]
 
 FROM service AS shortseller

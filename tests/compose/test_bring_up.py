@@ -157,6 +157,21 @@ def test_one_id_leads_from_the_order_over_the_fill_to_what_the_bot_made_of_it(pl
     eventually(lambda: trail() >= {"order_placed", "fills_recorded", "fill_handled"}, 60, "the whole trail", every_s=1)
 
 
+@pytest.mark.parametrize(
+    ("service", "module"),
+    [
+        ("websocket_listener", "websocket_listener.writer"),
+        ("websocket_listener", "alpha.ledger.fills"),
+        ("paper_exchange", "paper_exchange.engine.matching"),
+        ("shortseller", "alpha.bot.host"),
+    ],
+)
+def test_inner_loops_run_as_machine_code(platform: Deployment, service: str, module: str) -> None:
+    shown = f"import {module} as module; print(module.__file__)"
+    done = platform.compose("exec", "-T", service, "python", "-c", shown)
+    assert done.stdout.strip().endswith(".so"), f"{done.stdout}\n{done.stderr}"
+
+
 @pytest.mark.parametrize("service", ["shortseller"])
 def test_after_an_edit_only_that_bot_is_made_anew(platform: Deployment, service: str) -> None:
     before = containers()
