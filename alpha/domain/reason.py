@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from enum import StrEnum, unique
+from typing import Final
 
 
 @unique
@@ -30,7 +31,7 @@ class Reason(StrEnum):
     @classmethod
     def from_tag(cls, tag: str) -> Reason | None:
         """The reason of two letters, or None for letters that name none."""
-        return _BY_TAG.get(tag)
+        return REASONS.get(tag)
 
 
 _TAGS = {
@@ -51,4 +52,5 @@ _TAGS = {
 }
 for _reason, _tag in _TAGS.items():
     _reason.tag, _reason.opens_risk = _tag, _reason is Reason.ENTRY
-_BY_TAG = {tag: reason for reason, tag in _TAGS.items()}
+REASONS: Final = {tag: reason for reason, tag in _TAGS.items()}
+"""By their two letters."""

@@ -92,14 +92,14 @@ def _change_leverage(account: Account, market: Market, leverage: Decimal) -> Non
 
 def _wanted_full(holding: Holding, request: TradingStop) -> list[_Wanted]:
     """Those that change something: another price, none (0), or the price that is watched."""
-    found = (
+    found = [
         _Wanted(kind, price, by, None)
         for kind, price, by in (
             (StopKind.TAKE_PROFIT, request.take_profit, request.tp_trigger_by),
             (StopKind.STOP_LOSS, request.stop_loss, request.sl_trigger_by),
         )
         if price is not None
-    )
+    ]
     return [stop for stop in found if _changes(holding, stop)]
 
 

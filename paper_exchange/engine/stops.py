@@ -192,7 +192,7 @@ def _attach(venue: Venue, account: Account, holding: Holding, entry: WorkingOrde
     entry.takes_stops = False
     request = entry.request
     bind(
-        *(
+        *[
             None if price is None else set_level(
                 venue, account, holding, kind, price, at, by=by, parent=entry.order_link_id
             )
@@ -200,7 +200,7 @@ def _attach(venue: Venue, account: Account, holding: Holding, entry: WorkingOrde
                 (StopKind.TAKE_PROFIT, entry.take_profit, request.tp_trigger_by),
                 (StopKind.STOP_LOSS, entry.stop_loss, request.sl_trigger_by),
             )
-        )
+        ]
     )  # fmt: skip
 
 

@@ -87,7 +87,7 @@ class Exchange:
         for account in self.accounts.all:
             self.engine.open_account(account.for_engine())
         self.klines = Klines(self.source, lambda: self.engine.now)
-        self.tape = Tape(listing.instrument for listing in self.listings.values())
+        self.tape = Tape([listing.instrument for listing in self.listings.values()])
         self._events: list[Event] = []
         self._unwritten: list[Execution] = []
         """What the journal could not take yet."""
@@ -200,7 +200,7 @@ class Exchange:
         index = self._transaction_indexes.setdefault(uid, TimeIndex())
         known = len(index)
         added = self.engine.transactions(uid)[known:]
-        index.place((Place(to_ms(row.time), number), row) for number, row in enumerate(added, start=known))
+        index.place([(Place(to_ms(row.time), number), row) for number, row in enumerate(added, start=known)])
         return index
 
     def order_index(self, uid: int) -> OrderIndex:

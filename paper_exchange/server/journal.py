@@ -51,7 +51,7 @@ class Journal:
         if lines:
             self._file.append(b"".join(lines))
         if self._kept:
-            self._kept.difference_update(execution.exec_id for execution in executions)
+            self._kept.difference_update([execution.exec_id for execution in executions])
 
     def begin_anew(self) -> None:
         """Forgets everything: the exchange became another one, which writes what it did before."""

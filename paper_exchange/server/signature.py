@@ -56,7 +56,7 @@ def authenticated_socket(arguments: object, accounts: Accounts, now_ms: int) -> 
     """The account of an auth frame's `[key, expires, signature]`, None when any of it is wrong or expired."""
     if not isinstance(arguments, list) or len(arguments) != 3:
         return None
-    key, expires, signature = (str(argument) for argument in arguments)
+    key, expires, signature = [str(argument) for argument in arguments]
     account = accounts.with_key(key)
     if account is None or not _is_milliseconds(expires) or int(expires) <= now_ms:
         return None

@@ -50,7 +50,7 @@ class RecentValues:
     def deviation(self) -> float:
         """Standard deviation of the population. Raises ZeroDivisionError while there is no value."""
         mean = self.mean
-        return sqrt(fsum((value - mean) ** 2 for value in self.values) / len(self.values))
+        return sqrt(fsum([(value - mean) ** 2 for value in self.values]) / len(self.values))
 
     @property
     def highest(self) -> float:
