@@ -50,7 +50,9 @@ class AccountHistory:
         self._balances.append((index, float(balance)))
 
     def position(self, index: int, symbol: Symbol, position: Position) -> None:
-        row = (index, float(position.quantity), float(position.entry_price))
+        quantity = position.quantity
+        # To make a float of a Decimal takes longer than the rest, and every other change is one to flat.
+        row = (index, float(quantity), float(position.entry_price)) if quantity else (index, 0.0, 0.0)
         self._positions.setdefault(symbol, []).append(row)
 
     def curve(self, timeline: Timeline, last: int) -> EquityCurve:

@@ -19,16 +19,7 @@ from alpha.domain.ids import Symbol
 from alpha.domain.trade import Trade
 from backtest.plan import Plan
 from backtest.recordings import Gap, Recordings
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
-    """Something the strategy told the trader."""
-
-    at: datetime
-    kind: str
-    text: str
-    symbol: Symbol | None
+from backtest.told import Told
 
 
 class Asked(msgspec.Struct, gc=False):

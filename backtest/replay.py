@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import sys
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
 from typing import Final
 
 import numpy as np
 
-from alpha.candles.tape import Tape, as_numpy, narrowed
+from alpha.candles.tape import Tape, as_column, as_numpy
+from alpha.domain.arithmetic import whole_ceiling, whole_floor
 from alpha.domain.bar import Bar
 from alpha.domain.clock import from_ms
 from alpha.domain.ids import Symbol
@@ -20,7 +22,7 @@ from paper_exchange.engine import Engine
 from paper_exchange.engine.quiet_range import NOTHING_AT_STAKE
 
 _LOOK_AHEAD: Final = 128
-_BLOCK: Final = 64
+_BLOCK: Final = 16
 _LONGEST_LOOK: Final = 8192
 
 
@@ -46,13 +48,20 @@ class Replay:
         self._look = _LOOK_AHEAD
         self._walks_next = False
         self._caught_up = -1
+        self._bars: tuple[Bar, ...] = ()
+        self._bars_at = -1
 
     def begin(self, index: int) -> None:
         """The bar of this index has closed, and trading begins: the engine is at its close already."""
         self._caught_up = self.index = index
         self._plan()
 
-    def pass_to(self, index: int, bars: Sequence[Bar]) -> bool:
+    def closed(self, index: int, bars: tuple[Bar, ...]) -> None:
+        """The bars of the index have closed and are decided on."""
+        self.index = self._bars_at = index
+        self._bars = bars
+
+    def pass_to(self, index: int, bars: tuple[Bar, ...]) -> bool:
         """The bars of the index close. Whether the engine walked them; if not, nothing happened in them."""
         self.index = index
         if index < self.next_step:
@@ -91,8 +100,13 @@ class Replay:
                 closes[symbol] = tape.close[row] * tape.tick_size
                 if marks is not None:
                     marks[symbol] = tape.mark[row] * tape.tick_size
-        engine.move_to(from_ms(int(self._timeline.starts_ms[index])) + self._timeline.interval, closes, marks=marks)
+        engine.move_to(self._end_of(index), closes, marks=marks)
         return engine
+
+    def _end_of(self, index: int) -> datetime:
+        if index == self._bars_at:
+            return self._bars[0].end
+        return from_ms(int(self._timeline.starts_ms[index])) + self._timeline.interval
 
     def mark_price(self, symbol: Symbol) -> Decimal | None:
         """At the close of the symbol's last bar."""
@@ -100,7 +114,7 @@ class Replay:
         row, tape = lane.latest[self.index], lane.tape
         return None if row < 0 else tape.mark[row] * tape.tick_size
 
-    def _step(self, index: int, bars: Sequence[Bar]) -> None:
+    def _step(self, index: int, bars: tuple[Bar, ...]) -> None:
         # First to the prices of the bar before: gaps and mark prices are measured from there.
         self.index = index - 1
         self.catch_up()
@@ -146,41 +160,43 @@ class Replay:
         row = lane.latest[self.index] + 1
         last = lane.latest[min(before, self._length) - 1] + 1
         tick = lane.tape.tick_size
-        lowest = int((low / tick).to_integral_value(ROUND_CEILING)) if low.is_finite() else -1
-        highest = int((high / tick).to_integral_value(ROUND_FLOOR)) if high.is_finite() else sys.maxsize
+        lowest = int(whole_ceiling(low / tick)) if low.is_finite() else -1
+        highest = int(whole_floor(high / tick)) if high.is_finite() else sys.maxsize
         nearest = self._reach[symbol].first_outside(row, last, lowest, highest)
-        return before if nearest == last else self._timeline.index_of(int(lane.tape.starts_ms[nearest]))
+        if nearest == last:
+            return before
+        return nearest if lane.is_whole else self._timeline.index_of(int(lane.tape.starts_ms[nearest]))
 
 
 class _Reach:
     """The lowest and highest price of any kind in each bar, in ticks: traded, marked inside the bar at the basis of the
-    bar before, and marked at the close. With those of whole blocks beside them, because most looks ahead find nothing,
-    and a few comparisons of blocks tell that sooner than an operation on an array."""
+    bar before, and marked at the close. With those of whole blocks beside them, because most looks ahead find nothing.
+    """
 
     def __init__(self, tape: Tape) -> None:
-        low, high = as_numpy(tape.low), as_numpy(tape.high)
-        if tape.mark is tape.close:
-            self._lows, self._highs = low, high
-        else:
-            mark = as_numpy(tape.mark).astype(np.int64)
+        self._lows, self._highs = tape.low, tape.high
+        if tape.mark is not tape.close:
+            low, high, mark = as_numpy(tape.low), as_numpy(tape.high), as_numpy(tape.mark).astype(np.int64)
             basis = np.concatenate([[0], mark[:-1] - as_numpy(tape.close)[:-1]])
-            self._lows = narrowed(np.minimum(np.minimum(low, low + basis), mark))
-            self._highs = narrowed(np.maximum(np.maximum(high, high + basis), mark))
-        edges = np.arange(0, len(low), _BLOCK)
-        self._block_lows: list[int] = np.minimum.reduceat(self._lows, edges).tolist()
-        self._block_highs: list[int] = np.maximum.reduceat(self._highs, edges).tolist()
+            self._lows = as_column(np.minimum(np.minimum(low, low + basis), mark))
+            self._highs = as_column(np.maximum(np.maximum(high, high + basis), mark))
+        edges = np.arange(0, len(tape), _BLOCK)
+        self._block_lows = as_column(np.minimum.reduceat(as_numpy(self._lows), edges))
+        self._block_highs = as_column(np.maximum.reduceat(as_numpy(self._highs), edges))
 
     def first_outside(self, row: int, last: int, lowest: int, highest: int) -> int:
         """The first row in [row, last) that reaches the lowest or the highest price given, else `last`."""
-        lows, highs = self._block_lows, self._block_highs
+        lows, highs = self._lows, self._highs
+        block_lows, block_highs = self._block_lows, self._block_highs
         while row < last:
             block = row // _BLOCK
             end = min((block + 1) * _BLOCK, last)
-            if lows[block] <= lowest or highs[block] >= highest:
-                outside = (self._lows[row:end] <= lowest) | (self._highs[row:end] >= highest)
-                found = int(outside.argmax())  # the first that is, or 0 when none is
-                if outside[found]:
-                    return row + found
+            if block_lows[block] <= lowest or block_highs[block] >= highest:
+                # One by one: an operation on an array of so few takes as long to begin.
+                while row < end:
+                    if lows[row] <= lowest or highs[row] >= highest:
+                        return row
+                    row += 1
             row = end
         return last
 

@@ -6,7 +6,7 @@ holds is told; the closed bars are observed and decided on; orders wait for the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -27,22 +27,23 @@ from alpha.domain.clock import from_ms, to_ms
 from alpha.domain.ids import Symbol
 from backtest.accounting import AccountHistory, Books
 from backtest.errors import BacktestRefused
-from backtest.outcome import Asked, Outcome, Told
+from backtest.outcome import Asked, Outcome
 from backtest.plan import Plan
 from backtest.port import UID, EnginePort
 from backtest.recordings import Recordings, read_recordings
 from backtest.replay import Replay
-from backtest.settled_heap import settled_heap
+from backtest.settled_heap import settle, settled_heap
 from backtest.stream import AccountStream
 from backtest.surroundings import Surroundings
 from backtest.timeline import Timeline
+from backtest.told import Told
 from backtest.translation import fill_of, reason_of_fill
 from paper_exchange.engine import Engine, EngineAccount
 
 Ticked = Callable[[int, int], object]
 """Told now and then how many of how many bars are done."""
 
-_TICK_EVERY: Final = 2048
+_TICK_EVERY: Final = 8192
 _LONGEST = timedelta(days=36_525)
 
 
@@ -131,7 +132,7 @@ class _Notebook:
         self.told: list[Told] = []
 
     def alert(self, kind: str, text: str, *, symbol: Symbol | None, market_time: datetime) -> None:
-        self.told.append(Told(at=market_time, kind=kind, text=text, symbol=symbol))
+        self.told.append(Told(market_time, kind, text, symbol))
 
 
 class _Run:
@@ -218,30 +219,32 @@ class _Run:
         for bars in self._timeline.bars(first, last):
             self._host.round(bars, trade=False)
 
-    def _rounds(self, first: int, last: int) -> Iterator[Sequence[Bar]]:
+    def _rounds(self, first: int, last: int) -> Iterator[tuple[Bar, ...]]:
         """The bars of every index; before they are given out what happens in them, and when the next are asked for
         what the decision on them led to, is handled."""
         replay, length = self._replay, self._length
         changes = sorted(each for each in self._changes_of_tradability() if first <= each < last)
         changes.append(length)
-        tick_at = first
+        tick_at = index = first
         replay.wake_at = first
-        for index, bars in enumerate(self._timeline.bars(first, last), first):
-            # One comparison for all that is rare: most bars are decided on and nothing else.
-            if index >= replay.wake_at:
-                self._drain(index - 1)
-                replay.index = index
-                if index >= tick_at:
-                    self._ticked(index, length)
-                    tick_at = index + _TICK_EVERY
-                if index >= replay.next_step and index > self._begin and replay.pass_to(index, bars):
-                    self._handle(index)
-                if index == changes[0]:
-                    self._note_tradability(changes.pop(0))
-                replay.wake_at = min(tick_at, replay.next_step, changes[0])
-            else:
-                replay.index = index
-            yield bars
+        for block in self._timeline.blocks(first, last):
+            for bars in block:
+                # One comparison for all that is rare: most bars are decided on and nothing else.
+                if index >= replay.wake_at:
+                    self._drain(index - 1)
+                    replay.index = index
+                    if index >= tick_at:
+                        self._ticked(index, length)
+                        settle()
+                        tick_at = index + _TICK_EVERY
+                    if index >= replay.next_step and index > self._begin and replay.pass_to(index, bars):
+                        self._handle(index)
+                    if index == changes[0]:
+                        self._note_tradability(changes.pop(0))
+                    replay.wake_at = min(tick_at, replay.next_step, changes[0])
+                replay.closed(index, bars)
+                yield bars
+                index += 1
         self._drain(last - 1)
 
     def _handle(self, index: int) -> None:
@@ -291,7 +294,7 @@ class _Run:
         after its first bar, and after every hole."""
         timeline, found = self._timeline, {}
         for symbol, tape in self._recordings.tapes.items():
-            begins = [tape.start_of(0), *(gap.end for gap in self._recordings.gaps if gap.symbol == symbol)]
+            begins = [tape.start_of(0), *[gap.end for gap in self._recordings.gaps if gap.symbol == symbol]]
             # At a close `history` after the first bar's open all the bars in between were seen.
             found[symbol] = [
                 (timeline.index_of(to_ms(at)), timeline.index_of(to_ms(at + history - timeline.interval)))

@@ -30,9 +30,14 @@ class Lane:
     rows: Sequence[int]
     latest: Sequence[int]
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether it has every bar."""
+        return isinstance(self.rows, range)
+
     def changes_between(self, first: int, last: int) -> Sequence[int]:
         """The indices within (first, last) at which its bars begin or end."""
-        if isinstance(self.rows, range):
+        if self.is_whole:
             return ()
         is_there = np.array(self.rows[first:last], dtype=np.int64) >= 0
         changes: list[int] = (np.flatnonzero(np.diff(is_there)) + first + 1).tolist()
@@ -66,18 +71,19 @@ class Timeline:
         breaks = np.flatnonzero(np.diff(self.starts_ms[first:last]) != step) + first + 1
         return [(start, end) for start, end in pairwise([first, *breaks.tolist(), last]) if start < end]
 
-    def bars(self, first: int, last: int) -> Iterator[Sequence[TapeBar]]:
+    def bars(self, first: int, last: int) -> Iterator[tuple[TapeBar, ...]]:
         """What the symbols have at each index of [first, last), which lies within one of `runs`."""
-        return chain.from_iterable(self._blocks(first, last))
+        return chain.from_iterable(self.blocks(first, last))
 
-    def _blocks(self, first: int, last: int) -> Iterator[Iterator[Sequence[TapeBar]]]:
+    def blocks(self, first: int, last: int) -> Iterator[Iterator[tuple[TapeBar, ...]]]:
+        """The same in pieces."""
         changes = {index for lane in self.lanes.values() for index in lane.changes_between(first, last)}
         # Between two of these the same symbols have a bar at each index, so their rows go side by side.
         for start, end in pairwise(sorted({first, last} | changes)):
             for begin in range(start, end, _BLOCK):
                 yield self._side_by_side(begin, min(begin + _BLOCK, end))
 
-    def _side_by_side(self, first: int, last: int) -> Iterator[Sequence[TapeBar]]:
+    def _side_by_side(self, first: int, last: int) -> Iterator[tuple[TapeBar, ...]]:
         start = from_ms(int(self.starts_ms[first]))
         there = [(lane.tape, row) for lane in self.lanes.values() if (row := lane.rows[first]) >= 0]
         return zip(*[tape.bars(row, row + last - first, start) for tape, row in there], strict=True)

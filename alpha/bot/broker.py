@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum, unique
-from typing import Final, Protocol
+from typing import Final, Protocol, final
 
-import msgspec
+from mypy_extensions import mypyc_attr
 
 from alpha.bot.result import Performance
 from alpha.domain.ids import Symbol
@@ -37,32 +38,62 @@ class OutcomeStatus(StrEnum):
 _ACCEPTED: Final = OutcomeStatus.ACCEPTED
 
 
-class Outcome(msgspec.Struct, frozen=True, gc=False):
+@mypyc_attr(acyclic=True)
+@final
+@dataclass(init=False, unsafe_hash=True, slots=True)
+class Outcome:
     """The answer to every request. `code` is stable and short, `text` is for people."""
 
-    status: OutcomeStatus
-    code: str = ""
-    text: str = ""
-    order_link_id: str | None = None
+    status: Final[OutcomeStatus]
+    code: Final[str]
+    text: Final[str]
+    order_link_id: Final[str | None]
+
+    def __init__(self, status: OutcomeStatus, code: str = "", text: str = "", order_link_id: str | None = None) -> None:
+        self.status = status
+        self.code = code
+        self.text = text
+        self.order_link_id = order_link_id
 
     @property
     def accepted(self) -> bool:
         return self.status is _ACCEPTED
 
 
-class HeldPosition(msgspec.Struct, frozen=True, gc=False):
+@mypyc_attr(acyclic=True)
+@final
+@dataclass(init=False, unsafe_hash=True, slots=True)
+class HeldPosition:
     """The bot's position in a symbol as the platform holds it, with the stops the exchange keeps for it.
 
     Prices that are not set are None; `trailing_stop` is a distance. `seq` grows with every change.
     """
 
-    symbol: Symbol
-    position: Position
-    mark_price: Decimal | None = None
-    stop_loss: Decimal | None = None
-    take_profit: Decimal | None = None
-    trailing_stop: Decimal | None = None
-    seq: int = -1
+    symbol: Final[Symbol]
+    position: Final[Position]
+    mark_price: Final[Decimal | None]
+    stop_loss: Final[Decimal | None]
+    take_profit: Final[Decimal | None]
+    trailing_stop: Final[Decimal | None]
+    seq: Final[int]
+
+    def __init__(
+        self,
+        symbol: Symbol,
+        position: Position,
+        mark_price: Decimal | None = None,
+        stop_loss: Decimal | None = None,
+        take_profit: Decimal | None = None,
+        trailing_stop: Decimal | None = None,
+        seq: int = -1,
+    ) -> None:
+        self.symbol = symbol
+        self.position = position
+        self.mark_price = mark_price
+        self.stop_loss = stop_loss
+        self.take_profit = take_profit
+        self.trailing_stop = trailing_stop
+        self.seq = seq
 
     @property
     def is_flat(self) -> bool:

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
@@ -9,7 +8,6 @@ from alpha.domain.ids import ExecId, Symbol
 from alpha.domain.reason import Reason
 
 
-@dataclass(slots=True)
 class Decision:
     """One call of a hook: what time it is for the strategy, and what makes its order ids.
 
@@ -18,11 +16,14 @@ class Decision:
     kinds apart; two orders of one event and reason differ by their ordinal.
     """
 
-    now: datetime
-    instant: datetime
-    names: tuple[object, ...] = ()
-    _ordinals: dict[tuple[Symbol, Reason], int] | None = None
-    _counted_for: datetime | None = None
+    __slots__ = ("_counted_for", "_ordinals", "instant", "names", "now")
+
+    def __init__(self, now: datetime, instant: datetime, names: tuple[object, ...] = ()) -> None:
+        self.now = now
+        self.instant = instant
+        self.names = names
+        self._ordinals: dict[tuple[Symbol, Reason], int] | None = None
+        self._counted_for: datetime | None = None
 
     @property
     def scope(self) -> str:

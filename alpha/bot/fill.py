@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from typing import Final, final
 
-import msgspec
+from mypy_extensions import mypyc_attr
 
 from alpha.domain.fill import Fill
 from alpha.domain.ids import Symbol
@@ -11,12 +13,20 @@ from alpha.domain.reason import Reason
 from alpha.domain.side import Side
 
 
-class BotFill(msgspec.Struct, frozen=True, gc=False):
+@mypyc_attr(acyclic=True)
+@final
+@dataclass(init=False, unsafe_hash=True, slots=True)
+class BotFill:
     """One of the bot's own fills: `seq` is its gapless number, `reason` why it happened."""
 
-    seq: int
-    fill: Fill
-    reason: Reason
+    seq: Final[int]
+    fill: Final[Fill]
+    reason: Final[Reason]
+
+    def __init__(self, seq: int, fill: Fill, reason: Reason) -> None:
+        self.seq = seq
+        self.fill = fill
+        self.reason = reason
 
     @property
     def symbol(self) -> Symbol:

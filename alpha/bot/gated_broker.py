@@ -6,11 +6,11 @@ import logging
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Final
 
-import msgspec
 import structlog
 
 from alpha.bot.broker import HeldPosition, Outcome, OutcomeStatus
@@ -85,7 +85,6 @@ class GatedBroker:
         self._log = log.bind()
         self.decision: Decision | None = None
         """What is being decided, None outside of a hook: the strategy may ask for nothing then."""
-        self._until_decided = _UntilDecided(self)
         self.newest: dict[Symbol, Bar] = {}
         """The newest bar of each symbol: its close is what a market order is judged by."""
         self._counter = counter or OrderCounter()
@@ -94,7 +93,7 @@ class GatedBroker:
     def deciding(self, decision: Decision) -> AbstractContextManager[None]:
         """The hook called inside acts at this decision's time and under its ids. To be entered at once."""
         self.decision = decision
-        return self._until_decided
+        return _UntilDecided(self)
 
     def begin_round(self, at: datetime) -> None:
         """Before anything is decided on bars that end at the time."""
@@ -305,7 +304,7 @@ class GatedBroker:
             if is_new and outcome.code == DUPLICATE:
                 self._orders.was_there_before(order_link_id)
             if not opens_risk and outcome.code == _NOTHING_TO_REDUCE:
-                outcome = msgspec.structs.replace(outcome, code="flat")
+                outcome = replace(outcome, code="flat")
         self._journal.settle(order_link_id, outcome)
         if outcome.accepted and not self._log.is_enabled_for(logging.INFO):
             return outcome
@@ -363,9 +362,6 @@ class GatedBroker:
 
 
 class _UntilDecided:
-    """One for all decisions of a broker: there is one for every bar, and a generator for each costs more than most
-    strategies do."""
-
     __slots__ = ("_broker",)
 
     def __init__(self, broker: GatedBroker) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -48,8 +48,7 @@ class StrategyHost:
         self._began_with = began_with
         self._newest = broker.newest
         self._on_bars = Decision.on_bar(start=progress.latest, end=progress.latest)
-        # What an on_round of its own would be asked, without asking it.
-        self._on_bar = None if _has_its_own(strategy, "on_round") else strategy.on_bar
+        self._decides_rounds = _has_its_own(strategy, "on_round")
         # Hooks that the strategy does not have need no decision to be opened for them.
         self._hears_fills = _has_its_own(strategy, "on_fill")
         self._hears_positions = _has_its_own(strategy, "on_position")
@@ -111,25 +110,25 @@ class StrategyHost:
         """
         decided = self._progress.decided
         if trade and bars and (decided is None or bars[0].end > decided):
-            self.rounds((bars,))
+            self.rounds((tuple(bars),))
             return True
         self._closed.clear()
         for bar in bars:
             self.observe(bar)
         return False
 
-    def rounds(self, rounds: Iterable[Sequence[Bar]]) -> None:
+    def rounds(self, rounds: Iterable[tuple[Bar, ...]]) -> None:
         """Round after round, each later than all before it and none of them empty, observed and decided on.
 
         Whoever gives them out may let other events be handled before the next one. What a bar of a backtest costs is
         mostly this loop, so what is the same for all of them is looked up once, and nothing is called that need not be.
         """
         progress, broker, strategy, newest = self._progress, self._broker, self.strategy, self._newest
-        observed, observe, on_bar, on_round = progress.observed, strategy.observe, self._on_bar, strategy.on_round
-        decision, closed = self._on_bars, self._closed
+        observed, decision, closed = progress.observed, self._on_bars, self._closed
+        decides_rounds = self._decides_rounds
         closed.clear()
         # Longer bars are built in `observe`: then no bar is taken the short way.
-        ends: Mapping[Symbol, datetime] = {} if self._larger else observed
+        ends: dict[Symbol, datetime] = {} if self._larger else observed
         for bars in rounds:
             for bar in bars:
                 symbol = bar.symbol
@@ -139,7 +138,7 @@ class StrategyHost:
                 else:  # what that comes to for a bar that follows the one before
                     newest[symbol] = bar
                     observed[symbol] = bar.end
-                    observe(bar)
+                    strategy.observe(bar)
             end = bar.end
             if end > progress.latest:
                 progress.latest = end
@@ -151,11 +150,11 @@ class StrategyHost:
             # As `with broker.deciding(...)` does, at less cost; so for a fill and a position.
             broker.decision = decision
             try:
-                if on_bar is None:
-                    on_round(bars)
-                else:
+                if decides_rounds:
+                    strategy.on_round(bars)
+                else:  # what its on_round would ask, without asking it
                     for bar in bars:
-                        on_bar(bar)
+                        strategy.on_bar(bar)
             finally:
                 broker.decision = None
             if closed:
@@ -256,4 +255,4 @@ def _same(before: HeldPosition, after: HeldPosition) -> bool:
 
 def _has_its_own(strategy: AnyStrategy, hook: str) -> bool:
     """Whether the hook is another than the base class's: of its own class, or set on the strategy itself."""
-    return getattr(getattr(strategy, hook), "__func__", None) is not getattr(Strategy, hook)
+    return hook in getattr(strategy, "__dict__", ()) or getattr(type(strategy), hook) is not getattr(Strategy, hook)

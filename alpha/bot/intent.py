@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from typing import Final, final
 
-import msgspec
+from mypy_extensions import mypyc_attr
 
 from alpha.domain.errors import InvalidValue
 from alpha.domain.ids import Symbol
@@ -11,10 +13,13 @@ from alpha.domain.order import OrderType, TimeInForce
 from alpha.domain.reason import Reason
 from alpha.domain.side import Side
 
-_NOTHING = Decimal(0)
+_NOTHING: Final = Decimal(0)
 
 
-class Intent(msgspec.Struct, frozen=True, gc=False):
+@mypyc_attr(acyclic=True)
+@final
+@dataclass(init=False, unsafe_hash=True, slots=True)
+class Intent:
     """An order a strategy wants, rounded, before anybody has agreed to it.
 
     `price` is a limit order's price, `decision_price` the price the decision was made at (the close of the bar). `bar`
@@ -22,24 +27,52 @@ class Intent(msgspec.Struct, frozen=True, gc=False):
     Whatever is not an entry only reduces, by construction: no reason can be used to slip past the gate.
     """
 
-    symbol: Symbol
-    side: Side
-    quantity: Decimal
-    reason: Reason
-    order_type: OrderType
-    bar: datetime
-    decided_at: datetime
-    decision_price: Decimal | None
-    price: Decimal | None = None
-    time_in_force: TimeInForce | None = None
-    take_profit: Decimal | None = None
-    stop_loss: Decimal | None = None
+    symbol: Final[Symbol]
+    side: Final[Side]
+    quantity: Final[Decimal]
+    reason: Final[Reason]
+    order_type: Final[OrderType]
+    bar: Final[datetime]
+    decided_at: Final[datetime]
+    decision_price: Final[Decimal | None]
+    price: Final[Decimal | None]
+    time_in_force: Final[TimeInForce | None]
+    take_profit: Final[Decimal | None]
+    stop_loss: Final[Decimal | None]
 
-    def __post_init__(self) -> None:
-        if self.quantity <= _NOTHING:
-            raise InvalidValue(f"{self.symbol}: an order of {self.quantity} is not above 0")
-        if self.stop_loss is None and self.take_profit is None:
-            return
+    def __init__(
+        self,
+        symbol: Symbol,
+        side: Side,
+        quantity: Decimal,
+        reason: Reason,
+        order_type: OrderType,
+        bar: datetime,
+        decided_at: datetime,
+        decision_price: Decimal | None,
+        price: Decimal | None = None,
+        time_in_force: TimeInForce | None = None,
+        take_profit: Decimal | None = None,
+        stop_loss: Decimal | None = None,
+    ) -> None:
+        self.symbol = symbol
+        self.side = side
+        self.quantity = quantity
+        self.reason = reason
+        self.order_type = order_type
+        self.bar = bar
+        self.decided_at = decided_at
+        self.decision_price = decision_price
+        self.price = price
+        self.time_in_force = time_in_force
+        self.take_profit = take_profit
+        self.stop_loss = stop_loss
+        if quantity <= _NOTHING:
+            raise InvalidValue(f"{symbol}: an order of {quantity} is not above 0")
+        if stop_loss is not None or take_profit is not None:
+            self._check_stops()
+
+    def _check_stops(self) -> None:
         reference = self.price or self.decision_price
         if reference is None:
             return

@@ -5,11 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import Final, final
+
+from pydantic import GetCoreSchemaHandler
 
 from alpha.bot.errors import BotError
+from alpha.bot.kept_state import CoreSchema, kept
 from alpha.domain.bar import Bar
 from alpha.domain.clock import EPOCH
 from alpha.domain.ids import Symbol
+
+ZERO: Final = Decimal(0)
 
 
 def floor_to(time: datetime, interval: timedelta) -> datetime:
@@ -25,6 +31,7 @@ def check_larger(interval: timedelta, larger: timedelta) -> None:
         )
 
 
+@final
 @dataclass(slots=True)
 class FormingBar:
     """The bar of one symbol and longer interval that is being built. It is complete or it does not exist: after a hole
@@ -35,11 +42,19 @@ class FormingBar:
     start: datetime
     expected: datetime
     """Start of the fed bar that comes next."""
-    open: Decimal = Decimal(0)
-    high: Decimal = Decimal(0)
-    low: Decimal = Decimal(0)
-    volume: Decimal = Decimal(0)
-    turnover: Decimal = Decimal(0)
+    open: Decimal = ZERO
+    high: Decimal = ZERO
+    low: Decimal = ZERO
+    volume: Decimal = ZERO
+    turnover: Decimal = ZERO
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, _source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+        prices = {"open": Decimal, "high": Decimal, "low": Decimal}
+        sums = {"volume": Decimal, "turnover": Decimal}
+        return kept(
+            cls, handler, symbol=Symbol, interval=timedelta, start=datetime, expected=datetime, **prices, **sums
+        )
 
     @classmethod
     def at(cls, symbol: Symbol, interval: timedelta, time: datetime) -> FormingBar:

@@ -14,10 +14,9 @@ from alpha.domain.ids import Symbol
 ZERO = Decimal(0)
 
 
-class Anchor(BaseModel):
+@dataclass(frozen=True, slots=True)
+class Anchor:
     """The bot's result and equity (USDT) at a market time that later ones are compared with."""
-
-    model_config = ConfigDict(frozen=True)
 
     at: datetime
     result: Decimal

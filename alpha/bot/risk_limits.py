@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Protocol
+from typing import Final, Protocol
 
 from alpha.bot.gate import Deny
 from alpha.bot.intent import Intent
@@ -16,6 +16,7 @@ from alpha.domain.clock import EPOCH
 from alpha.domain.ids import Symbol
 
 DRAWDOWN_HALT = "drawdown_halt"
+_DAY: Final = timedelta(days=1)
 
 
 class LimitRecord(Protocol):
@@ -99,7 +100,7 @@ class RiskLimits:
             self._settle()
             return
         state = self._progress.result
-        if self._watches or state.day is None or at >= state.day.at + timedelta(days=1) or state.uncosted:
+        if self._watches or state.day is None or at >= state.day.at + _DAY or state.uncosted:
             self._value(at)
         while state.unaudited and self._record.audit(state.unaudited[0]):
             del state.unaudited[0]
@@ -166,7 +167,7 @@ class RiskLimits:
         state = self._progress.result
         is_done = not (state.halt or state.unaudited or state.uncosted)
         if is_done and state.day is not None and not (self._watches and self._flat_since is None):
-            self._progress.settled_until = state.day.at + timedelta(days=1)
+            self._progress.settled_until = state.day.at + _DAY
         else:
             self._progress.settled_until = EPOCH
 
@@ -210,9 +211,10 @@ class RiskLimits:
         if equity is None or equity <= 0 or result is None:
             self._performance, self._flat_since = None, None
             return
-        now = Anchor(at=at, result=result, equity=equity)
-        self._judge_ending(state, now)
-        self._begin_periods(state, now)
+        now = Anchor(at, result, equity)
+        if not _is_begun(state, at):
+            self._judge_ending(state, now)
+            self._begin_periods(state, now)
         self._lift(state, now)
         day, week, month, peak = state.day or now, state.week or now, state.month or now, state.peak or now
         if result > peak.result:
@@ -226,8 +228,9 @@ class RiskLimits:
             drawdown_percent=-peak.percent(result),
         )
         state.latest = now
-        self._judge(state, self._performance)
-        self._flat_since = None if self._progress.is_open else (state.cash, day.at + timedelta(days=1))
+        if self._watches:
+            self._judge(state, self._performance)
+        self._flat_since = None if self._progress.is_open else (state.cash, day.at + _DAY)
 
     def _result_now(self, state: ResultState) -> Decimal | None:
         for symbol, quantity in list(state.uncosted.items()):
@@ -252,7 +255,7 @@ class RiskLimits:
                 continue
             latest = state.latest
             before = now if now.at == start or latest is None or latest.at > start else latest
-            setattr(state, period, before.model_copy(update={"at": start}))
+            setattr(state, period, Anchor(start, before.result, before.equity))
             state.reached.pop(_LIMIT_OF[period], None)
         if state.peak is None:
             state.peak = now
@@ -312,6 +315,18 @@ _UNTIL = {
     "weekly_loss": "no entries until Monday 00:00 UTC",
     "monthly_loss": "no entries until the first of the month, 00:00 UTC",
 }
+
+
+def _is_begun(state: ResultState, at: datetime) -> bool:
+    """Whether the periods that the time is in are those that the state has: with its day its week and month begin."""
+    day = state.day
+    return (
+        day is not None
+        and state.week is not None
+        and state.month is not None
+        and state.peak is not None
+        and day.at <= at < day.at + _DAY
+    )
 
 
 def _starts(at: datetime) -> Mapping[str, datetime]:

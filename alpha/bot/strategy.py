@@ -1,4 +1,4 @@
-"""The base of every strategy: parameters and state as pydantic models, and the hooks the runner calls."""
+"""The base of every strategy: the hooks the runner calls."""
 
 from __future__ import annotations
 
@@ -6,32 +6,23 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import ClassVar, Generic, TypeVar
 
-from pydantic import BaseModel, ConfigDict
+from mypy_extensions import mypyc_attr
 
 from alpha.bot.broker import Broker, HeldPosition
 from alpha.bot.environment import Environment
 from alpha.bot.fill import BotFill
+from alpha.bot.strategy_models import StrategyParams, StrategyState
 from alpha.domain.bar import Bar
 from alpha.domain.ids import Symbol
 
-
-class StrategyParams(BaseModel):
-    """Base of a strategy's parameters. Names carry their unit (`stop_percent`, `hold_bars`); unknown names fail."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class StrategyState(BaseModel):
-    """Base of what a strategy keeps over a restart. Saved with the fill cursor in one write after every event, so a
-    change made in a hook happens exactly once. Every field needs a default: that is the state of a new bot."""
-
-    model_config = ConfigDict(extra="ignore")
+__all__ = ["Strategy", "StrategyParams", "StrategyState"]
 
 
 P = TypeVar("P", bound=StrategyParams)
 S = TypeVar("S", bound=StrategyState)
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Strategy(Generic[P, S]):
     """Subclass it, name `Params` and `State`, and override the hooks needed.
 

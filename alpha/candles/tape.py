@@ -171,17 +171,16 @@ def _marks(series: CandleSeries, marks: CandleSeries) -> NDArray[np.float64]:
 
 
 def _units(values: NDArray[np.float64], unit: float, *, least: int) -> array[int]:
-    whole = narrowed(np.maximum(np.rint(values / unit), least))
-    column: array[int] = array("i" if whole.itemsize == 4 else "q")
-    column.frombytes(whole.tobytes())
-    return column
+    return as_column(np.maximum(np.rint(values / unit), least))
 
 
-def narrowed(values: NDArray[Any]) -> NDArray[np.signedinteger[Any]]:
+def as_column(values: NDArray[Any]) -> array[int]:
     """Whole numbers above -2^31 in 32 bits, where they fit as nearly all prices in ticks do, else in 64: half the
     memory of a year of minutes."""
     is_small = not len(values) or values.max() < _TWO_TO_THE_31
-    return values.astype(np.int32 if is_small else np.int64)
+    column: array[int] = array("i" if is_small else "q")
+    column.frombytes(values.astype(np.int32 if is_small else np.int64).tobytes())
+    return column
 
 
 def as_numpy(column: array[int]) -> NDArray[np.signedinteger[Any]]:

@@ -2,10 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager
-from decimal import ROUND_HALF_EVEN, Context, DivisionByZero, InvalidOperation, Overflow, localcontext
+from decimal import (
+    ROUND_CEILING,
+    ROUND_DOWN,
+    ROUND_FLOOR,
+    ROUND_HALF_EVEN,
+    Context,
+    Decimal,
+    DivisionByZero,
+    InvalidOperation,
+    Overflow,
+    localcontext,
+)
+from typing import Final
 
 _ACCOUNTING = Context(prec=28, rounding=ROUND_HALF_EVEN, traps=[InvalidOperation, DivisionByZero, Overflow])
+
+# A whole number out of any, in contexts of their own: that takes less than half as long as to name the rounding each
+# time, and every order needs several.
+whole_down: Final[Callable[[Decimal], Decimal]] = Context(rounding=ROUND_DOWN).to_integral_value
+"""Towards 0."""
+whole_floor: Final[Callable[[Decimal], Decimal]] = Context(rounding=ROUND_FLOOR).to_integral_value
+whole_ceiling: Final[Callable[[Decimal], Decimal]] = Context(rounding=ROUND_CEILING).to_integral_value
+whole_nearest: Final[Callable[[Decimal], Decimal]] = Context(rounding=ROUND_HALF_EVEN).to_integral_value
 
 
 def accounting() -> AbstractContextManager[Context]:

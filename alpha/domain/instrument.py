@@ -1,12 +1,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from decimal import ROUND_CEILING, ROUND_DOWN, ROUND_FLOOR, ROUND_HALF_EVEN, Decimal
+from decimal import Decimal
 from functools import partial
+from typing import Final
 
+from alpha.domain.arithmetic import whole_ceiling, whole_down, whole_floor, whole_nearest
 from alpha.domain.errors import InvalidValue
 from alpha.domain.ids import Symbol
 from alpha.domain.side import Side
+
+_BUY: Final = Side.BUY
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,15 +45,16 @@ class Instrument:
 
     def round_quantity(self, quantity: Decimal) -> Decimal:
         """Down to the step: an order is never larger than what was asked for."""
-        return _to_multiple(quantity, self.quantity_step, ROUND_DOWN)
+        return whole_down(quantity / self.quantity_step) * self.quantity_step
 
     def round_price(self, price: Decimal) -> Decimal:
         """To the nearest tick, for prices where neither direction is the safe one."""
-        return _to_multiple(price, self.tick_size, ROUND_HALF_EVEN)
+        return whole_nearest(price / self.tick_size) * self.tick_size
 
     def round_limit_price(self, price: Decimal, side: Side) -> Decimal:
         """To a tick that is never worse for the sender: a buy goes down, a sell goes up."""
-        return _to_multiple(price, self.tick_size, ROUND_FLOOR if side is Side.BUY else ROUND_CEILING)
+        ticks = price / self.tick_size
+        return (whole_floor(ticks) if side is _BUY else whole_ceiling(ticks)) * self.tick_size
 
     def is_on_step(self, quantity: Decimal) -> bool:
         return quantity % self.quantity_step == 0
@@ -57,13 +62,13 @@ class Instrument:
     def is_on_tick(self, price: Decimal) -> bool:
         return price % self.tick_size == 0
 
+    def takes(self, quantity: Decimal, price: Decimal) -> bool:
+        """Whether the quantity, which is on the step, is none too small at this price."""
+        return quantity >= self.min_quantity and quantity * price >= self.min_notional
+
     def min_order_quantity(self, price: Decimal) -> Decimal:
         """The smallest quantity that the exchange takes at this price: minimum quantity and notional both met."""
         if price <= 0:
             raise InvalidValue(f"{self.symbol}: price must be above 0")
-        by_notional = _to_multiple(self.min_notional / price, self.quantity_step, ROUND_CEILING)
+        by_notional = whole_ceiling(self.min_notional / price / self.quantity_step) * self.quantity_step
         return max(self.min_quantity, by_notional)
-
-
-def _to_multiple(value: Decimal, step: Decimal, rounding: str) -> Decimal:
-    return (value / step).to_integral_value(rounding) * step

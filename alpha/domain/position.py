@@ -7,7 +7,7 @@ from typing import Final, final
 from alpha.domain.errors import InvalidValue
 from alpha.domain.side import Direction
 
-ZERO = Decimal(0)
+ZERO: Final = Decimal(0)
 
 
 @final
@@ -30,6 +30,12 @@ class Position:
                 raise InvalidValue(f"a position of {quantity} needs an entry price above 0")
         elif entry_price:
             raise InvalidValue(f"a flat position has no entry price, not {entry_price}")
+
+    # That of a dataclass makes two tuples first, and every change of a position is compared with what was told before.
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Position):
+            return NotImplemented
+        return self is other or (self.quantity == other.quantity and self.entry_price == other.entry_price)
 
     @property
     def is_flat(self) -> bool:

@@ -10,10 +10,10 @@ from decimal import Decimal
 
 import msgspec
 
-from alpha.domain.fill import ExecType
-from alpha.domain.ids import ExecId, OrderId, Symbol
+from alpha.domain.ids import OrderId, Symbol
 from alpha.domain.order import OrderStatus, OrderType, TimeInForce
 from alpha.domain.side import Side
+from paper_exchange.engine.execution import Execution
 from paper_exchange.engine.money import ZERO
 from paper_exchange.engine.position_state import PositionState
 from paper_exchange.engine.requests import OrderRequest, TpslMode, TriggerBy
@@ -21,44 +21,6 @@ from paper_exchange.engine.stop_kind import CONDITIONAL, StopKind
 from paper_exchange.engine.wallet import Wallet
 
 __all__ = ["Event", "Execution", "OrderState", "PositionState", "Transaction", "Wallet"]
-
-
-class Execution(msgspec.Struct, frozen=True, gc=False):
-    """One match of one order, a takeover, a deleveraging, or a funding payment (`exec_type` says which). A fact.
-
-    Executions of one match share `exec_time` and `seq`, and `leaves_quantity` falls within them. `seq` never falls
-    within a symbol. `fee` > 0 was paid and < 0 received; for funding it is the payment (`value` x `fee_rate`).
-    `closed_size` is the part of `quantity` that reduced the position, `exec_pnl` the price P&L of that part before
-    fees. `order_price` of a market order is its internal bound, not a fill price. For funding: `order_type` is
-    "UNKNOWN", `create_type` "", order price and quantity 0, `price` the mark price and `quantity` the whole position.
-    """
-
-    uid: int
-    symbol: Symbol
-    position_idx: int
-    exec_id: ExecId
-    exec_time: datetime
-    seq: int
-    exec_type: ExecType
-    side: Side
-    price: Decimal
-    quantity: Decimal
-    value: Decimal
-    fee: Decimal
-    fee_rate: Decimal
-    fee_currency: str
-    is_maker: bool
-    closed_size: Decimal
-    exec_pnl: Decimal
-    leaves_quantity: Decimal
-    order_id: OrderId
-    order_link_id: str
-    order_type: str
-    order_price: Decimal
-    order_quantity: Decimal
-    create_type: str
-    stop_order_type: str
-    mark_price: Decimal
 
 
 class OrderState(msgspec.Struct, frozen=True, gc=False):

@@ -1,11 +1,11 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
-from decimal import ROUND_CEILING, ROUND_DOWN, ROUND_FLOOR, Decimal
+from decimal import Decimal
 from functools import partial
 from typing import Final, NamedTuple
 
+from alpha.domain.arithmetic import whole_ceiling, whole_down, whole_floor
 from alpha.domain.errors import InvalidValue
 from alpha.domain.instrument import Instrument
 from alpha.domain.side import Side
@@ -20,6 +20,10 @@ class Level(NamedTuple):
 
     price: Decimal
     quantity: Decimal
+
+
+# As Level(...) does, in a third of the time: every order meets at least one that was just made.
+_new_tuple = tuple.__new__
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,8 +78,8 @@ class Liquidity:
     def level_price(self, number: int, side: Side, price: Decimal, instrument: Instrument) -> Decimal:
         """Where a level would lie that has none before it, on a tick."""
         away = price * self._levels_at[side][number]
-        rounding = ROUND_CEILING if side is BUY else ROUND_FLOOR
-        ticks = (away / instrument.tick_size).to_integral_value(rounding)
+        away /= instrument.tick_size
+        ticks = whole_ceiling(away) if side is BUY else whole_floor(away)
         return max(ticks, _ONE) * instrument.tick_size
 
 
@@ -116,7 +120,17 @@ class Depth:
 class Offers:
     """One side of the book as a taker of `side` meets it, best first. `market_limit` bounds his market orders."""
 
-    __slots__ = ("_found", "_instrument", "_liquidity", "_price", "_rest", "_side", "market_limit")
+    __slots__ = (
+        "_found",
+        "_instrument",
+        "_last",
+        "_liquidity",
+        "_looked",
+        "_price",
+        "_side",
+        "_volume",
+        "market_limit",
+    )
 
     def __init__(
         self, liquidity: Liquidity, side: Side, price: Decimal, volume: Decimal, instrument: Instrument
@@ -125,8 +139,11 @@ class Offers:
         self._instrument = instrument
         self._side = side
         self._price = price
-        self._rest = _walk(liquidity, side, price, volume, instrument)
-        self._found = [next(self._rest)]
+        self._volume = volume
+        self._looked = 0
+        self._last: Decimal | None = None
+        self._found: list[Level] = []
+        self._find_next()
         self.market_limit = instrument.round_price(liquidity.market_limit(side, price))
 
     @property
@@ -135,7 +152,8 @@ class Offers:
         return self._found[0]
 
     def all(self) -> list[Level]:
-        self._found.extend(self._rest)
+        while self._find_next():
+            pass
         return self._found
 
     def within(self, limit: Decimal, quantity: Decimal) -> list[Level]:
@@ -174,30 +192,28 @@ class Offers:
         levels.append(Level(self._price_behind(levels[-1].price), missing))
         return levels
 
-    def _find_next(self) -> None:
-        """Work out one more level, if there is one."""
-        level = next(self._rest, None)
-        if level is not None:
-            self._found.append(level)
+    def _find_next(self) -> bool:
+        """Work out one more level. False when there is none."""
+        liquidity, instrument, shares = self._liquidity, self._instrument, self._liquidity.level_shares
+        step = instrument.quantity_step
+        while self._looked < len(shares):
+            number, before = self._looked, self._last
+            price = liquidity.level_price(number, self._side, self._price, instrument)
+            if before is not None and self._side.sign * (price - before) <= _ZERO:
+                price = before + self._side.sign * instrument.tick_size
+            if price <= _ZERO:
+                self._looked = len(shares)
+                return False
+            self._looked, self._last = number + 1, price
+            quantity = whole_down(self._volume * shares[number] / step) * step
+            if number == 0 and not instrument.takes(quantity, price):
+                quantity = max(quantity, instrument.min_order_quantity(price))
+            if quantity > _ZERO:
+                self._found.append(_new_tuple(Level, (price, quantity)))
+                return True
+        return False
 
     def _price_behind(self, last: Decimal) -> Decimal:
         liquidity, tick = self._liquidity, self._instrument.tick_size
         behind = liquidity.level_price(len(liquidity.level_shares), self._side, self._price, self._instrument)
         return max(behind, last + tick) if self._side is BUY else max(min(behind, last - tick), tick)
-
-
-def _walk(liquidity: Liquidity, side: Side, price: Decimal, volume: Decimal, instrument: Instrument) -> Iterator[Level]:
-    previous: Decimal | None = None
-    for number, share in enumerate(liquidity.level_shares):
-        level_price = liquidity.level_price(number, side, price, instrument)
-        if previous is not None and side.sign * (level_price - previous) <= 0:
-            level_price = previous + side.sign * instrument.tick_size
-        if level_price <= 0:
-            return
-        quantity = (volume * share / instrument.quantity_step).to_integral_value(ROUND_DOWN)
-        quantity *= instrument.quantity_step
-        if number == 0:
-            quantity = max(quantity, instrument.min_order_quantity(level_price))
-        if quantity > 0:
-            yield Level(level_price, quantity)
-        previous = level_price

@@ -32,7 +32,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from decimal import Decimal
-from typing import Final, NamedTuple
+from typing import Final, final
 
 from alpha.domain.bar import Bar
 from alpha.domain.clock import to_ms
@@ -40,17 +40,18 @@ from alpha.domain.clock import to_ms
 _LAST_MILLISECOND: Final = timedelta(milliseconds=1)
 
 
-class Leg(NamedTuple):
-    """A straight piece of the path, from one price and time (ms) to the next."""
+@final
+class Leg:
+    """A straight piece of the path, from one price and time (ms) to the next; `length` in price."""
 
-    start_ms: int
-    end_ms: int
-    start_price: Decimal
-    end_price: Decimal
+    __slots__ = ("end_ms", "end_price", "length", "start_ms", "start_price")
 
-    @property
-    def length(self) -> Decimal:
-        return abs(self.end_price - self.start_price)
+    def __init__(self, start_ms: int, end_ms: int, start_price: Decimal, end_price: Decimal) -> None:
+        self.start_ms = start_ms
+        self.end_ms = end_ms
+        self.start_price = start_price
+        self.end_price = end_price
+        self.length = abs(end_price - start_price)
 
     @property
     def direction(self) -> int:
@@ -70,18 +71,19 @@ class Leg(NamedTuple):
 
 def opening(bar: Bar) -> Leg:
     """The instant of the open as a leg without length, for what the gap before it passed over."""
-    start = to_ms(bar.start)
-    return Leg(start, start, bar.open, bar.open)
+    start, price = to_ms(bar.start), bar.open
+    return Leg(start, start, price, price)
 
 
 def legs(bar: Bar) -> tuple[Leg, Leg, Leg]:
     """The three legs of the bar as the module says."""
-    first, second = (bar.low, bar.high) if bar.close >= bar.open else (bar.high, bar.low)
+    open_, close = bar.open, bar.close
+    first, second = (bar.low, bar.high) if close >= open_ else (bar.high, bar.low)
     start, third = to_ms(bar.start), bar.interval / 3
     one, two = to_ms(bar.start + third), to_ms(bar.start + 2 * third)
     last = to_ms(bar.end - _LAST_MILLISECOND)
     return (
-        Leg(start, one, bar.open, first),
+        Leg(start, one, open_, first),
         Leg(one, two, first, second),
-        Leg(two, last, second, bar.close),
+        Leg(two, last, second, close),
     )

@@ -48,7 +48,7 @@ def quiet_range(venue: Venue, symbol: Symbol) -> QuietRange | None:
     market = venue.markets[symbol]
     if not market.is_touched:
         return NOTHING_AT_STAKE
-    low, high = NOTHING_AT_STAKE
+    low, high = NOTHING_AT_STAKE.low, NOTHING_AT_STAKE.high
     levels = _levels(venue, market)
     if levels:
         lowest, highest = _spread(market)

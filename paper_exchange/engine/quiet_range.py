@@ -1,14 +1,18 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Final, NamedTuple
+from typing import Final, final
 
 
-class QuietRange(NamedTuple):
+@final
+class QuietRange:
     """Prices strictly between the two touch nobody."""
 
-    low: Decimal
-    high: Decimal
+    __slots__ = ("high", "low")
+
+    def __init__(self, low: Decimal, high: Decimal) -> None:
+        self.low = low
+        self.high = high
 
 
 NOTHING_AT_STAKE: Final = QuietRange(Decimal("-Infinity"), Decimal("Infinity"))

@@ -10,10 +10,9 @@ position beyond what its leverage allows, and not for the tier (Bybit counts the
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from decimal import ROUND_CEILING, Decimal
-from typing import Final, NamedTuple
-
-import msgspec
+from typing import Final, NamedTuple, final
 
 from paper_exchange.engine.margin import liquidation_price, maintenance_rate
 from paper_exchange.engine.money import ZERO
@@ -35,10 +34,15 @@ class RiskTier(NamedTuple):
     deduction: Decimal
 
 
-class RiskTiers(msgspec.Struct, frozen=True, gc=False):
+@final
+@dataclass(init=False, unsafe_hash=True, slots=True)
+class RiskTiers:
     """The tiers of one symbol, smallest positions first."""
 
-    all: tuple[RiskTier, ...]
+    all: Final[tuple[RiskTier, ...]]
+
+    def __init__(self, all: tuple[RiskTier, ...]) -> None:
+        self.all = all
 
     @classmethod
     def single(cls, max_leverage: Decimal) -> RiskTiers:
@@ -74,7 +78,7 @@ class RiskTiers(msgspec.Struct, frozen=True, gc=False):
 
     def maintenance(self, value: Decimal, rates: Sequence[Decimal]) -> Decimal:
         """Margin that must remain of a position worth so much; `rates` are those of the tiers, closing fee included."""
-        tier = self.of(value)
+        tier = self.of(value) if len(self.all) > 1 else self.all[0]
         return value * rates[tier.id - 1] - tier.deduction
 
     def liquidation_price(
@@ -90,9 +94,10 @@ class RiskTiers(msgspec.Struct, frozen=True, gc=False):
         Of all tiers the one that asks for most decides, because the margin only grows steeper with the value: the
         highest of their prices for a long position, the lowest for a short one. None when no price above 0 does it.
         """
-        prices = [
-            liquidation_price(quantity, mark_price, equity, other_maintenance, rate, tier.deduction)
-            for tier, rate in zip(self.all, rates, strict=True)
-        ]
-        price = max(prices) if quantity > ZERO else min(prices)
+        first, *others = self.all
+        price = liquidation_price(quantity, mark_price, equity, other_maintenance, rates[0], first.deduction)
+        for tier in others:
+            rate = rates[tier.id - 1]
+            other = liquidation_price(quantity, mark_price, equity, other_maintenance, rate, tier.deduction)
+            price = max(price, other) if quantity > ZERO else min(price, other)
         return price if price > ZERO else None

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Mapping
-from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+from decimal import Decimal
 from enum import IntEnum, unique
 from typing import NamedTuple
 
+from alpha.domain.arithmetic import whole_ceiling, whole_floor
 from alpha.domain.clock import from_ms
 from alpha.domain.ids import Symbol
 from paper_exchange.engine import liquidation, matching, stops
@@ -210,7 +211,8 @@ def _distance_to(leg: Leg, level: Decimal, rising: bool, since: Decimal) -> Deci
 def _tick_beyond(price: Decimal, rising: bool, market: Market) -> Decimal:
     """The first tick past the price, so that what is due there is due without a doubt in the last digit."""
     tick = market.instrument.tick_size
-    return (price / tick).to_integral_value(ROUND_CEILING if rising else ROUND_FLOOR) * tick
+    ticks = price / tick
+    return (whole_ceiling(ticks) if rising else whole_floor(ticks)) * tick
 
 
 def _is_reached(order: WorkingOrder, market: Market) -> bool:

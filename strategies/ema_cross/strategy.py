@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
 
-from alpha.bot import Ema, Strategy
+from alpha.bot import Broker, Ema, Environment, Strategy
 from alpha.domain.bar import Bar
 from alpha.domain.ids import Symbol
 from alpha.domain.reason import Reason
@@ -18,9 +17,17 @@ class EmaCross(Strategy[EmaCrossParams, EmaCrossState]):
     Params = EmaCrossParams
     State = EmaCrossState
 
-    def __init__(self, **given: Any) -> None:
-        super().__init__(**given)
-        self._crosses = self.state.crosses
+    def __init__(
+        self,
+        *,
+        params: EmaCrossParams,
+        state: EmaCrossState,
+        symbols: tuple[Symbol, ...],
+        broker: Broker,
+        environment: Environment,
+    ) -> None:
+        super().__init__(params=params, state=state, symbols=symbols, broker=broker, environment=environment)
+        self._crosses = state.crosses
 
     @property
     def interval(self) -> timedelta:
@@ -53,8 +60,7 @@ class EmaCross(Strategy[EmaCrossParams, EmaCrossState]):
         held = self.broker.position(bar.symbol)
         if held is None:  # not known, which is not flat: look again on the next bar
             return
-        has_crossed = cross.above is not None
-        cross.above = above
+        has_crossed, cross.above = cross.above is not None, above
         if above and held.is_flat and has_crossed:
             self._enter(bar)
         elif not above and not held.is_flat:

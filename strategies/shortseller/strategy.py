@@ -56,6 +56,8 @@ class ShortSeller(Strategy[ShortSellerParams, ShortSellerState]):
         self._protections, self._cooldown_until = state.protections, state.cooldown_until
         self._alert_rules, self._warm_up_bars = params.alerts, params.warm_up_bars
         self._report_due = state.report_due
+        self._assets, self._crosses_per_day_limit = params.assets, params.crosses_per_day_limit
+        self._hold_limit, self._trigger_valid = params.hold_limit, params.trigger_valid
 
     @property
     def interval(self) -> timedelta:
@@ -130,12 +132,12 @@ class ShortSeller(Strategy[ShortSellerParams, ShortSellerState]):
 
         Stop and target stand behind those at the exchange, measured from the average entry price.
         """
-        stops, close, entry_price = self.params.assets[bar.symbol], bar.close, held.position.entry_price
+        stops, close, entry_price = self._assets[bar.symbol], bar.close, held.position.entry_price
         if close >= entry_price * stops.stop_factor:
             return Reason.STOP_LOSS
         if close <= entry_price * stops.target_factor:
             return Reason.TAKE_PROFIT
-        if self._holding(bar.symbol).age(bar.end) > self.params.hold_limit:
+        if self._holding(bar.symbol).age(bar.end) > self._hold_limit:
             return Reason.TIME_EXIT
         if self._trend(bar.symbol).regime is INACTIVE:
             return Reason.REGIME_EXIT
@@ -151,11 +153,11 @@ class ShortSeller(Strategy[ShortSellerParams, ShortSellerState]):
             return "cooldown"
         if trend.regime is not ACTIVE:
             return "regime"
-        if trend.crosses >= self.params.crosses_per_day_limit and trend.cross_day == now.date():
+        if trend.crosses >= self._crosses_per_day_limit and trend.cross_day == now.date():
             return "crosses_today"
         if trend.triggered_at is None:
             return "no_trigger"
-        if now - trend.triggered_at > self.params.trigger_valid:
+        if now - trend.triggered_at > self._trigger_valid:
             return "trigger_too_old"
         return None
 
@@ -229,7 +231,7 @@ class ShortSeller(Strategy[ShortSellerParams, ShortSellerState]):
             self.broker.alert("report", f"ShortSeller: {standing(self.broker, self.symbols)}; {regimes}")
 
     def _stops(self, symbol: Symbol) -> AssetStops:
-        return self.params.assets[symbol]
+        return self._assets[symbol]
 
     def _trend(self, symbol: Symbol) -> Trend:
         trend = self._trends.get(symbol)

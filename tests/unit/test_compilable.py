@@ -74,6 +74,19 @@ def test_what_is_caught_has_a_name_of_its_own() -> None:
     assert clashing == []
 
 
+def test_no_compiled_class_hands_names_on_to_its_base() -> None:
+    """`super().__init__(**given)` gives a compiled base the dict for its first argument."""
+    handing = [
+        f"{path}: {ast.unparse(call)}"
+        for path in COMPILED
+        for call in ast.walk(tree(path))
+        if isinstance(call, ast.Call)
+        and ast.unparse(call.func).startswith("super().")
+        and any(keyword.arg is None for keyword in call.keywords)
+    ]
+    assert handing == []
+
+
 def test_no_interpreted_class_has_a_compiled_base() -> None:
     """Its instances would be refused where the base is asked for."""
     bases = {

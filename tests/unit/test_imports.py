@@ -90,7 +90,7 @@ def test_the_engine_imports_the_domain_and_does_no_input_or_output() -> None:
     assert not offending(
         ("paper_exchange.engine",),
         lambda module: (
-            within(module, "paper_exchange.engine", "alpha.domain", "msgspec")
+            within(module, "paper_exchange.engine", "alpha.domain", "msgspec", "mypy_extensions")
             or (is_standard(module) and not within(module, *drivers))
         ),
     )

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 
-import msgspec
 import pytest
 
 from alpha.config import Credentials
@@ -207,7 +207,7 @@ def test_a_limit_order_rests_is_found_and_is_cancelled_once(paper: ExchangeProce
 
 
 def test_stops_of_a_position_are_set_moved_and_removed(paper: ExchangeProcess, exchange: ExchangeClient) -> None:
-    exchange.place_order(msgspec.structs.replace(market(Side.BUY, 100, "0.1"), symbol=ETHUSDT))
+    exchange.place_order(replace(market(Side.BUY, 100, "0.1"), symbol=ETHUSDT))
     paper.admin.run(1)
     (held,) = exchange.positions_of(ETHUSDT)
     assert held.position.quantity == Decimal("0.1")

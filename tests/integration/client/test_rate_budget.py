@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from decimal import Decimal
 
-import msgspec
 import pytest
 import redis
 from hypothesis import HealthCheck, given, settings
@@ -249,7 +248,7 @@ class TestClient:
         )
         until_it_waits(lambda: client.place_order(entry))
         slept.clear()
-        client.place_order(msgspec.structs.replace(entry, side=Side.SELL, reduce_only=True))
+        client.place_order(replace(entry, side=Side.SELL, reduce_only=True))
         assert slept == []
 
 

@@ -7,8 +7,6 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
-import msgspec
-
 from alpha.bot.broker import HeldPosition, Outcome
 from alpha.bot.errors import JournalUnavailable
 from alpha.bot.fill import BotFill
@@ -220,7 +218,7 @@ class ScriptedExchange:
         self.on_stop(stop)
 
     def _apply_stop(self, stop: TradingStop) -> None:
-        self.shown = msgspec.structs.replace(
+        self.shown = replace(
             self.shown,
             stop_loss=stop.stop_loss or self.shown.stop_loss,
             take_profit=stop.take_profit or self.shown.take_profit,

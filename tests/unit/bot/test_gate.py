@@ -6,7 +6,6 @@ from dataclasses import replace
 from decimal import Decimal
 
 import pytest
-from msgspec.structs import replace as altered
 
 from alpha.bot.gate import Allow, Deny, Gate
 from alpha.bot.intent import Intent
@@ -64,7 +63,7 @@ def test_an_entry_passes_when_everything_is_in_order():
 )
 def test_one_thing_that_is_wrong_denies_an_entry_and_never_an_exit(wrong: Surroundings, expected: str | None):
     assert code(wrong) == expected
-    assert code(wrong, altered(ENTRY, reason=Reason.REGIME_EXIT)) is None
+    assert code(wrong, replace(ENTRY, reason=Reason.REGIME_EXIT)) is None
 
 
 @pytest.mark.parametrize(
@@ -77,7 +76,7 @@ def test_the_price_may_not_be_far_from_the_mark(mark: str, expected: str | None)
 
 
 def test_a_limit_order_is_judged_by_its_own_price():
-    far = altered(ENTRY, order_type=OrderType.LIMIT, price=Decimal(110))
+    far = replace(ENTRY, order_type=OrderType.LIMIT, price=Decimal(110))
     assert code(Surroundings(), far) == "price_collar"
 
 
@@ -96,7 +95,7 @@ def test_notional_is_limited_per_order_per_bot_and_by_equity(
     quantity: str, held: str, equity: str, expected: str | None
 ):
     surroundings = Surroundings(notional=Decimal(held), funds=Decimal(equity))
-    assert code(surroundings, altered(ENTRY, quantity=Decimal(quantity))) == expected
+    assert code(surroundings, replace(ENTRY, quantity=Decimal(quantity))) == expected
 
 
 def test_the_first_thing_wrong_in_the_fixed_order_is_told():
@@ -122,7 +121,7 @@ def test_the_first_thing_wrong_in_the_fixed_order_is_told():
 
 
 def test_whatever_is_not_an_entry_only_reduces():
-    assert all(altered(ENTRY, reason=reason).reduce_only for reason in Reason if reason is not Reason.ENTRY)
+    assert all(replace(ENTRY, reason=reason).reduce_only for reason in Reason if reason is not Reason.ENTRY)
     assert not ENTRY.reduce_only
 
 
@@ -132,7 +131,7 @@ def test_whatever_is_not_an_entry_only_reduces():
 )
 def test_a_stop_on_the_wrong_side_cannot_be_asked_for(side: Side, stop_loss: str | None, take_profit: str | None):
     with pytest.raises(InvalidValue, match="wrong side"):
-        altered(
+        replace(
             ENTRY,
             side=side,
             stop_loss=None if stop_loss is None else Decimal(stop_loss),

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 
-import msgspec
 import pytest
 
 from alpha.bot.broker import HeldPosition, OutcomeStatus
@@ -274,7 +273,7 @@ def test_a_trailing_stop_the_exchange_does_not_show_is_not_verified():
 
 def test_a_stop_that_is_already_so_counts_as_set():
     desk = Desk()
-    desk.exchange.shown = msgspec.structs.replace(desk.exchange.shown, stop_loss=Decimal(101))
+    desk.exchange.shown = replace(desk.exchange.shown, stop_loss=Decimal(101))
 
     def not_modified(_: object) -> None:
         raise refused(34040)

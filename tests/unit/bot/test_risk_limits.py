@@ -3,14 +3,15 @@ only, each once reached and once not. Always asked through the host, which leave
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from msgspec.structs import replace
 
 from alpha.bot import Environment, Strategy, StrategyParams, StrategyState
 from alpha.bot.checkpoint import Checkpoint
@@ -78,7 +79,9 @@ class Record:
 class CountedLimits(RiskLimits):
     """Knows at which rounds the host had it look."""
 
-    looked: list[datetime]
+    def __init__(self, **given: Any) -> None:
+        super().__init__(**given)
+        self.looked: list[datetime] = []
 
     def look(self, at: datetime) -> None:
         self.looked.append(at)
@@ -108,6 +111,8 @@ class Leaving(Strategy[StrategyParams, StrategyState]):
 class World:
     """A bot with 10,000 USDT that holds what its fills make, and may die and come back."""
 
+    keeping = RiskLimits
+
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
         self.marks: dict[Symbol, Decimal | None] = {}
@@ -122,7 +127,7 @@ class World:
 
     def _begin(self, checkpoint: Checkpoint, cursor: int) -> None:
         self.progress = Progress(checkpoint, cursor)
-        self.keeper = CountedLimits(
+        self.keeper = self.keeping(
             limits=self.limits,
             progress=self.progress,
             prices=self,
@@ -130,7 +135,6 @@ class World:
             lifted_at=lambda: self.lifted,
             wall_now=lambda: self.wall,
         )
-        self.keeper.looked = []
         self.surroundings = surroundings = Surroundings()
         gate = Gate(self.limits, surroundings, self.keeper)
         self.broker = broker = GatedBroker(
@@ -182,10 +186,16 @@ class World:
         self.host.rounds([self.bars(at)])
         return self.strategy.denied[at]
 
-    def bars(self, end: datetime) -> Sequence[Bar]:
+    def bars(self, end: datetime) -> tuple[Bar, ...]:
         """The round that ends then: one bar, which follows the one before, however long ago that was."""
         start = self.progress.observed.get(BTC, end - FIVE_MINUTES)
-        return [a_bar(100, end=end, interval=end - start)]
+        return (a_bar(100, end=end, interval=end - start),)
+
+
+class WatchedWorld(World):
+    """Whose limits tell when they looked: `world.keeper.looked`."""
+
+    keeping = CountedLimits
 
 
 def _exit(at: datetime) -> Intent:
@@ -397,8 +407,9 @@ def test_every_limit_in_force_is_shown_with_its_use():
     }
 
 
+@pytest.mark.patches_source
 def test_flat_nothing_is_looked_at_until_a_fill_and_what_it_lost_binds_the_next_bar_until_midnight():
-    world = World(LOSSES)
+    world = WatchedWorld(LOSSES)
     assert [world.denied(MONDAY + n * FIVE_MINUTES) for n in range(3)] == [None] * 3
     assert world.keeper.looked == [MONDAY]
     world.earn(-500)
@@ -419,7 +430,7 @@ def test_a_fill_between_two_rounds_of_one_run_binds_the_later_one():
     before, earlier, later = (MONDAY + n * FIVE_MINUTES for n in range(3))
     world.denied(before)
 
-    def rounds() -> Iterator[Sequence[Bar]]:
+    def rounds() -> Iterator[tuple[Bar, ...]]:
         yield world.bars(earlier)
         world.earn(-500)
         yield world.bars(later)
@@ -428,8 +439,9 @@ def test_a_fill_between_two_rounds_of_one_run_binds_the_later_one():
     assert world.strategy.denied == {before: None, earlier: None, later: "daily_loss"}
 
 
+@pytest.mark.patches_source
 def test_with_a_loss_limit_what_is_held_is_looked_at_every_round():
-    world = World(LOSSES)
+    world = WatchedWorld(LOSSES)
     world.denied(MONDAY)
     world.trade(Side.BUY, "10", "100")
     ends = [MONDAY + n * FIVE_MINUTES for n in range(1, 4)]
@@ -462,8 +474,9 @@ def test_an_exit_goes_out_before_anybody_asks_what_the_bot_is_worth():
     assert world.valued_after == [1]
 
 
+@pytest.mark.patches_source
 def test_a_halt_is_looked_at_every_round_because_it_may_be_lifted_before_any():
-    world = World(DRAWDOWN)
+    world = WatchedWorld(DRAWDOWN)
     world.denied(MONDAY)
     assert world.denied(MONDAY + FIVE_MINUTES) is None
     world.earn(-2000)
@@ -485,8 +498,9 @@ def test_an_event_that_the_ledger_does_not_have_is_written_at_the_first_round_th
     assert [event.limit for event in world.record.audited] == ["daily_loss"]
 
 
+@pytest.mark.patches_source
 def test_without_loss_limits_there_is_one_look_a_day_whatever_is_traded():
-    world = World(Limits())
+    world = WatchedWorld(Limits())
     world.denied(MONDAY)
     world.trade(Side.BUY, "1", "100")
     world.marks[BTC] = Decimal(50)

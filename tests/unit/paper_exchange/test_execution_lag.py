@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from msgspec.structs import replace
+from dataclasses import replace
 
 from alpha.domain.ids import AccountName, ExecId
 from paper_exchange.engine import Execution

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-import msgspec
 import pytest
 
 from alpha.bot import Ema, Environment, Holding, Protection, StrategyRefused
@@ -435,10 +435,10 @@ def test_a_trailing_stop_is_set_once_per_entry_price():
     bot = a_bot(broker)
     bot.on_position(broker.hold(BTC, "-1", "200"))
     # when the exchange shows it
-    bot.on_position(msgspec.structs.replace(broker.hold(BTC, "-1", "200"), trailing_stop=Decimal(2)))
+    bot.on_position(replace(broker.hold(BTC, "-1", "200"), trailing_stop=Decimal(2)))
     assert len(broker.trailing) == 1
     # and when more fills move the average
-    bot.on_position(msgspec.structs.replace(broker.hold(BTC, "-2", "202"), trailing_stop=Decimal(2)))
+    bot.on_position(replace(broker.hold(BTC, "-2", "202"), trailing_stop=Decimal(2)))
     assert [distance for _, distance, _ in broker.trailing] == [Decimal(2), Decimal("2.02")]
 
 
@@ -455,7 +455,7 @@ def test_a_trailing_stop_that_was_not_verified_is_tried_again_on_every_bar():
 def test_a_trailing_stop_whose_activation_is_passed_trails_at_once():
     broker = MemoryBroker()
     bot = a_bot(broker)
-    bot.on_position(msgspec.structs.replace(broker.hold(BTC, "-1", "200"), mark_price=Decimal(195)))
+    bot.on_position(replace(broker.hold(BTC, "-1", "200"), mark_price=Decimal(195)))
     assert broker.trailing == [(BTC, Decimal(2), None)]
 
 
