@@ -13,16 +13,19 @@ from alpha.bot.strategy import StrategyParams
 from alpha.domain.ids import AccountName, BotId, Symbol
 from alpha.domain.instrument import Instrument
 from paper_exchange.engine import FeeRates, Liquidity
+from paper_exchange.engine.risk_tiers import RiskTiers
 
 ACCOUNT = AccountName("backtest")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Market:
-    """One symbol: its rules and what trading it costs."""
+    """One symbol: its rules and what trading it costs. Without risk tiers it may be held in any size with its highest
+    leverage."""
 
     instrument: Instrument
     fees: FeeRates
+    risk_tiers: RiskTiers | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -161,6 +161,9 @@ class _Run:
                 if lane.latest[begin] >= 0
             },
             audience=self._stream,
+            risk_tiers={
+                symbol: tiers for symbol in plan.symbols if (tiers := plan.markets[symbol].risk_tiers) is not None
+            },
         )
         engine.open_account(EngineAccount(uid=UID, balance=plan.balance))
         self._replay = Replay(engine, recordings, timeline, every_bar=every_bar)

@@ -200,6 +200,7 @@ def _markets(symbols: Sequence[Symbol], costs: Costs) -> dict[Symbol, Market]:
                 taker=listing.taker_fee if costs.taker_percent is None else costs.taker_percent / 100,
                 maker=listing.maker_fee if costs.maker_percent is None else costs.maker_percent / 100,
             ),
+            risk_tiers=listing.risk_tiers,
         )
         for symbol, listing in listings.items()
     }

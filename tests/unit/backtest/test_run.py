@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from itertools import pairwise
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -19,16 +20,19 @@ from alpha.domain.side import Side
 from backtest.errors import BacktestRefused
 from backtest.outcome import Outcome
 from backtest.run import backtest_on
+from paper_exchange.engine.risk_tiers import RiskTiers
 from tests.unit.backtest.markets import BTC, ETH, FIVE_MINUTES, START, Everything, a_plan, a_series, recordings
 
 
 class BuyOnce(Strategy[StrategyParams, StrategyState]):
     """One market order on its first bar, and nothing more."""
 
+    quantity: ClassVar = Decimal("0.1")
+
     def on_bar(self, bar: Bar) -> None:
         held = self.broker.position(bar.symbol)
         if held is not None and held.is_flat:
-            self.broker.market(bar.symbol, Side.BUY, Decimal("0.1"))
+            self.broker.market(bar.symbol, Side.BUY, self.quantity)
 
 
 def decisions(outcome: Outcome) -> list[tuple[str, str]]:
@@ -95,6 +99,26 @@ def test_an_order_of_a_bar_is_filled_at_the_open_of_the_next():
     ask = Decimal(str(round(float(series.open[1]), 1))) * Decimal("1.00005")
     assert Decimal(0) <= fill.price - ask < Decimal("0.1")
     assert fill.fee == fill.price * Decimal("0.1") * Decimal("0.0005")
+
+
+class BuyMuch(BuyOnce):
+    """The same for two with all the leverage there is."""
+
+    quantity = Decimal(2)
+
+    def on_start(self) -> None:
+        assert self.broker.set_leverage(BTC, Decimal(100)).accepted
+
+
+@pytest.mark.parametrize(("limit", "is_taken"), [("1500", False), ("2500", True), (None, True)])
+def test_a_position_is_as_large_as_its_leverage_allows(limit: str | None, is_taken: bool):
+    # two at about 1,000 are worth 2,000
+    tiers = None if limit is None else RiskTiers.graded(Decimal(100), Decimal(limit))
+    plan = a_plan(BuyMuch)
+    plan = replace(plan, markets={BTC: replace(plan.markets[BTC], risk_tiers=tiers)})
+    outcome = backtest_on(plan, recordings(a_series(3)))
+    answers = {None if each.answer is None else each.answer.code for each in outcome.asked}
+    assert (outcome.fills != [], answers) == (is_taken, {""} if is_taken else {"110090"})
 
 
 def test_funding_is_paid_at_the_mark_price_of_the_bar_before():
