@@ -50,8 +50,10 @@ class Decision:
         return cls(at, at, ("fill", exec_id))
 
     @classmethod
-    def on_position(cls, *, now: datetime, instant: datetime, quantity: Decimal, seq: int) -> Decision:
-        return cls(now, instant, ("position", quantity, seq))
+    def on_position(cls, *, now: datetime, instant: datetime, quantity: Decimal) -> Decision:
+        """`instant` is when bars were last decided on. What the exchange counts (its seq) is left out: it counts what
+        others trade too, and the ids of a bot's orders must not depend on them."""
+        return cls(now, instant, ("position", format(quantity.normalize(), "f")))
 
     @classmethod
     def on_start(cls, *, now: datetime) -> Decision:

@@ -188,8 +188,8 @@ class StrategyHost:
         return True
 
     def positions(self, held: Iterable[HeldPosition], now: datetime | None = None) -> None:
-        """What the platform holds at this market time; the strategy hears of those that changed since it was last told,
-        and again and again of one without any stop, so that it can act between bars."""
+        """What the platform holds; the strategy hears of those that changed since it was last told. As market time goes
+        on between events (`now`), it hears again and again of one without any stop, so that it can act between bars."""
         if not self._hears_positions:
             return
         latest = self._progress.latest
@@ -198,14 +198,13 @@ class StrategyHost:
             before = self._told.get(position.symbol)
             if before is not None and _same(before[0], position):
                 is_bare = position.stop_loss is None and position.trailing_stop is None and not position.is_flat
-                if not is_bare or at - before[1] < _REMIND_AFTER:
+                if now is None or not is_bare or at - before[1] < _REMIND_AFTER:
                     continue
             self._told[position.symbol] = position, at
             decision = Decision.on_position(
                 now=at,
                 instant=self._progress.decided or self._progress.latest,
                 quantity=position.quantity,
-                seq=position.seq,
             )
             self._broker.decision = decision
             try:

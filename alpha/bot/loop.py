@@ -169,7 +169,7 @@ class DecisionLoop:
     def tell_positions(self) -> None:
         """Let the strategy hear of positions that changed."""
         held = [position for symbol in self._bot.symbols if (position := self._live.position(symbol)) is not None]
-        self._host.positions(held, self._clock.now())
+        self._host.positions(held, self._clock.between_events())
 
     def _take(self) -> list[Event]:
         """What waits, at least one if one comes within a tick."""

@@ -35,6 +35,11 @@ class MarketClock:
     def now(self) -> datetime:
         return self._newest_time if self._is_paper else max(self._newest_time, self._wall())
 
+    def between_events(self) -> datetime | None:
+        """The time for what is looked at although nothing was told. None on the paper exchange, where no time passes
+        between two bars: what happens at a bar is decided when it is decided on, as in a backtest."""
+        return None if self._is_paper else self.now()
+
     def may_trade_on(self, bar_end: datetime, max_age: timedelta) -> bool:
         """Whether a bar is the newest and young enough to act on: decisions on older ones would be about a past."""
         return bar_end >= self._newest_bar and self.now() - bar_end <= max_age

@@ -30,15 +30,23 @@ class Protection:
     adds the trailing stop and mends what is missing, at every hook until the exchange shows it.
 
     `trailing_for` is the entry price for which the trailing stop was set and verified, `bare_since` since when
-    (market time) neither a stop nor a trailing stop that is active was seen at the exchange.
+    (market time) neither a stop nor a trailing stop that is active was seen at the exchange, `closing_at` when it was
+    last closed for that. It is closed once at one time, in whichever hook that comes first.
     """
 
     trailing_for: Decimal | None = None
     bare_since: datetime | None = None
+    closing_at: datetime | None = None
 
     @classmethod
     def __get_pydantic_core_schema__(cls, _source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
-        return kept(cls, handler, trailing_for=Decimal | None, bare_since=datetime | None)
+        return kept(
+            cls,
+            handler,
+            trailing_for=Decimal | None,
+            bare_since=datetime | None,
+            closing_at=datetime | None,
+        )
 
     def is_seen(self, held: HeldPosition) -> bool:
         """Whether the exchange shows stop and trailing stop as they were set: there is nothing to do."""
@@ -66,11 +74,12 @@ class Protection:
             done = "it has one now" if has_stop else "setting one failed and is tried again"
             text = f"{held.symbol}: the position had no stop at the exchange; {done}"
             broker.alert("position_unprotected", text, symbol=held.symbol)
-        elif not has_stop and broker.now - self.bare_since > bare_limit:
+        elif not has_stop and broker.now - self.bare_since > bare_limit and broker.now != self.closing_at:
             seconds = int((broker.now - self.bare_since).total_seconds())
             text = f"{held.symbol}: no stop could be set for {seconds} s, the position is being closed"
             broker.alert("unprotected_closed", text, symbol=held.symbol)
-            broker.close(held.symbol, Reason.FLATTEN)
+            if broker.close(held.symbol, Reason.FLATTEN).accepted:
+                self.closing_at = broker.now
         return has_stop or is_active
 
     def _trail(self, broker: Broker, held: HeldPosition, plan: StopPlan) -> bool:

@@ -100,6 +100,14 @@ def test_on_paper_the_bars_tell_the_time():
     assert not clock.may_trade_on(end, AGE)
 
 
+@pytest.mark.parametrize(("is_paper", "seconds"), [(False, 70), (True, None)])
+def test_between_two_bars_time_passes_on_a_real_market_only(is_paper: bool, seconds: int | None):
+    end = START + FIVE_MINUTES
+    clock = MarketClock(is_paper=is_paper, wall=lambda: end + timedelta(seconds=70))
+    clock.saw_bar(end)
+    assert clock.between_events() == (None if seconds is None else end + timedelta(seconds=seconds))
+
+
 def test_a_market_time_between_two_bars_does_not_age_the_newest_one_away():
     end = START + FIVE_MINUTES
     clock = MarketClock(is_paper=False, wall=lambda: end + timedelta(seconds=1))

@@ -63,6 +63,13 @@ class Diary(Strategy[StrategyParams, DiaryState]):
         self.state.positions.append(str(position.quantity))
 
 
+class Covering(Diary):
+    """Buys whenever it hears of a position."""
+
+    def on_position(self, position: HeldPosition) -> None:
+        self.broker.market(position.symbol, Side.BUY, Decimal(1))
+
+
 class Life:
     """One life of a bot: from a checkpoint and a cursor until it dies."""
 
@@ -246,6 +253,31 @@ def test_a_position_without_any_stop_is_told_again_as_time_passes(
     life.host.positions([position], START)
     life.host.positions([position], START + timedelta(seconds=seconds))
     assert len(life.state.positions) == times
+
+
+def test_where_no_time_passes_between_events_nothing_is_told_again():
+    life = Life(ScriptedExchange())
+    bare = HeldPosition(symbol=BTC, position=Position(Decimal(1), Decimal(100)))
+    life.host.positions([bare])
+    life.progress.see(START + timedelta(hours=1))
+    life.host.positions([bare])
+    assert len(life.state.positions) == 1
+
+
+@pytest.mark.parametrize(
+    ("quantity", "seq", "is_the_same"), [("-1", 7, True), ("-1", 8, True), ("-1.000", 7, True), ("-0.5", 7, False)]
+)
+def test_an_order_on_a_position_is_named_by_what_is_held(quantity: str, seq: int, is_the_same: bool):
+    """And not by what the exchange counts, others' trades included, nor by how a number is written."""
+
+    def asked(held: str, seq: int) -> str:
+        exchange = ScriptedExchange()
+        life = Life(exchange, kind=Covering)
+        life.host.positions([HeldPosition(symbol=BTC, position=Position(Decimal(held), Decimal(100)), seq=seq)])
+        (order,) = exchange.placed
+        return order.order_link_id
+
+    assert (asked(quantity, seq) == asked("-1", 7)) is is_the_same
 
 
 def test_entries_of_the_last_hour_are_counted_over_a_restart():

@@ -93,6 +93,31 @@ def test_what_stays_without_a_stop_for_longer_than_the_limit_is_closed(seconds: 
     assert [kind for kind, _ in broker.alerts][1:] == (["unprotected_closed"] if closed else [])
 
 
+def test_it_is_closed_once_at_one_time_and_again_later_over_a_restart_too():
+    broker, protection = MemoryBroker(stop_answer=NO), Protection()
+    broker.hold(BTC, "1", "100", stop_loss=None)
+    keep(protection, broker)
+    adapter = TypeAdapter(Protection)
+    broker.now = START + timedelta(minutes=5)
+    for _ in range(2):  # by the bar, and by whatever hook comes after it
+        keep(protection, broker)
+        protection = adapter.validate_json(adapter.dump_json(protection))
+    assert len(broker.sent) == 1
+    broker.now += timedelta(seconds=5)
+    keep(protection, broker)
+    assert len(broker.sent) == 2
+
+
+def test_a_close_that_did_not_work_is_tried_by_the_next_hook():
+    broker, protection = MemoryBroker(stop_answer=NO, answer=NO), Protection()
+    broker.hold(BTC, "1", "100", stop_loss=None)
+    keep(protection, broker)
+    broker.now = START + timedelta(minutes=5)
+    keep(protection, broker)
+    keep(protection, broker)
+    assert len(broker.sent) == 2
+
+
 def test_the_limit_starts_anew_once_a_stop_was_there():
     broker, protection = MemoryBroker(stop_answer=NO), Protection()
     broker.hold(BTC, "1", "100", stop_loss=None)
