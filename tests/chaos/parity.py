@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -38,6 +40,7 @@ from backtest.outcome import Outcome
 from backtest.run import run_backtest
 from paper_exchange.market.source import WARM_UP_BARS
 from tests.support import eventually
+from tests.unit.market.markets import real_candles
 
 FIVE_MINUTES = timedelta(minutes=5)
 RUN = "parity"
@@ -123,6 +126,34 @@ def of_backtest(outcome: Outcome) -> Played:
     )
 
 
+class Bout:
+    """The recordings, the bots, and what the backtest made of them."""
+
+    def __init__(
+        self, folder: Path, bots: Mapping[str, Mapping[str, Any]], *, symbols: Sequence[str], start: datetime, bars: int
+    ) -> None:
+        self.folder = folder
+        self.bars = bars
+        self.candles = folder / "candles"
+        self.candles.mkdir()
+        cut_candles(real_candles(), self.candles, symbols, start, bars)
+        self.registry = write_registry(folder / "bots.yaml", bots)
+        self.backtest: Mapping[BotId, Played] = {
+            bot: of_backtest(backtested(self.registry, bot, self.candles, start, bars)) for bot in self.registry.bots
+        }
+
+    def differences(self, stage: Stage) -> dict[BotId, tuple[object, object]]:
+        """For each bot that did something else on the stage than in the backtest, the first that differs: there, here.
+        Its fills, then its trades; None where one has no more."""
+        found: dict[BotId, tuple[object, object]] = {}
+        for bot, expected in self.backtest.items():
+            played = stage.played(bot, len(expected.fills))
+            if played != expected:
+                pairs = zip_longest((*played.fills, *played.trades), (*expected.fills, *expected.trades))
+                found[bot] = next(pair for pair in pairs if pair[0] != pair[1])
+        return found
+
+
 class Stage:
     """The platform in full lockstep: exchange, feed, listener, PostgreSQL, Redis, and each bot a process."""
 
@@ -189,6 +220,44 @@ class Stage:
             sorted(map(_round_trip, trades)),
             sum(each.fill.leaves_quantity > 0 for each in found),
         )
+
+
+class Killer:
+    """Kills each bot twice, so many `together`, when it holds something and the market has moved on by `between` bars
+    since the last time. One of those that decide on hours dies as an hour closes, so that the bar it decides on closes
+    without it."""
+
+    def __init__(
+        self, stage: Stage, *, between: int, together: int = 1, deciding_on_hours: Collection[str] = ()
+    ) -> None:
+        self._stage = stage
+        self._together = together
+        self._between = self._next_at = between
+        self._deciding_on_hours = deciding_on_hours
+        self.left = Counter(dict.fromkeys(stage.registry.bots, 2))
+
+    def __call__(self) -> None:
+        state = self._stage.admin.state()
+        if state.bars < self._next_at:
+            return
+        closes_hour = state.market_time.minute in {55, 0}
+        holding = {account for account, _ in state.positions}
+        victims = [
+            bot
+            for bot, times in self.left.most_common()
+            if times
+            and self._stage.registry.bot(bot).account in holding
+            and (closes_hour or bot not in self._deciding_on_hours)
+        ]
+        for bot in victims[: self._together]:
+            self._stage.kill(bot)
+            self.left[bot] -= 1
+            self._next_at = state.bars + self._between
+
+    @property
+    def restarts(self) -> int:
+        """How often a process of the platform was started again."""
+        return sum(process.restarts for process in self._stage.platform.processes.values())
 
 
 def _admin(platform: Platform) -> ExchangeAdmin:
