@@ -213,7 +213,11 @@ class Momentum(Strategy[MomentumParams, MomentumState]):
         self.state.report_due = next_report(self.params.report_times_utc, now)
         if due is None:
             return
-        kind = "weekly" if now.weekday() == _SUNDAY else "daily"
+        is_weekly = False
+        while due is not None and due <= now:  # one for all that an outage left out
+            is_weekly = is_weekly or due.weekday() == _SUNDAY
+            due = next_report(self.params.report_times_utc, due)
+        kind = "weekly" if is_weekly else "daily"
         self.broker.alert("report", f"Momentum, {kind}: {standing(self.broker, self.symbols)}")
 
 

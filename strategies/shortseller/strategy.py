@@ -68,6 +68,9 @@ class ShortSeller(Strategy[ShortSellerParams, ShortSellerState]):
         return self.params.warm_up_bars
 
     def knows(self, symbol: Symbol) -> bool:
+        watch = self.state.watches.get(symbol)
+        if watch is not None and not watch.fits(self.params):
+            del self.state.watches[symbol]  # it is full again after a few bars
         trend = self.state.trends.get(symbol)
         lengths = (self.params.ema_fast_bars, self.params.ema_slow_bars)
         if trend is not None and (trend.fast.length, trend.slow.length) == lengths:

@@ -33,6 +33,11 @@ class MarketWatch:
             volumes=RecentValues(length=params.alert_volume_bars + 1),
         )
 
+    def fits(self, params: ShortSellerParams) -> bool:
+        """Whether it was made under these parameters."""
+        made = MarketWatch.of(params)
+        return (self.closes.length, self.volumes.length) == (made.closes.length, made.volumes.length)
+
     def see(self, close: float, volume: float) -> None:
         """Take in the newest bar."""
         self.closes.values.append(close)

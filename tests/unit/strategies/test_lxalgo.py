@@ -102,6 +102,36 @@ def test_longer_bars_are_asked_for_by_eight_rules_only():
     assert a_bot(MemoryBroker()).larger_intervals == {HOUR: 2000, timedelta(hours=4): 2000}
     bot = a_pump_bot(MemoryBroker())
     assert (bot.larger_intervals, bot.warm_up_bars) == ({}, 1700)
+    assert a_bot(MemoryBroker()).warm_up_bars == 0
+
+
+def test_without_the_least_history_of_the_longest_bars_nothing_is_decided():
+    # 500 bars of 4 hours, and 150 of 5 minutes
+    assert a_bot(MemoryBroker()).minimum_history == timedelta(hours=2000)
+    assert a_pump_bot(MemoryBroker()).minimum_history == timedelta(minutes=750)
+
+
+def test_bars_are_observed_by_the_rules_of_their_own_length():
+    bot = a_bot(MemoryBroker())
+    one, four = bot.state.eight_rules[BTC][1], bot.state.eight_rules[BTC][4]
+    for interval in (FIVE_MINUTES, HOUR, HOUR, 4 * HOUR):
+        bot.observe(a_bar("110", end=NOON, interval=interval))
+    assert sorted(bot.state.eight_rules[BTC]) == [1, 4]
+    assert (one.count, four.count) == (502, 501)
+
+
+def test_a_symbol_nothing_is_known_of_is_not_ready():
+    for profile in ("eight_rules", "pump_momentum"):
+        assert not a_strategy(LXAlgo, MemoryBroker(), profile=profile).ready(BTC)
+
+
+def test_exits_are_decided_on_the_bars_that_are_fed():
+    broker = MemoryBroker()
+    bot = a_bot(broker)
+    bot.on_fill(a_fill(Side.BUY, "1", at=NOON))
+    protected(broker)
+    assert pass_hour(bot, NOON + timedelta(hours=73), "105") == []
+    assert pass_bar(bot, NOON + timedelta(hours=73), "105") != []
 
 
 def test_pumps_are_decided_on_five_minutes():
@@ -212,6 +242,43 @@ def test_a_position_found_without_stops_gets_them():
     assert broker.alerts == [("position_unprotected", BTC)]
 
 
+def test_a_target_that_is_missing_is_set_and_what_is_there_is_left_alone():
+    broker = MemoryBroker()
+    bot = a_bot(broker)
+    bot.on_position(broker.hold(BTC, "1", "100", stop_loss="92", trailing_stop="10"))
+    assert broker.take_profits == [(BTC, Decimal(130))]
+    bot.on_position(protected(broker))
+    assert (broker.take_profits, broker.stop_losses, len(broker.trailing)) == ([(BTC, Decimal(130))], [], 1)
+
+
+@pytest.mark.parametrize("told_by", ["on_position", "on_round"])
+def test_how_long_a_position_was_bare_ends_with_it(told_by: str):
+    broker = MemoryBroker(stop_answer=NO)
+    bot = a_bot(broker)
+    bot.on_position(broker.hold(BTC, "1", "100", stop_loss=None))
+    flat = broker.hold(BTC, "0")
+    bot.on_position(flat) if told_by == "on_position" else pass_bar(bot)
+    broker.now += timedelta(seconds=31)
+    bot.on_position(broker.hold(BTC, "1", "100", stop_loss=None))
+    assert broker.sent == []
+
+
+def test_a_bot_starts_and_observes_where_nobody_knows_what_is_held():
+    broker = MemoryBroker(positions={BTC: None})
+    bot = a_bot(broker)
+    bot.on_fill(a_fill(Side.BUY, "1", at=NOON))
+    bot.on_start()
+    bot.observe(a_bar("150", end=NOON + HOUR))
+    assert (broker.trailing, broker.stop_losses) == ([], [])
+
+
+@pytest.mark.parametrize("quantity", ["0", "-1"])
+def test_only_longs_are_looked_after(quantity: str):
+    broker = MemoryBroker()
+    a_bot(broker).on_position(broker.hold(BTC, quantity, "100", stop_loss=None))
+    assert (broker.stop_losses, broker.trailing) == ([], [])
+
+
 def test_a_position_that_no_stop_can_be_set_for_is_closed():
     broker = MemoryBroker(stop_answer=NO)
     bot = a_bot(broker)
@@ -246,6 +313,25 @@ def test_break_even_stays_when_the_price_comes_back_and_is_verified():
     assert broker.stop_losses == [(BTC, Decimal("100.02"))] * 2
 
 
+def test_a_stop_where_break_even_belongs_is_not_moved_again():
+    broker = MemoryBroker()
+    bot = a_bot(broker)
+    # 100 + 0.02 % is 100.0 on a tick of 0.1
+    protected(broker, "100.0")
+    pass_bar(bot, close="108")
+    assert broker.stop_losses == []
+
+
+@pytest.mark.parametrize(("close", "closed"), [("100.03", []), ("100.02", [Reason.STOP_LOSS])])
+def test_break_even_is_kept_to_the_last_digit(close: str, closed: list[Reason]):
+    broker = MemoryBroker(stop_answer=NO)
+    bot = a_bot(broker)
+    protected(broker)
+    pass_bar(bot, close="108")
+    pass_bar(bot, NOON + FIVE_MINUTES, close=close)
+    assert reasons(broker) == closed
+
+
 def test_break_even_that_came_too_late_is_a_stop_in_software():
     broker = MemoryBroker(stop_answer=NO)
     bot = a_bot(broker)
@@ -278,7 +364,8 @@ def test_break_even_ends_with_its_position():
     pass_bar(bot, NOON + FIVE_MINUTES)
     protected(broker)
     pass_bar(bot, NOON + 2 * FIVE_MINUTES, close="100")
-    assert len(broker.stop_losses) == 1
+    # no stop of its own at the entry price of before, and no exit for having come back to it
+    assert (len(broker.stop_losses), broker.sent) == (1, [])
 
 
 # Exits by time.
@@ -459,18 +546,32 @@ def test_a_restarted_bot_decides_as_if_it_had_never_stopped():
 def test_what_was_made_under_other_parameters_is_warmed_up_again():
     bot = a_bot(MemoryBroker())
     assert bot.knows(BTC)
+    assert sorted(bot.state.eight_rules[BTC]) == [1, 4]
     changed = a_strategy(LXAlgo, MemoryBroker(), state=bot.state, eight_rules={"atr_bars": 10})
     assert not changed.knows(BTC)
+    assert BTC not in changed.state.eight_rules
     other = a_pump_bot(MemoryBroker())
     assert other.knows(BTC)
-    assert not a_strategy(
+    assert BTC in other.state.pumps
+    changed = a_strategy(
         LXAlgo, MemoryBroker(), state=other.state, profile="pump_momentum", pump_momentum={"rsi_bars": 80}
-    ).knows(BTC)
+    )
+    assert not changed.knows(BTC)
+    assert BTC not in changed.state.pumps
 
 
 def test_a_symbol_outside_the_universe_of_eight_rules_is_refused():
     with pytest.raises(StrategyRefused, match="XRPUSDT is not in LXAlgo's universe"):
         a_bot(MemoryBroker(), (Symbol("XRPUSDT"),))
+
+
+@pytest.mark.parametrize(
+    ("count", "says"),
+    [(2, "A0USDT, A1USDT are not"), (3, "A0USDT, A1USDT, A2USDT are not"), (5, "A2USDT and 2 more are not")],
+)
+def test_many_symbols_outside_of_it_are_named_in_short(count: int, says: str):
+    with pytest.raises(StrategyRefused, match=says):
+        a_bot(MemoryBroker(), tuple(Symbol(f"A{n}USDT") for n in range(count)))
 
 
 def test_pumps_have_no_list_of_their_own():

@@ -100,6 +100,14 @@ def test_the_volume_is_over_one_and_a_half_times_its_mean(volume: float, held: b
     assert ("volume" in met(rules(volume=volume))) is held
 
 
+# 19 volumes of 100 and this one: means of 102.7 and 102.75, once and a half of them 154.05 and 154.125
+@pytest.mark.parametrize(("volume", "held"), [(154, False), (155, True)])
+def test_the_mean_volume_is_that_of_the_bars_and_not_one(volume: float, held: bool):
+    found = rules()
+    found.volumes = RecentValues(20, deque([100.0] * 19 + [volume]))
+    assert ("volume" in met(found)) is held
+
+
 @pytest.mark.parametrize(("histogram", "held"), [(-0.1, False), (0, False), (0.1, True)])
 def test_the_macd_is_above_its_signal(histogram: float, held: bool):
     assert ("macd" in met(rules(histogram=histogram))) is held
@@ -118,6 +126,26 @@ def test_the_macd_is_above_its_signal(histogram: float, held: bool):
 )
 def test_the_close_is_near_the_support_or_breaks_the_high(close: float, low: float, atr: float, held: bool):
     assert ("support_or_break" in met(rules(close=close, low=low, atr=atr))) is held
+
+
+@pytest.mark.parametrize(("at", "held"), [(0, False), (1, False), (18, False), (19, False), (20, True)])
+def test_what_is_broken_is_the_high_of_the_twenty_bars_before(at: int, held: bool):
+    """The highest high is `at` of the newest 21: that of the bar itself is no resistance."""
+    found = rules(close=120, low=100)
+    highs = [110.0] * 21
+    highs[at] = 125
+    found.highs = RecentValues(21, deque(highs))
+    assert ("support_or_break" in met(found)) is held
+
+
+@pytest.mark.parametrize(("at", "held"), [(0, True), (1, False), (20, False)])
+def test_the_support_is_the_low_of_the_newest_twenty_bars(at: int, held: bool):
+    # a low of 103 is 7 below the close, further than 1.5 x 4, and the other lows are near
+    found = rules(close=110, atr=4)
+    lows = [109.0] * 21
+    lows[at] = 103
+    found.lows = RecentValues(21, deque(lows))
+    assert ("support_or_break" in met(found)) is held
 
 
 @pytest.mark.parametrize(("fast", "held"), [(104, False), (104.1, True)])
@@ -142,6 +170,32 @@ def test_a_higher_high_and_a_higher_low(swing_high: tuple[float, float], swing_l
     assert ("swings" in met(rules(high=0, low=200, swing_high=swing_high, swing_low=swing_low))) is held
 
 
+# of 21 bars the first is in neither swing, 1 to 10 are the swing before and 11 to 20 the last one
+@pytest.mark.parametrize(("at", "held"), [(0, True), (1, False), (10, False), (11, True), (20, True)])
+def test_a_highest_high_counts_in_its_own_swing(at: int, held: bool):
+    found = rules()
+    highs, lows = [100.0] * 11 + [101.0] * 10, [90.0] * 11 + [91.0] * 10
+    highs[at] = 200
+    found.highs, found.lows = RecentValues(21, deque(highs)), RecentValues(21, deque(lows))
+    assert ("swings" in met(found)) is held
+
+
+@pytest.mark.parametrize(("at", "held"), [(0, False), (1, True), (10, True), (11, False), (20, False)])
+def test_a_lowest_low_counts_in_its_own_swing(at: int, held: bool):
+    # lows of 95 before and 93 now are none higher, except where a low of 90 was in the swing before
+    found = rules()
+    highs, lows = [100.0] * 11 + [101.0] * 10, [95.0] * 11 + [93.0] * 10
+    lows[at] = 90
+    found.highs, found.lows = RecentValues(21, deque(highs)), RecentValues(21, deque(lows))
+    assert ("swings" in met(found)) is held
+
+
+@pytest.mark.parametrize(("swing_bars", "kept"), [(10, 21), (15, 30)])
+def test_so_many_bars_are_kept_as_the_longest_rule_looks_at(swing_bars: int, kept: int):
+    found = EightRules.of(params(eight_rules={"swing_bars": swing_bars}).eight_rules)
+    assert (found.highs.length, found.lows.length) == (kept, kept)
+
+
 @pytest.mark.parametrize(("count", "ready"), [(499, False), (500, True)])
 def test_five_hundred_bars_are_seen_first(count: int, ready: bool):
     assert rules(count=count).ready(EIGHT) is ready
@@ -155,6 +209,11 @@ def test_the_windows_are_those_of_the_newest_bars():
     assert list(found.closes.values) == [129 + n for n in range(11)]
     assert (found.highs.first, found.lows.first) == (101 + 19, 98 + 19)
     assert found.volumes.mean == pytest.approx(sum(range(21, 41)) / 20)
+    assert found.first_close == 100
+    averages = (found.trend, found.fast, found.slow, found.macd.fast, found.macd.slow, found.macd.signal, found.atr)
+    assert {each.count for each in averages} == {40}
+    # each bar reaches from 1 above its close to 2 below it, and the close before is within: a true range of 3
+    assert found.atr.value == pytest.approx(3)
     # a market that only rises: no loss, so its RSI is 100 and not within 50 to 70
     assert found.rsi.value == 100
     assert met(found) >= {"averages", "change", "swings"}
@@ -189,7 +248,7 @@ def pump(
     return found
 
 
-@pytest.mark.parametrize(("close", "passed"), [(107.9, None), (108.1, "rule_8")])
+@pytest.mark.parametrize(("close", "passed"), [(107.9, None), (108, "rule_8"), (108.1, "rule_8")])
 def test_the_gate_wants_eight_percent_over_twelve_bars(close: float, passed: str | None):
     assert pump(close=close).signal(PUMP) == passed
 
@@ -221,6 +280,18 @@ NO_POINT: dict[str, float] = {
 def test_each_of_five_points_counts_by_itself(point: dict[str, float]):
     assert pump(**NO_POINT).score(PUMP) == 0  # type: ignore[arg-type]
     assert pump(**(NO_POINT | point)).score(PUMP) == 1  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "at_its_bound",
+    [
+        {"high": 103.0, "low": 100.0},  # a range of 3 % of 100
+        {"before": 100 / 1.05},  # 5 % more
+    ],
+)
+def test_no_point_is_made_at_its_bound(at_its_bound: dict[str, float]):
+    bounds: dict[str, Any] = {"close": 100, "high": 103.5, "low": 100, "before": 99, "gate_open": 90}
+    assert pump(**(NO_POINT | bounds | at_its_bound)).score(PUMP) == 0  # type: ignore[arg-type]
 
 
 def test_five_points_can_be_made_at_once():
@@ -258,6 +329,22 @@ def test_measures_are_in_percent():
     assert found.volume_change_percent == pytest.approx(100)
     # returns of about +1 % and -1 % in turn deviate by 1 %, with the first one of 10 % a little more
     assert 0.9 < found.deviation_percent < 1.4
+
+
+def test_the_deviation_is_that_of_the_returns_from_bar_to_bar():
+    found = pump()
+    found.closes = RecentValues(4, deque([100.0, 110.0, 99.0, 108.9]))
+    # +10 %, -10 %, +10 %: mean 3.33 %, squares 44.4 + 177.8 + 44.4, a third of them 88.9
+    assert found.deviation_percent == pytest.approx((800 / 9) ** 0.5)
+
+
+def test_every_bar_is_taken_into_the_rsi_and_counted():
+    found = PumpMomentum.of(PUMP, FIVE_MINUTES)
+    for n in range(100):
+        found.update(a_bar(100 + (2 if n % 2 else 0), end=NOON + n * FIVE_MINUTES))
+    assert (found.count, found.rsi.count) == (100, 100)
+    # as much up as down
+    assert found.rsi.value == pytest.approx(50, abs=1)
 
 
 def test_volume_out_of_nothing_is_no_change():

@@ -101,6 +101,11 @@ def test_the_bands_are_narrower_than_they_mostly_were(below: int, obstacle: str 
     assert found.obstacle(params()) == obstacle
 
 
+def test_a_share_at_the_bound_is_not_below_it():
+    # 27 / 90 = 0.3
+    assert setting_up(below=27).obstacle(params(width_share_below=0.3)) == "compression"
+
+
 @pytest.mark.parametrize(("close", "obstacle"), [(105.0, "breakout"), (105.1, None)])
 def test_the_close_is_above_the_upper_band(close: float, obstacle: str | None):
     assert setting_up(close=close).obstacle(params()) == obstacle
@@ -117,7 +122,7 @@ def test_without_any_volume_there_is_no_ratio():
     assert found.volume_ratio == 0
 
 
-@pytest.mark.parametrize(("close", "obstacle"), [(99.9, "trend"), (100.1, None)])
+@pytest.mark.parametrize(("close", "obstacle"), [(99.9, "trend"), (100, "trend"), (100.1, None)])
 def test_the_close_is_above_its_mean(close: float, obstacle: str | None):
     # a band below the mean cannot be, but the rule stands by itself
     assert setting_up(close=close, upper=90).obstacle(params()) == obstacle
@@ -128,6 +133,7 @@ def test_windows_are_those_of_the_newest_bars_and_include_the_one_decided_on():
     found = Breakout.of(small)
     for close, volume in (("1", "9"), ("10", "1"), ("10", "1"), ("10", "1"), ("13", "3")):
         found.update(a_bar(close, end=NOON, interval=FOUR_HOURS, volume=volume))
+    assert found.count == 5
     # closes 10, 10, 13: mean 11, deviation sqrt((1 + 1 + 4) / 3) = sqrt 2
     assert found.bands.middle == pytest.approx(11)
     assert found.bands.upper == pytest.approx(11 + 2 * 2**0.5)
@@ -150,6 +156,7 @@ def market(close: float, adx: float, count: int = 280) -> MarketTrend:
     [
         (101, 25.1, 280, True),
         (99, 25.1, 280, False),  # below the mean
+        (100, 25.1, 280, False),  # at it
         (101, 25.0, 280, False),  # no trend
         (101, 25.1, 279, False),  # too little seen
     ],
@@ -163,6 +170,73 @@ def test_the_filter_is_off_unless_it_is_asked_for(switched_on: bool, adx: float,
     bot = a_bot(MemoryBroker(), btc_filter=switched_on)
     bot.state.market = market(101, adx)
     assert len(decide(bot)) == entries
+
+
+SHORT_FILTER = {"btc_filter": True, "btc_mean_bars": 3, "btc_adx_bars": 2, "decision_hours": 4}
+
+
+def four_hours_of_btc(closes: list[float], *, symbol: Symbol = BTC) -> list[Bar]:
+    return [
+        a_bar(close, end=NOON + n * FOUR_HOURS, symbol=symbol, interval=FOUR_HOURS, high=close + 1, low=close - 1)
+        for n, close in enumerate(closes)
+    ]
+
+
+@pytest.mark.parametrize(("step", "entries"), [(1, [ETH]), (-1, [])])
+def test_the_filter_is_made_of_btcs_own_bars(step: int, entries: list[Symbol]):
+    """ETH is set up; whether it is entered is said by 140 bars of BTC that rise, and by as many that fall."""
+    broker = MemoryBroker()
+    bot = a_bot(broker, (BTC, ETH), **SHORT_FILTER)
+    for bar in four_hours_of_btc([1000 + step * n for n in range(140)]):
+        bot.observe(bar)
+    assert bot.state.market is not None
+    # BTC's own volume is its mean: it is no candidate
+    assert [order.symbol for order in decide(bot)] == entries
+    # the newest three closes and their mean, and moves of one direction only
+    assert list(bot.state.market.closes.values) == [1000 + step * n for n in (137, 138, 139)]
+    assert bot.state.market.adx.value == pytest.approx(100)
+
+
+def test_the_filter_is_made_of_no_other_bars():
+    bot = a_bot(MemoryBroker(), (BTC, ETH), **SHORT_FILTER)
+    for bar in four_hours_of_btc([1000.0 + n for n in range(10)], symbol=ETH):
+        bot.observe(bar)
+    bot.observe(a_bar("1000", end=NOON))
+    assert bot.state.market is None
+
+
+def test_without_the_filter_nothing_is_kept_for_it():
+    bot = a_bot(MemoryBroker(), (BTC,))
+    bot.observe(four_hours())
+    assert bot.state.market is None
+
+
+@pytest.mark.parametrize(("changes", "kept"), [({}, True), ({"btc_mean_bars": 4}, False), ({"btc_adx_bars": 3}, False)])
+def test_a_filter_of_other_lengths_is_warmed_up_again(changes: dict[str, int], kept: bool):
+    bot = a_bot(MemoryBroker(), (BTC, ETH), **SHORT_FILTER)
+    bot.observe(four_hours())
+    other = a_strategy(Momentum, MemoryBroker(), symbols=(BTC, ETH), state=bot.state, **(SHORT_FILTER | changes))
+    assert (other.state.market is not None) is kept
+    # BTC has to be observed again for it, the others have not
+    assert (other.knows(BTC), other.knows(ETH)) == (kept, True)
+    assert (BTC in other.state.breakouts) is kept
+    assert (other.state.market is not None) is kept
+
+
+def test_the_filter_begins_with_btc_when_btc_is_not_known():
+    bot = a_bot(MemoryBroker(), (BTC, ETH), **SHORT_FILTER)
+    bot.observe(four_hours())
+    del bot.state.breakouts[BTC]
+    assert not bot.knows(BTC)
+    assert bot.state.market is None
+
+
+def test_the_filter_stays_when_another_symbol_is_not_known():
+    bot = a_bot(MemoryBroker(), (BTC, ETH), **SHORT_FILTER)
+    bot.observe(four_hours())
+    del bot.state.breakouts[ETH]
+    assert not bot.knows(ETH)
+    assert bot.state.market is not None
 
 
 def test_the_filter_needs_btc_among_the_symbols():
@@ -228,6 +302,19 @@ def test_the_risk_decides_where_it_is_below_the_cap():
 @pytest.mark.parametrize("funds", [None, Decimal("0.1")])
 def test_without_equity_or_with_too_little_nothing_is_sent(funds: Decimal | None):
     assert decide(a_bot(MemoryBroker(funds=funds))) == []
+
+
+# 20 % of equity: the least the exchange takes is 5 USDT
+@pytest.mark.parametrize(("funds", "entries"), [("25", 1), ("24.9", 0)])
+def test_the_smallest_order_is_one(funds: str, entries: int):
+    assert len(decide(a_bot(MemoryBroker(funds=Decimal(funds))), close="100")) == entries
+
+
+def test_five_minute_bars_are_not_those_decided_on():
+    bot = a_bot(MemoryBroker())
+    before = bot.state.model_dump()
+    bot.observe(a_bar("90", end=NOON))
+    assert bot.state.model_dump() == before
 
 
 def test_five_minute_bars_decide_no_entry():
@@ -326,6 +413,64 @@ def test_a_new_entry_is_not_ended_by_an_exit_of_before():
     assert bot.state.leaving == set()
 
 
+def test_what_an_exit_fills_does_not_take_it_back():
+    bot = a_bot(MemoryBroker())
+    bot.state.leaving.add(BTC)
+    bot.on_fill(a_fill(Side.SELL, "0.5", reason=Reason.MA_EXIT))
+    assert bot.state.leaving == {BTC}
+
+
+def test_an_exit_that_did_not_work_leaves_the_stops_looked_after():
+    broker = MemoryBroker(answer=NO)
+    bot = a_bot(broker)
+    broker.hold(BTC, "1", "110", stop_loss="99")
+    close_four_hours(bot, "99")
+    assert [order.reason for order in broker.sent] == [Reason.MA_EXIT]
+    assert broker.trailing == [(BTC, Decimal(11), None)]
+
+
+def test_an_exit_that_worked_needs_no_stops_any_more():
+    broker = MemoryBroker()
+    bot = a_bot(broker)
+    broker.hold(BTC, "1", "110", stop_loss="99")
+    close_four_hours(bot, "99")
+    assert broker.trailing == []
+
+
+def test_a_trailing_stop_that_is_not_shown_is_set_again_on_every_bar():
+    broker = MemoryBroker()
+    bot = a_bot(broker)
+    broker.hold(BTC, "1", "110", stop_loss="99")
+    for n in range(2):
+        pass_five_minutes(bot, NOON + n * FIVE_MINUTES)
+    broker.hold(BTC, "1", "110", stop_loss="99", trailing_stop="11")
+    pass_five_minutes(bot, NOON + 2 * FIVE_MINUTES)
+    assert broker.trailing == [(BTC, Decimal(11), None)] * 2
+
+
+@pytest.mark.parametrize("quantity", ["0", "-1"])
+def test_only_longs_are_looked_after(quantity: str):
+    broker = MemoryBroker()
+    a_bot(broker).on_position(broker.hold(BTC, quantity, "110", stop_loss=None))
+    assert (broker.stop_losses, broker.trailing) == ([], [])
+
+
+def test_how_long_a_position_was_bare_ends_with_it():
+    broker = MemoryBroker(stop_answer=NO)
+    bot = a_bot(broker)
+    bot.on_position(broker.hold(BTC, "1", "110", stop_loss=None))
+    bot.on_position(broker.hold(BTC, "0"))
+    broker.now += timedelta(seconds=31)
+    bot.on_position(broker.hold(BTC, "1", "110", stop_loss=None))
+    assert broker.sent == []
+
+
+def test_a_bot_starts_where_nobody_knows_what_is_held():
+    broker = MemoryBroker(positions={BTC: None})
+    a_bot(broker).on_start()
+    assert (broker.trailing, broker.stop_losses) == ([], [])
+
+
 def test_the_trailing_stop_is_set_right_after_the_fill():
     broker = MemoryBroker()
     bot = a_bot(broker)
@@ -407,8 +552,28 @@ def test_reports_at_eight_in_the_evening_and_on_sunday_of_the_week(end: datetime
     bot = a_bot(broker)
     pass_five_minutes(bot, end - FIVE_MINUTES)
     pass_five_minutes(bot, end)
-    pass_five_minutes(bot, end + FIVE_MINUTES)
     assert broker.texts == text
+    pass_five_minutes(bot, end + FIVE_MINUTES)
+    assert len(broker.texts) == len(text)
+
+
+@pytest.mark.parametrize(
+    ("since", "until", "kind"),
+    [
+        (datetime(2025, 10, 19, 19, tzinfo=UTC), datetime(2025, 10, 20, 2, tzinfo=UTC), "weekly"),
+        (datetime(2025, 10, 18, 19, tzinfo=UTC), datetime(2025, 10, 21, 9, tzinfo=UTC), "weekly"),
+        (datetime(2025, 10, 14, 19, tzinfo=UTC), datetime(2025, 10, 15, 2, tzinfo=UTC), "daily"),
+        # the night from Saturday to Sunday: that of the week is still to come
+        (datetime(2025, 10, 18, 19, tzinfo=UTC), datetime(2025, 10, 19, 2, tzinfo=UTC), "daily"),
+    ],
+)
+def test_an_outage_over_sunday_evening_leaves_the_report_of_the_week(since: datetime, until: datetime, kind: str):
+    broker = MemoryBroker()
+    bot = a_bot(broker)
+    pass_five_minutes(bot, since)
+    pass_five_minutes(bot, until)
+    (text,) = broker.texts
+    assert text.startswith(f"Momentum, {kind}: ")
 
 
 # State, and what is refused.

@@ -249,6 +249,20 @@ def test_all_assets_together_use_at_most_the_total_margin():
     assert [(order.symbol, order.quantity) for order in broker.sent] == [(BTC, Decimal(20))]
 
 
+def test_the_total_may_be_what_one_asset_uses():
+    broker = MemoryBroker()
+    ready(broker, symbols=(BTC, ETH), margin_percent_total=7).on_bar(bar_at(NOW))
+    assert [order.quantity for order in broker.sent] == [Decimal(70)]
+
+
+def test_an_entry_that_was_not_taken_uses_no_margin():
+    broker = MemoryBroker(answer=NO)
+    bot = ready(broker, symbols=(BTC, ETH), margin_percent_total=7)
+    for symbol in (BTC, ETH):
+        bot.on_bar(bar_at(NOW, symbol=symbol))
+    assert [(order.symbol, order.quantity) for order in broker.sent] == [(BTC, Decimal(70)), (ETH, Decimal(70))]
+
+
 def test_nothing_is_sent_when_no_margin_is_left():
     broker = MemoryBroker()
     broker.hold(ETH, "-210", "100")
@@ -279,6 +293,14 @@ def test_no_entry_without_a_known_equity_or_below_the_smallest_order(funds: Deci
     broker = MemoryBroker(funds=funds)
     ready(broker).on_bar(bar_at(NOW))
     assert broker.sent == []
+
+
+# 5 % of 10 x 10 = 5 USDT, the least the exchange takes: 0.05 at 100
+@pytest.mark.parametrize(("funds", "sent"), [("10", [Decimal("0.05")]), ("9.9", [])])
+def test_the_smallest_order_is_one(funds: str, sent: list[Decimal]):
+    broker = MemoryBroker(funds=Decimal(funds))
+    ready(broker, margin_percent_per_asset=5).on_bar(bar_at(NOW))
+    assert [order.quantity for order in broker.sent] == sent
 
 
 def test_leverage_is_set_at_start_and_without_it_there_is_no_entry():
@@ -473,6 +495,34 @@ def test_open_positions_are_protected_at_start():
     assert len(broker.trailing) == 1
 
 
+def test_a_target_that_is_missing_is_set_and_what_is_there_is_left_alone():
+    broker = MemoryBroker()
+    bot = a_bot(broker)
+    bot.on_position(broker.hold(BTC, "-1", "200", stop_loss="202", trailing_stop="2"))
+    # 3 % below 200
+    assert broker.take_profits == [(BTC, Decimal(194))]
+    bot.on_position(broker.hold(BTC, "-1", "200", stop_loss="202", trailing_stop="2", take_profit="194"))
+    assert (broker.take_profits, broker.stop_losses, len(broker.trailing)) == ([(BTC, Decimal(194))], [], 1)
+
+
+@pytest.mark.parametrize("told_by", ["on_position", "on_bar"])
+def test_how_long_a_position_was_bare_ends_with_it(told_by: str):
+    broker = MemoryBroker(stop_answer=NO)
+    bot = a_bot(broker)
+    bot.on_position(broker.hold(BTC, "-1", "200", stop_loss=None))
+    flat = broker.hold(BTC, "0")
+    bot.on_position(flat) if told_by == "on_position" else bot.on_bar(bar_at(NOW))
+    broker.now += timedelta(seconds=31)
+    bot.on_position(broker.hold(BTC, "-1", "200", stop_loss=None))
+    assert broker.sent == []
+
+
+def test_a_bot_starts_where_nobody_knows_what_is_held():
+    broker = MemoryBroker(positions={BTC: None})
+    a_bot(broker).on_start()
+    assert (broker.trailing, broker.stop_losses) == ([], [])
+
+
 @pytest.mark.parametrize("quantity", ["0", "1"])
 def test_only_shorts_are_trailed(quantity: str):
     broker = MemoryBroker()
@@ -499,6 +549,37 @@ def test_a_move_of_more_than_two_percent_in_three_bars_is_told(last: str, expect
     broker = MemoryBroker()
     feed(a_bot(broker), ["100", "100", "100", last])
     assert told(broker) == expected
+
+
+# 2.1 % over the three bars, though only 1.1 % in the last one; and 3 % in the only bar there is
+@pytest.mark.parametrize(
+    ("closes", "expected"), [(["100", "101", "101", "102.1"], ["price_move"]), (["100", "103"], [])]
+)
+def test_the_move_is_that_of_three_bars(closes: list[str], expected: list[str]):
+    broker = MemoryBroker()
+    feed(a_bot(broker), closes)
+    assert told(broker) == expected
+
+
+def test_a_volume_is_told_as_a_multiple_and_nothing_is_no_mean():
+    broker = MemoryBroker()
+    bot = a_bot(broker)
+    feed(bot, ["100"] * 5, ["0", "0", "0", "0", "12"])
+    assert told(broker) == []
+    # the mean of 0, 0, 0, 12 is 3
+    feed(bot, ["100"], ["9"], start=5)
+    assert broker.texts == ["BTCUSDT: volume is 3.0 times the mean of 4 bars"]
+
+
+def test_a_kind_is_told_of_each_asset_by_itself():
+    broker = MemoryBroker()
+    bot = a_bot(broker, symbols=(BTC, ETH))
+    for symbol in (BTC, ETH):
+        for n, close in enumerate(["100", "100", "100", "103"]):
+            bar = bar_at(NOW + n * FIVE_MINUTES, close, symbol=symbol)
+            bot.observe(bar)
+            bot.on_bar(bar)
+    assert broker.alerts == [("price_move", BTC), ("price_move", ETH)]
 
 
 @pytest.mark.parametrize(("last", "expected"), [("20", []), ("20.1", ["volume_spike"])])
@@ -568,6 +649,36 @@ def test_other_averages_are_warmed_up_again():
     changed = a_bot(state=bot.state, ema_fast_bars=100)
     assert not changed.knows(BTC)
     assert BTC not in changed.state.trends
+
+
+@pytest.mark.parametrize("changed", [{"alert_move_bars": 2}, {"alert_volume_bars": 3}])
+def test_alerts_over_other_windows_begin_anew(changed: dict[str, int]):
+    bot = a_bot()
+    feed(bot, ["100"] * 5)
+    other = a_bot(state=bot.state, **changed)
+    assert other.knows(BTC)
+    assert BTC not in other.state.watches
+    assert a_bot(state=bot.state).knows(BTC)
+
+
+def a_wave(count: int, *, around: float) -> list[float]:
+    return [around * (1 + 0.03 * ((n * 37) % 101 - 50) / 50) for n in range(count)]
+
+
+def test_a_longer_history_than_the_warm_up_changes_no_decision():
+    """6,000 bars are enough for an average of 600, whatever the price was before them."""
+    short, long = MemoryBroker(), MemoryBroker()
+    newest = a_wave(6_000, around=100)
+    for broker, closes in ((short, newest), (long, a_wave(6_000, around=300) + newest)):
+        bot = a_bot(broker, crosses_per_day_limit=1000)
+        begins = NOW - len(closes) * FIVE_MINUTES
+        for n, close in enumerate(closes, 1):
+            bot.observe(bar_at(begins + n * FIVE_MINUTES, f"{close:.2f}"))
+        bot.state.watches.clear()
+        feed(bot, [f"{close:.2f}" for close in a_wave(300, around=99)], start=1)
+    assert len(short.sent) > 20
+    assert long.sent == short.sent
+    assert long.texts == short.texts
 
 
 def test_a_symbol_without_stops_is_refused():
