@@ -9,13 +9,15 @@ from typing import Final, final
 
 from pydantic import GetCoreSchemaHandler
 
-from alpha.bot.errors import BotError
+from alpha.bot.errors import StrategyRefused
 from alpha.bot.kept_state import CoreSchema, kept
 from alpha.domain.bar import Bar
 from alpha.domain.clock import EPOCH
 from alpha.domain.ids import Symbol
 
 ZERO: Final = Decimal(0)
+TOLD_MINUTES: Final = (1, 3, 5, 15, 30, 60, 120, 240, 360, 720, 1440)
+"""Lengths of bars whose past the exchange tells (its kline intervals that fit a day)."""
 
 
 def floor_to(time: datetime, interval: timedelta) -> datetime:
@@ -24,11 +26,14 @@ def floor_to(time: datetime, interval: timedelta) -> datetime:
 
 
 def check_larger(interval: timedelta, larger: timedelta) -> None:
-    """Raises BotError when bars of `larger` cannot be built from bars of `interval`."""
+    """Raises StrategyRefused when bars of `larger` cannot be built from bars of `interval`, or not warmed up with."""
     if larger <= interval or larger % interval or timedelta(days=1) % larger:
-        raise BotError(
+        raise StrategyRefused(
             f"bars of {larger} cannot be built from bars of {interval}: they must be a multiple and fit a day"
         )
+    if larger // timedelta(minutes=1) not in TOLD_MINUTES:
+        hours = ", ".join(f"{minutes / 60:g}" for minutes in TOLD_MINUTES if minutes % 60 == 0)
+        raise StrategyRefused(f"the exchange tells no past bars of {larger}: take 15 or 30 minutes, or {hours} hours")
 
 
 @final

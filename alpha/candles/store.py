@@ -134,11 +134,15 @@ class CandleStore:
         if not files and not months:
             raise CandlesUnavailable(f"{self.folder} holds no {interval} candles of {symbol}{self._others(symbol)}")
         ours = [*(path for path in files if path.name.startswith(_PREFERRED)), *months]
-        read = [_read_candles(path, symbol, interval, traded=True) for path in ours or files]
-        read.sort(key=len, reverse=True)
-        joined = read[0]
-        for other in read[1:] if ours else ():
-            joined = _join(joined, other)
+        read = [(path, _read_candles(path, symbol, interval, traded=True)) for path in ours or files]
+        read.sort(key=lambda pair: len(pair[1]), reverse=True)
+        joined = read[0][1]
+        for place, (path, other) in enumerate(read[1:] if ours else (), 1):
+            try:
+                joined = _join(joined, other)
+            except _Disagreed as wrong:
+                against = next(path for path, known in read[:place] if wrong.at_ms in known.starts_ms)
+                raise CandleConflict(f"{path} and {against} disagree on {wrong}; remove the wrong one") from None
         return joined
 
     def marks(self, symbol: Symbol, interval: str) -> CandleSeries | None:
@@ -274,16 +278,21 @@ def _after_one_another(months: Sequence[CandleSeries]) -> CandleSeries:
     )
 
 
+class _Disagreed(Exception):
+    """Two recordings say something else of a candle: `at_ms` is the first of them."""
+
+    def __init__(self, column: str, candles: int, at_ms: int) -> None:
+        super().__init__(f"the {column} of {candles} candles, first at {from_ms(at_ms):%Y-%m-%d %H:%M} UTC")
+        self.at_ms = at_ms
+
+
 def _join(ours: CandleSeries, other: CandleSeries) -> CandleSeries:
+    """Raises _Disagreed."""
     _, in_ours, in_other = np.intersect1d(ours.starts_ms, other.starts_ms, assume_unique=True, return_indices=True)
     for name in (*_PRICES, "volume"):
         differs = np.flatnonzero(getattr(ours, name)[in_ours] != getattr(other, name)[in_other])
         if len(differs):
-            at = from_ms(int(ours.starts_ms[in_ours[differs[0]]]))
-            raise CandleConflict(
-                f"two recordings of {ours.symbol} disagree on the {name} of {len(differs)} candles, "
-                f"first at {at:%Y-%m-%d %H:%M} UTC; remove the wrong file"
-            )
+            raise _Disagreed(name, len(differs), int(ours.starts_ms[in_ours[differs[0]]]))
     new = np.setdiff1d(np.arange(len(other)), in_other)
     starts = np.concatenate([ours.starts_ms, other.starts_ms[new]])
     order = np.argsort(starts)

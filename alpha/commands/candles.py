@@ -36,7 +36,9 @@ def candles() -> None:
 @click.option("--interval", default="5m", show_default=True, help="1m, 5m, 1h, 4h, 1d...")
 @click.option("--from", "start", type=Instant(), required=True, help="First day or time (UTC).")
 @click.option("--to", "end", type=Instant(ends=True), help="Last day, or the time it ends.  [default: now]")
-@click.option("--folder", type=click.Path(file_okay=False, path_type=Path), default=None, help=_DEFAULT)
+@click.option(
+    "--folder", "--candles", "folder", type=click.Path(file_okay=False, path_type=Path), default=None, help=_DEFAULT
+)
 @click.option("--url", metavar="URL", default=None, help="REST address.  [default: Bybit's]")
 @click.option("--no-extras", is_flag=True, help="No mark prices and funding rates beside the candles.")
 @one_line
@@ -90,7 +92,9 @@ def download(
 @click.argument("paths", metavar="FILE...", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
 @click.option("--symbol", "name", required=True, help="Whose candles they are.")
 @click.option("--interval", required=True, help="How long they are: 1m, 5m, 1h, 4h, 1d...")
-@click.option("--folder", type=click.Path(file_okay=False, path_type=Path), default=None, help=_DEFAULT)
+@click.option(
+    "--folder", "--candles", "folder", type=click.Path(file_okay=False, path_type=Path), default=None, help=_DEFAULT
+)
 @click.option("--replace", is_flag=True, help="Overwrite candles that are there and say something else.")
 @one_line
 def import_(paths: tuple[Path, ...], name: str, interval: str, folder: Path | None, replace: bool) -> None:
@@ -108,7 +112,7 @@ def import_(paths: tuple[Path, ...], name: str, interval: str, folder: Path | No
 
 
 @candles.command(epilog=example("alpha candles check", "alpha candles check --candles DIR --json"))
-@candles_option(_DEFAULT)
+@candles_option(_DEFAULT, "--folder")
 @click.option("--json", "as_json", is_flag=True, help="Print what was found as JSON.")
 @one_line
 def check(candles: Path | None, as_json: bool) -> int:

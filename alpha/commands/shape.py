@@ -79,9 +79,9 @@ def speed_option(default: float, text: str) -> Callable[[Any], Any]:
     return click.option("--speed", type=positive, default=default, show_default=True, help=text)
 
 
-def candles_option(text: str) -> Callable[[Any], Any]:
+def candles_option(text: str, *other_names: str) -> Callable[[Any], Any]:
     folder = click.Path(exists=True, file_okay=False, path_type=Path)
-    return click.option("--candles", type=folder, default=None, help=text)
+    return click.option("--candles", *other_names, "candles", type=folder, default=None, help=text)
 
 
 def bots_option(text: str) -> Callable[[Any], Any]:

@@ -155,7 +155,9 @@ def test_a_symbol_the_strategy_does_not_take_is_named(folder: Path):
 def test_files_that_disagree_are_named(folder: Path):
     write(folder, "bybit_linear_other-BTCUSDT-5m", a_series(576, seed=2))
     found = refused(run(CANARY, "--candles", str(folder), "--symbols", "BTCUSDT"))
-    assert "two recordings of BTCUSDT disagree" in found
+    first, second = (folder / f"bybit_linear_{name}-BTCUSDT-5m.parquet" for name in ("other", "made"))
+    assert f"{first} and {second} disagree on the open of 576 candles, first at 2025-03-01 00:00 UTC" in found
+    assert found.endswith("remove the wrong one")
 
 
 def test_a_gap_is_named_in_the_report(folder: Path):

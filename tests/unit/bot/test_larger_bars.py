@@ -11,11 +11,11 @@ from pydantic import TypeAdapter
 
 from alpha.bot.checkpoint import Checkpoint
 from alpha.bot.environment import Environment
-from alpha.bot.errors import BotError
+from alpha.bot.errors import StrategyRefused
 from alpha.bot.gate import Gate
 from alpha.bot.gated_broker import GatedBroker
 from alpha.bot.host import StrategyHost
-from alpha.bot.larger_bars import FormingBar, check_larger, floor_to
+from alpha.bot.larger_bars import TOLD_MINUTES, FormingBar, check_larger, floor_to
 from alpha.bot.limits import Limits
 from alpha.bot.progress import Progress
 from alpha.bot.resume import missed_rounds, warm_up_larger
@@ -24,6 +24,7 @@ from alpha.bot.testing import a_bar
 from alpha.domain.bar import Bar
 from alpha.domain.ids import BotId, Symbol
 from alpha.domain.side import Side
+from alpha.exchange.parse import interval_to_wire
 from tests.unit.bot.parts import BTC, FIVE_MINUTES, MemoryJournal, ScriptedExchange, Surroundings, Told
 
 NOON = datetime(2025, 10, 14, 12, tzinfo=UTC)
@@ -93,8 +94,19 @@ def test_longer_bars_are_aligned_to_midnight_utc(hours: int):
 
 @pytest.mark.parametrize("minutes", [5, 7, 25, 2880])
 def test_what_cannot_be_built_from_five_minutes(minutes: int):
-    with pytest.raises(BotError, match="cannot be built"):
+    with pytest.raises(StrategyRefused, match="cannot be built"):
         check_larger(FIVE_MINUTES, timedelta(minutes=minutes))
+
+
+@pytest.mark.parametrize("hours", [3, 8])
+def test_bars_whose_past_nobody_tells_are_refused_in_a_backtest_too(hours: int):
+    with pytest.raises(StrategyRefused, match=f"no past bars of {hours}:00:00: take .* 1, 2, 4, 6, 12, 24 hours"):
+        check_larger(FIVE_MINUTES, timedelta(hours=hours))
+
+
+def test_all_other_bars_are_told_by_the_exchange():
+    for minutes in TOLD_MINUTES:
+        assert interval_to_wire(timedelta(minutes=minutes))
 
 
 class Seen(StrategyState):

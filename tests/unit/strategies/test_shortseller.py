@@ -153,6 +153,12 @@ def test_everything_in_order_enters():
     assert obstacle(ready()) is None
 
 
+def test_each_asset_of_a_round_is_decided_on():
+    broker = MemoryBroker()
+    ready(broker, symbols=(BTC, ETH)).on_round([bar_at(NOW, symbol=symbol) for symbol in (BTC, ETH)])
+    assert [order.symbol for order in broker.sent] == [BTC, ETH]
+
+
 def test_not_flat_no_entry():
     bot = ready()
     broker: MemoryBroker = bot.broker  # type: ignore[assignment]
