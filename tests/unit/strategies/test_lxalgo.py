@@ -245,10 +245,12 @@ def test_a_position_found_without_stops_gets_them():
 def test_a_target_that_is_missing_is_set_and_what_is_there_is_left_alone():
     broker = MemoryBroker()
     bot = a_bot(broker)
-    bot.on_position(broker.hold(BTC, "1", "100", stop_loss="92", trailing_stop="10"))
-    assert broker.take_profits == [(BTC, Decimal(130))]
-    bot.on_position(protected(broker))
-    assert (broker.take_profits, broker.stop_losses, len(broker.trailing)) == ([(BTC, Decimal(130))], [], 1)
+    for trailing_stop, take_profit in ((None, None), ("10", None), ("10", "130")):
+        held = broker.hold(BTC, "1", "100", stop_loss="92", trailing_stop=trailing_stop, take_profit=take_profit)
+        bot.on_position(held)
+    # asked for until it is shown
+    assert broker.take_profits == [(BTC, Decimal(130))] * 2
+    assert (broker.stop_losses, len(broker.trailing)) == ([], 1)
 
 
 @pytest.mark.parametrize("told_by", ["on_position", "on_round"])

@@ -615,6 +615,25 @@ def test_other_windows_are_warmed_up_again():
     assert BTC not in changed.state.breakouts
 
 
+def test_btc_may_be_there_for_the_filter_alone():
+    bot = a_bot(MemoryBroker(), (BTC, ETH), universe=[ETH], **SHORT_FILTER)
+    for bar in four_hours_of_btc([1000.0 + n for n in range(140)]):
+        bot.observe(bar)
+    bot.state.breakouts[BTC] = setting_up()
+    assert [order.symbol for order in decide(bot)] == [ETH]
+
+
+@pytest.mark.parametrize(("symbols", "stranger"), [((BTC, ETH), "ETH"), ((BTC, SOL), "SOL")])
+def test_no_other_symbol_may_be(symbols: tuple[Symbol, ...], stranger: str):
+    with pytest.raises(StrategyRefused, match=f"{stranger}USDT is not in Momentum's universe"):
+        a_bot(MemoryBroker(), symbols, universe=[ADA], **SHORT_FILTER)
+
+
+def test_without_the_filter_btc_is_no_exception():
+    with pytest.raises(StrategyRefused, match="BTCUSDT is not in Momentum's universe"):
+        a_bot(MemoryBroker(), (BTC,), universe=[ETH])
+
+
 def test_a_symbol_outside_the_universe_is_refused():
     with pytest.raises(StrategyRefused, match="PEPEUSDT is not in Momentum's universe"):
         a_bot(MemoryBroker(), (Symbol("PEPEUSDT"),))

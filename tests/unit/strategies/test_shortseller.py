@@ -504,11 +504,12 @@ def test_open_positions_are_protected_at_start():
 def test_a_target_that_is_missing_is_set_and_what_is_there_is_left_alone():
     broker = MemoryBroker()
     bot = a_bot(broker)
-    bot.on_position(broker.hold(BTC, "-1", "200", stop_loss="202", trailing_stop="2"))
-    # 3 % below 200
-    assert broker.take_profits == [(BTC, Decimal(194))]
-    bot.on_position(broker.hold(BTC, "-1", "200", stop_loss="202", trailing_stop="2", take_profit="194"))
-    assert (broker.take_profits, broker.stop_losses, len(broker.trailing)) == ([(BTC, Decimal(194))], [], 1)
+    for trailing_stop, take_profit in ((None, None), ("2", None), ("2", "194")):
+        held = broker.hold(BTC, "-1", "200", stop_loss="202", trailing_stop=trailing_stop, take_profit=take_profit)
+        bot.on_position(held)
+    # 3 % below 200, asked for until it is shown
+    assert broker.take_profits == [(BTC, Decimal(194))] * 2
+    assert (broker.stop_losses, len(broker.trailing)) == ([], 1)
 
 
 @pytest.mark.parametrize("told_by", ["on_position", "on_bar"])
