@@ -20,7 +20,7 @@ from alpha.config.telegram import Role, TelegramSettings, load_telegram
 from alpha.service.alerts import AlertWriter
 from alpha.service.degraded import DegradedModes
 from alpha.service.health import HealthServer
-from alpha.service.listed_symbols import listed_or_recorded
+from alpha.service.listed_symbols import ListingWatch, listed_or_recorded
 from alpha.service.shutdown import StopSignal
 from telegram_manager.actor import Actor
 from telegram_manager.command import Command
@@ -121,8 +121,12 @@ class Manager:
         return self._health.port
 
     async def run(self, stop: StopSignal) -> None:
-        """Until told to stop. Whatever is away at the start is waited for; what Telegram never lets in ends it."""
+        """Until told to stop, or until a symbol is listed that it does not know. Whatever is away at the start is
+        waited for; what Telegram never lets in ends it.
+        """
         self._keeper.start()
+        # Not while a kill is being carried out, though the next process would go on with it.
+        ListingWatch(self._settings, self._registry, stop, may_end=lambda: not self._desk.runs).start()
         self._watching.start()
         self._health.start()
         self._degraded.start()

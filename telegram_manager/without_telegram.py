@@ -13,6 +13,7 @@ from alpha.config.registry import Registry
 from alpha.config.settings import Settings
 from alpha.service.alerts import AlertWriter
 from alpha.service.health import HealthServer
+from alpha.service.listed_symbols import ListingWatch
 from alpha.service.shutdown import StopSignal
 from telegram_manager.commanding.desk import Desk
 from telegram_manager.commanding.keeper import Keeper
@@ -23,11 +24,12 @@ SAYS = "C2_TELEGRAM_BOT_TOKEN is not set: there is no command centre in Telegram
 
 
 def run_without_telegram(settings: Settings, registry: Registry, environ: Mapping[str, str]) -> None:
-    """Until SIGTERM or SIGINT."""
+    """Until SIGTERM or SIGINT, or until a symbol is listed that it does not know and no kill is being carried out."""
     stop = StopSignal().install()
     alerts = AlertWriter(settings.dsn(), settings.redis(), "telegram_manager")
     desk = Desk.open(settings, registry, environ, alerts=alerts)
     keeper = Keeper(desk)
+    ListingWatch(settings, registry, stop, may_end=lambda: not desk.runs).start()
     health = HealthServer(settings.telegram_port, lambda: {"ok": True, "telegram": SAYS}, host=settings.health_host)
     try:
         keeper.start()

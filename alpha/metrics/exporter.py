@@ -11,7 +11,7 @@ from alpha.metrics.catalogue import Process
 from alpha.metrics.platform import PlatformCollector
 from alpha.metrics.registry import MetricSet
 from alpha.service.health import HealthServer
-from alpha.service.listed_symbols import listed_or_recorded
+from alpha.service.listed_symbols import ListingWatch, listed_or_recorded
 from alpha.service.process import run_service
 from alpha.service.shutdown import StopSignal
 
@@ -22,7 +22,9 @@ def run(settings: Settings, registry: Registry) -> None:
     """Serves until SIGTERM or SIGINT. It is healthy as long as it answers: what it cannot reach is a metric."""
     stop = StopSignal().install()
     metrics = MetricSet(Process.EXPORTER)
-    metrics.registry.register(PlatformCollector(settings, listed_or_recorded(settings, registry), metrics))
+    registry = listed_or_recorded(settings, registry)
+    ListingWatch(settings, registry, stop).start()
+    metrics.registry.register(PlatformCollector(settings, registry, metrics))
     server = HealthServer(settings.exporter_port, lambda: {"ok": True}, metrics.registry, host=settings.health_host)
     server.start()
     log.info("exporter_serving", port=server.port)

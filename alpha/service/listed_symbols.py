@@ -1,9 +1,10 @@
 """What a bot with `symbols: all` trades: asked of the exchange when a process begins, and again while it runs.
 
-A symbol that is listed later is taken in by beginning anew: every process that has to know of it (feed, listener, bot)
-ends in order, its supervisor starts it, and starting is resuming. So it is with what was not known at the start, when
-the exchange did not answer: it is asked until it does. Nothing is done about one that is listed no more: no
-bar of it closes any more, so nothing is entered, and what is held in it the exchange settles.
+A symbol that is listed later is taken in by beginning anew: every process that has to know of it (feed, listener,
+bot, command centre, exporter) ends in order, its supervisor starts it, and starting is resuming. So it is with what
+was not known at the start, when the exchange did not answer: it is asked until it does. Nothing is done about one
+that is listed no more: no bar of it closes any more, so nothing is entered, and what is held in it the exchange
+settles.
 """
 
 from __future__ import annotations

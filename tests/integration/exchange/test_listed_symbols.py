@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
@@ -19,6 +22,7 @@ from alpha.exchange.endpoints import paper_endpoints
 from alpha.exchange.rest import ExchangeClient
 from alpha.ledger.connection import connect
 from alpha.ledger.registry import AccountKind, RegisteredAccount, RegisteredBot, sync_registry
+from alpha.live.connection import RedisAddress
 from alpha.service import listed_symbols
 from alpha.service.causes import Cause, cause_of
 from alpha.service.listed_symbols import (
@@ -30,7 +34,7 @@ from alpha.service.listed_symbols import (
 )
 from alpha.service.shutdown import StopSignal
 from paper_exchange.market.instruments import load_listings
-from tests.exchange_process import ExchangeProcess
+from tests.exchange_process import PROJECT_ROOT, ExchangeProcess
 from tests.support import Database, eventually, free_port
 
 pytestmark = pytest.mark.slow
@@ -146,6 +150,46 @@ def test_a_process_ends_only_when_it_may(
     watch = ListingWatch(Settings(), registry.listing(map(Symbol, LISTED[1:])), stop, may_end=may_end)
     watch.look()
     assert (stop.is_set(), before) == (True, [False] * 3)
+
+
+@pytest.mark.parametrize("module", ["alpha.metrics.exporter", "telegram_manager"])
+def test_exporter_and_command_centre_begin_anew_too(
+    not_back_yet: ExchangeProcess, database: Database, redis_address: RedisAddress, tmp_path: Path, module: str
+) -> None:
+    # given processes that began while nobody could say what is traded
+    registry_at(tmp_path, not_back_yet.port)
+    postgres, port = database.dsn("commander"), free_port()
+    environment = {
+        "PATH": os.environ["PATH"],
+        "ALPHA_HOME": str(tmp_path / "home"),
+        "ALPHA_BOTS_FILE": str(tmp_path / "bots.yaml"),
+        "A_KEY": "key-0123456789",
+        "A_SECRET": "secret-0123456789",
+        "POSTGRES_HOST": postgres.host,
+        "POSTGRES_PORT": str(postgres.port),
+        "POSTGRES_DB": postgres.dbname,
+        "POSTGRES_USER": postgres.user,
+        "POSTGRES_PASSWORD": postgres.password,
+        "REDIS_HOST": redis_address.host,
+        "REDIS_PORT": str(redis_address.port),
+        "REDIS_PASSWORD": redis_address.password,
+        "EXPORTER_PORT": str(port),
+        "TELEGRAM_PORT": str(port),
+    }
+    log = tmp_path / "log"
+    with log.open("wb") as out:
+        process = subprocess.Popen(
+            [sys.executable, "-m", module], env=environment, cwd=PROJECT_ROOT, stdout=out, stderr=out
+        )
+    try:
+        eventually(lambda: health_of(port).get("ok"), 60, "a process at work")
+        # when the exchange is there and lists two
+        not_back_yet.start()
+        assert process.wait(60) == 0, log.read_text()
+    finally:
+        process.kill()
+        process.wait()
+    assert "symbols_listed" in log.read_text()
 
 
 def test_while_the_exchange_is_away_the_ledger_says_what_was_traded(database: Database, tmp_path: Path) -> None:
