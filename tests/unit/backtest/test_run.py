@@ -12,9 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alpha.bot import Strategy, StrategyParams, StrategyState
+from alpha.bot.limits import Limits
 from alpha.domain.bar import Bar
 from alpha.domain.clock import to_ms
 from alpha.domain.fill import ExecType
+from alpha.domain.ids import Symbol
 from alpha.domain.reason import Reason
 from alpha.domain.side import Side
 from backtest.errors import BacktestRefused
@@ -63,6 +65,17 @@ def test_leaving_out_the_bars_that_change_nothing_changes_nothing(
     assert quick.trades == whole.trades
     assert (quick.balance, quick.equity) == (whole.balance, whole.equity)
     np.testing.assert_allclose(quick.curve.equity, whole.curve.equity, rtol=1e-12)
+
+
+def test_hundreds_of_symbols_are_decided_on_in_every_round():
+    symbols = [Symbol(f"S{number:03}USDT") for number in range(300)]
+    data = recordings(*(a_series(24, symbol=symbol, seed=number) for number, symbol in enumerate(symbols)))
+    limits = Limits(max_entries_per_hour=1000, max_bot_notional_usdt=Decimal(100_000))
+    outcome = backtest_on(a_plan(BuyOnce, *symbols, limits=limits, balance=Decimal(100_000)), data)
+    assert {fill.symbol for fill in outcome.fills} == set(symbols)
+    # All of them at the open of one bar, in the order of the bot's symbols.
+    assert {fill.at for fill in outcome.fills} == {START + FIVE_MINUTES}
+    assert [each.intent.symbol for each in outcome.asked] == symbols
 
 
 def test_the_money_adds_up():
