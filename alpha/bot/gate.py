@@ -11,7 +11,6 @@ from alpha.bot.intent import Intent
 from alpha.bot.limits import Limits
 from alpha.domain.ids import Symbol
 
-NOTIONAL_CODES = frozenset({"order_notional", "bot_notional", "bot_exposure"})
 """Denials because of how large the order, or the bot with it, would be."""
 
 

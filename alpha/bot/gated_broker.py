@@ -88,7 +88,7 @@ class GatedBroker:
         self.newest: dict[Symbol, Bar] = {}
         """The newest bar of each symbol: its close is what a market order is judged by."""
         self._counter = counter or OrderCounter()
-        self.denials = Denials(self._counter.denied, alerts)
+        self.denials = Denials(self._counter.denied)
 
     def deciding(self, decision: Decision) -> AbstractContextManager[None]:
         """The hook called inside acts at this decision's time and under its ids. To be entered at once."""
@@ -257,14 +257,16 @@ class GatedBroker:
         order_link_id = order_link_id_for(self._code, self._bot, run, symbol, decision.instant, reason, ordinal)
         verdict = self._gate.check(intent)
         if isinstance(verdict, Deny):
-            self.denials.denied(symbol, verdict, market_time=decision.now)
+            self.denials.denied(symbol, verdict)
+            if self._limits is not None:
+                self._limits.refused(verdict, decision.now)
             return _denied(verdict.code, verdict.text)
         try:
             self._journal.record(order_link_id, intent)
         except JournalUnavailable as error:
             if reason.opens_risk:
                 deny = Deny("journal_unavailable", str(error))
-                self.denials.denied(symbol, deny, market_time=decision.now)
+                self.denials.denied(symbol, deny)
                 return _denied(deny.code, deny.text)
             # An exit must not wait for a database; the fill will be recorded and carries the id.
             self._log.warning("exit_sent_without_journal", symbol=symbol, order_link_id=order_link_id, error=str(error))

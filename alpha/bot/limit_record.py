@@ -12,6 +12,12 @@ from alpha.service.alerts import AlertWriter, Severity
 
 log = structlog.get_logger()
 
+_SEVERITIES = {
+    "limit_reached": Severity.ERROR,
+    "entry_denied": Severity.WARNING,
+    "halt_lifted": Severity.INFO,
+}
+
 
 class LedgerLimitRecord:
     """Limits reached and halts lifted, as alerts and in the audit trail."""
@@ -26,7 +32,7 @@ class LedgerLimitRecord:
         self._alerts.alert(
             event.action,
             f"{self._bot}: {event.text}",
-            severity=Severity.ERROR if event.action == "limit_reached" else Severity.INFO,
+            severity=_SEVERITIES[event.action],
             account=self._account,
             bot=self._bot,
             limit=event.limit,

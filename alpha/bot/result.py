@@ -38,11 +38,12 @@ class Halt(BaseModel):
 
 
 class LimitEvent(BaseModel):
-    """A limit was reached, or a halt lifted (`action`), at a market time."""
+    """A limit was reached, an entry denied for one that it alone reached, or a halt lifted (`action`), at a market
+    time."""
 
     model_config = ConfigDict(frozen=True)
 
-    action: Literal["limit_reached", "halt_lifted"]
+    action: Literal["limit_reached", "entry_denied", "halt_lifted"]
     limit: str
     text: str
     market_time: datetime
@@ -54,7 +55,8 @@ class ResultState:
 
     `cash` is what all fills handled paid and received, fees and funding included (USDT). `uncosted` is what the
     position holds beyond these fills (a position from before the platform): it enters at the next mark price. `reached`
-    names the limits reached, each with when they were; `unaudited` is what the audit trail does not have yet.
+    names the limits reached, each with when they were, `refused_at` those that an entry was denied for, each with when
+    that was told last; `unaudited` is what the audit trail does not have yet.
     """
 
     cash: Decimal = ZERO
@@ -65,6 +67,7 @@ class ResultState:
     peak: Anchor | None = None
     latest: Anchor | None = None
     reached: dict[str, datetime] = field(default_factory=dict)
+    refused_at: dict[str, datetime] = field(default_factory=dict)
     halt: Halt | None = None
     unaudited: list[LimitEvent] = field(default_factory=list)
 

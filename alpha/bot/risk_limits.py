@@ -17,6 +17,16 @@ from alpha.domain.ids import Symbol
 
 DRAWDOWN_HALT = "drawdown_halt"
 _DAY: Final = timedelta(days=1)
+_LIMIT_BEHIND = {
+    "order_notional": "max_order_notional_usdt",
+    "bot_notional": "max_bot_notional_usdt",
+    "bot_exposure": "max_bot_notional_to_equity",
+    "price_collar": "price_collar_percent",
+    "entry_rate": "max_entries_per_hour",
+    "max_positions": "max_positions",
+}
+"""The limits that a single entry reaches, by the code of its denial."""
+_TOLD_AGAIN_AFTER = timedelta(hours=1)
 
 
 class LimitRecord(Protocol):
@@ -129,6 +139,18 @@ class RiskLimits:
                     return Deny(name, f"limits.{name}_percent {bound} was reached; {_UNTIL[name]}")
         return self._too_many(intent.symbol)
 
+    def refused(self, deny: Deny, at: datetime) -> None:
+        """An entry was denied at a market time. A limit that it reached is told and audited, once within an hour: many
+        entries may meet it."""
+        limit, state = _LIMIT_BEHIND.get(deny.code), self._progress.result
+        if limit is None:
+            return
+        told = state.refused_at.get(limit)
+        if told is not None and at - told < _TOLD_AGAIN_AFTER:
+            return
+        state.refused_at[limit] = at
+        self._note(LimitEvent(action="entry_denied", limit=limit, text=f"entry denied: {deny.text}", market_time=at))
+
     def standings(self) -> list[LimitStanding]:
         """Every limit that more than one order uses, as it stands; those on losses since the last round."""
         seen, state, limits, progress = self._performance, self._progress.result, self._limits, self._progress
@@ -137,6 +159,10 @@ class RiskLimits:
             _standing("max_bot_notional_usdt", notional, limits.max_bot_notional_usdt),
             _standing("max_entries_per_hour", Decimal(entries), Decimal(limits.max_entries_per_hour)),
         ]
+        # Of the equity at the last look: this is asked whenever something is saved, and must not ask the exchange.
+        if state.latest is not None:
+            exposure = None if notional is None else notional / state.latest.equity
+            found.append(_standing("max_bot_notional_to_equity", exposure, limits.max_bot_notional_to_equity))
         if limits.max_positions is not None:
             found.append(_standing("max_positions", Decimal(len(self._in_play())), Decimal(limits.max_positions)))
         lost = {
@@ -299,6 +325,7 @@ class RiskLimits:
 
     def _note(self, event: LimitEvent) -> None:
         self._progress.result.unaudited.append(event)
+        self._progress.settled_until = EPOCH
         self._record.tell(event)
 
     def _halt_text(self, halt: Halt) -> str:

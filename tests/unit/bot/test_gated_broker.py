@@ -117,25 +117,6 @@ def test_a_denied_entry_is_not_journalled_sent_or_counted_as_entry():
     assert desk.broker.denials.counts == {"no_lease": 1}
 
 
-def test_an_entry_denied_for_its_size_is_told_once_until_that_changes():
-    desk = Desk()
-    for n, (held, code) in enumerate([(29_999, "bot_notional"), (29_999, "bot_notional"), (24_900, "bot_exposure")]):
-        desk.surroundings.notional = Decimal(held)
-        assert desk.enter(n).code == code
-    assert desk.told.alerts == [("entry_denied", BTC)] * 2
-    desk.surroundings.notional = Decimal(0)
-    assert desk.enter(3).accepted
-    desk.surroundings.notional = Decimal(24_900)
-    desk.enter(4)
-    assert len(desk.told.alerts) == 3
-
-
-def test_other_denials_are_not_told():
-    desk = Desk(surroundings=Surroundings(risk=Deny("no_lease", "gone")))
-    desk.enter()
-    assert desk.told.alerts == []
-
-
 def test_exits_pass_where_entries_are_denied():
     desk = Desk(surroundings=Surroundings(risk=Deny("no_lease", "gone"), held={BTC: SHORT}))
     assert desk.exit().accepted

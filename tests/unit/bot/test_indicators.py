@@ -99,6 +99,22 @@ def test_adx_of_a_market_that_only_rises_is_one_hundred():
     assert adx.value == pytest.approx(100)
 
 
+def test_adx_is_the_smoothed_share_of_moves_in_one_direction():
+    adx = Adx(2)
+    adx.update(10, 8, 9)
+    # up 2, down -1: +2; range 12 - 9 = 3
+    adx.update(12, 9, 11)
+    # up 0, down 3: -3; range 12 - 6 = 6. Sums: rise 2 x 1/2 + 0 = 1, fall 0 + 3 = 3, so 100 x 2 / 4 = 50
+    adx.update(12, 6, 7)
+    # up -1, down 1: -1; rise 1 / 2, fall 3 / 2 + 1 = 2.5: 100 x 2 / 3 = 66.7. The first two make the seed
+    adx.update(11, 5, 6)
+    assert adx.is_ready
+    assert adx.value == pytest.approx((50 + 200 / 3) / 2)
+    # up 4, down -1: +4; rise 1/4 + 4 = 4.25, fall 1.25: 100 x 3 / 5.5 = 54.5, and half of it is new
+    adx.update(15, 6, 14)
+    assert adx.value == pytest.approx(((50 + 200 / 3) / 2 + 300 / 5.5) / 2)
+
+
 def moves(n: int) -> tuple[float, float, float]:
     close = 100 + (n * 37 % 11) / 3
     return close + 1 + n % 3, close - 1 - n % 2, close

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from alpha.bot import Environment, Strategy, StrategyParams, StrategyState
 from alpha.bot.checkpoint import Checkpoint
+from alpha.bot.decision import Decision
 from alpha.bot.gate import Allow, Deny, Gate
 from alpha.bot.gated_broker import GatedBroker
 from alpha.bot.host import StrategyHost
@@ -303,6 +304,78 @@ def test_baselines_are_those_of_the_boundary_and_not_of_the_start():
     assert world.denied(MONDAY + 2 * HOUR) is None  # -4 % since 00:00, although -7 % since the restart
 
 
+ONE_ENTRY = Limits(
+    max_order_notional_usdt=Decimal(500),
+    max_bot_notional_usdt=Decimal(1_000),
+    max_bot_notional_to_equity=Decimal("0.08"),
+    price_collar_percent=Decimal(1),
+    max_entries_per_hour=3,
+    max_positions=2,
+)
+
+
+def enter(world: World, n: int = 0, *, quantity: str = "1", symbol: Symbol = BTC) -> str:
+    """What becomes of an entry at 100 on the n-th bar; "" where it is sent."""
+    at = MONDAY + n * FIVE_MINUTES
+    world.progress.see(at)
+    with world.broker.deciding(Decision.on_bar(start=at - FIVE_MINUTES, end=at)):
+        return world.broker.market(symbol, Side.BUY, Decimal(quantity)).code
+
+
+@pytest.mark.parametrize(
+    ("limit", "code", "arrange"),
+    [
+        ("max_order_notional_usdt", "order_notional", {"quantity": "5.1"}),
+        ("max_bot_notional_usdt", "bot_notional", {"notional": 901}),
+        # 8 % of 10,000 are 800
+        ("max_bot_notional_to_equity", "bot_exposure", {"notional": 701}),
+        ("price_collar_percent", "price_collar", {"mark": "98.9"}),
+        ("max_entries_per_hour", "entry_rate", {"entries": 3}),
+        ("max_positions", "max_positions", {"held": [ETH, Symbol("SOLUSDT")]}),
+    ],
+)
+def test_each_limit_of_a_single_entry_is_told_and_audited_when_it_is_reached(
+    limit: str, code: str, arrange: dict[str, Any]
+):
+    world = World(ONE_ENTRY)
+    seen = world.surroundings
+    world.broker.newest[BTC] = a_bar(100)
+    assert enter(world, quantity="0.1") == ""
+    assert world.record.told == []
+    seen.notional = Decimal(arrange.get("notional", 0))
+    seen.mark = Decimal(arrange.get("mark", 100))
+    seen.entries = arrange.get("entries", 0)
+    for symbol in arrange.get("held", ()):
+        world.marks[symbol] = Decimal(100)
+        world.trade(Side.BUY, "0.01", "100", symbol=symbol)
+    # three bars on which it is met are told once
+    for n in (1, 2, 3):
+        assert enter(world, n, quantity=arrange.get("quantity", "1")) == code
+    assert world.record.told == [("entry_denied", limit)]
+    world.keeper.look(MONDAY + 4 * FIVE_MINUTES)
+    assert [(event.action, event.limit) for event in world.record.audited] == [("entry_denied", limit)]
+    # an hour later once more
+    assert enter(world, 13, quantity=arrange.get("quantity", "1")) == code
+    assert world.record.told == [("entry_denied", limit)] * 2
+
+
+def test_what_was_told_of_an_entry_is_not_told_again_after_a_restart():
+    world = World(ONE_ENTRY)
+    for n in (0, 1):
+        world.broker.newest[BTC] = a_bar(100)
+        assert enter(world, n, quantity="6") == "order_notional"
+        world.restart()
+    assert world.record.told == [("entry_denied", "max_order_notional_usdt")]
+
+
+def test_what_is_no_limit_is_not_told():
+    world = World(ONE_ENTRY)
+    world.broker.newest[BTC] = a_bar(100)
+    world.surroundings.risk = Deny("no_lease", "gone")
+    assert enter(world) == "no_lease"
+    assert world.record.told == []
+
+
 def test_without_a_mark_price_or_equity_nothing_is_entered():
     world = World(LOSSES)
     world.trade(Side.BUY, "1", "100")
@@ -400,6 +473,7 @@ def test_every_limit_in_force_is_shown_with_its_use():
     shown = {standing.name: (standing.value, standing.reached) for standing in world.keeper.standings()}
     assert shown == {
         "max_bot_notional_usdt": (Decimal(200), False),
+        "max_bot_notional_to_equity": (Decimal("0.02"), False),
         "max_entries_per_hour": (Decimal(0), False),
         "max_positions": (Decimal(1), False),
         "daily_loss_percent": (Decimal("2.5"), False),

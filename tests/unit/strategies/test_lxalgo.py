@@ -271,6 +271,7 @@ def test_a_bot_starts_and_observes_where_nobody_knows_what_is_held():
     bot.on_fill(a_fill(Side.BUY, "1", at=NOON))
     bot.on_start()
     bot.observe(a_bar("150", end=NOON + HOUR))
+    assert pass_bar(bot) == []
     assert (broker.trailing, broker.stop_losses) == ([], [])
 
 
@@ -542,6 +543,41 @@ def test_a_restarted_bot_decides_as_if_it_had_never_stopped():
         state = piece.state
     assert parts.sent == whole.sent
     assert len(whole.sent) > 5
+    assert state == bot.state
+
+
+def test_a_restarted_pump_decides_as_if_it_had_never_stopped():
+    changes: dict[str, Any] = {
+        "profile": "pump_momentum",
+        "trade_interval_hours": 0,
+        "pump_momentum": {
+            "turnover_above_usdt": 1,
+            "gate_bars": 3,
+            "gate_percent": 2,
+            "rsi_bars": 5,
+            "window_bars": 10,
+            "minimum_bars": 12,
+            "warm_up_bars": 20,
+            "score_needed": 3,
+        },
+    }
+    bars = [
+        a_bar(close, end=NOON + n * FIVE_MINUTES, high=close + 1, low=close - 1, volume=1 + n * 13 % 7)
+        for n, close in enumerate(100 + (n * 37 % 23) / 3 + n / 10 for n in range(200))
+    ]
+    whole, parts = MemoryBroker(), MemoryBroker()
+    bot, state = a_strategy(LXAlgo, whole, **changes), LXAlgoState()
+    for bar in bars:
+        whole.now = parts.now = bar.end
+        bot.observe(bar)
+        bot.on_round([bar])
+        piece = a_strategy(LXAlgo, parts, state=LXAlgoState.model_validate_json(state.model_dump_json()), **changes)
+        assert piece.knows(BTC) or bar is bars[0]
+        piece.observe(bar)
+        piece.on_round([bar])
+        state = piece.state
+    assert parts.sent == whole.sent
+    assert 5 < len(whole.sent) < 180
     assert state == bot.state
 
 

@@ -312,6 +312,12 @@ def test_rule_eight_needs_a_range_below_four_percent(high: float, signal: str | 
     assert pump(high=high, gain=5).signal(PUMP) == signal
 
 
+# 4 of 100 are not below 4 %
+@pytest.mark.parametrize(("high", "signal"), [(104.0, None), (103.9, "rule_8")])
+def test_a_range_of_four_percent_is_too_much(high: float, signal: str | None):
+    assert pump(close=100, gate_open=90, high=high, low=100, before=90, gain=5).signal(PUMP) == signal
+
+
 @pytest.mark.parametrize(
     ("gain", "step_percent", "signal"),
     [(5.6, 1, "rule_6"), (5.5, 1, None), (5.6, 0.5, None)],
