@@ -1,12 +1,13 @@
-"""ShortSeller over recorded candles of Bybit, with mark prices and funding, where the recordings are at hand."""
+"""The strategies over recorded candles of Bybit, with mark prices and funding, where the recordings are at hand."""
 
 from __future__ import annotations
 
 import os
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
+from random import Random
 
 import pytest
 import structlog
@@ -73,11 +74,51 @@ def test_walking_every_bar_gives_the_same(plan: Plan, recordings: Recordings, ou
     assert (whole.balance, whole.equity) == (outcome.balance, outcome.equity)
 
 
-@pytest.mark.parametrize("day", [4, 9])
-def test_without_the_future_every_decision_is_the_same(plan: Plan, outcome: Outcome, day: int):
-    shorter = replace(plan, end=START.replace(day=day, hour=7, minute=35))
-    cut = backtest_on(shorter, recordings_for(shorter, CandleStore(CANDLES)))
-    ours = [(each.order_link_id, str(each.intent)) for each in cut.asked]
-    whole = [(each.order_link_id, str(each.intent)) for each in outcome.asked]
-    assert len(ours) > 5
-    assert whole[: len(ours)] == ours
+LOOSE: dict[str, dict[str, str]] = {
+    "strategies.shortseller:ShortSeller": {"warm_up_bars": "1000"},
+    "strategies.momentum:Momentum": {
+        "decision_hours": "1",
+        "bollinger_bars": "4",
+        "bollinger_deviations": "0.5",
+        "width_share_bars": "5",
+        "width_share_below": "1",
+        "volume_bars": "3",
+        "volume_ratio_above": "0.5",
+        "warm_up_bars": "20",
+    },
+    "strategies.lxalgo:LXAlgo": {
+        "eight_rules.rules_needed": "4",
+        "eight_rules.bar_hours": "[1, 2]",
+        "eight_rules.warm_up_bars": "60",
+        "eight_rules.minimum_bars": "30",
+        "eight_rules.trend_ema_bars": "20",
+        "trade_interval_hours": "1",
+    },
+}
+"""Of each strategy what lets it decide often enough in two weeks."""
+
+
+@pytest.mark.parametrize("strategy", LOOSE)
+def test_without_the_future_every_decision_is_the_same(strategy: str):
+    """The recordings end at random bars: what was asked for until then is what was asked for over the whole."""
+    nowhere = dict.fromkeys(("drawdown_halt_percent", "daily_loss_percent", "monthly_loss_percent"), "null")
+    plan = plan_of(
+        subject_of(strategy, None),
+        symbols=[Symbol("BTCUSDT"), Symbol("ETHUSDT")],
+        overrides={**LOOSE[strategy], **{f"limits.{name}": value for name, value in nowhere.items()}},
+        start=START,
+        end=END,
+    )
+    whole = decisions(plan)
+    random = Random(strategy)
+    for bars in random.sample(range(3 * 288, 14 * 288), 6):
+        end = START + bars * timedelta(minutes=5)
+        cut = decisions(replace(plan, end=end))
+        assert len(cut) > 5
+        assert cut == [each for each in whole if each[0] <= end]
+
+
+def decisions(plan: Plan) -> list[tuple[datetime, str, str]]:
+    """What was asked for, on recordings that end with the plan."""
+    asked = backtest_on(plan, recordings_for(plan, CandleStore(CANDLES))).asked
+    return [(each.intent.decided_at, each.order_link_id, str(each.intent)) for each in asked]
