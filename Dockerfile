@@ -8,8 +8,8 @@ FROM python:3.11-slim AS locked
 WORKDIR /locked
 COPY requirements.lock deploy/locked.py ./
 RUN python locked.py requirements.lock \
-        msgspec orjson prometheus-client psycopg2-binary pybit pydantic pydantic-settings python-dotenv pyyaml redis \
-        requests structlog websockets > core.txt \
+        msgspec mypy-extensions orjson prometheus-client psycopg2-binary pybit pydantic pydantic-settings python-dotenv \
+        pyyaml redis requests structlog websockets > core.txt \
  && python locked.py requirements.lock aiohttp click httptools numpy uvloop > paper_exchange.txt \
  && python locked.py requirements.lock apscheduler click rich > trade_sync_service.txt \
  && python locked.py requirements.lock \

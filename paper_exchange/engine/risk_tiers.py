@@ -44,6 +44,10 @@ class RiskTiers:
     def __init__(self, all: tuple[RiskTier, ...]) -> None:
         self.all = all
 
+    def __reduce__(self) -> tuple[type[RiskTiers], tuple[tuple[RiskTier, ...]]]:
+        # Made anew where it is unpacked: a compiled class cannot be made without its fields.
+        return RiskTiers, (self.all,)
+
     @classmethod
     def single(cls, max_leverage: Decimal) -> RiskTiers:
         """One tier for positions of any size."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+
 import pytest
 
 from alpha.domain.order import OrderStatus
@@ -105,3 +107,7 @@ def test_a_large_position_cannot_have_the_highest_leverage():
         made.engine.set_leverage(UID, COIN, D(81))
     assert refused.value.code == 110013
     assert made.engine.set_leverage(UID, COIN, D(80)).leverage == 80
+
+
+def test_tiers_reach_another_process_as_they_are() -> None:
+    assert pickle.loads(pickle.dumps(TIERS)) == TIERS
