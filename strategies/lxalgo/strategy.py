@@ -6,8 +6,6 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from pydantic import Field
-
 from alpha.bot import (
     BotFill,
     Broker,
@@ -18,34 +16,18 @@ from alpha.bot import (
     StopPlan,
     Strategy,
     StrategyRefused,
-    StrategyState,
 )
 from alpha.bot.larger_bars import floor_to
 from alpha.domain.bar import Bar
 from alpha.domain.ids import Symbol
 from alpha.domain.reason import Reason
 from alpha.domain.side import Side
-from strategies.lxalgo.account_rules import AccountRules
 from strategies.lxalgo.eight_rules import EightRules
 from strategies.lxalgo.parameters import LXAlgoParams, Profile
 from strategies.lxalgo.pump_momentum import PumpMomentum
+from strategies.lxalgo.state import LXAlgoState
 
 _NAMED = 3
-
-
-class LXAlgoState(StrategyState):
-    """`eight_rules` by symbol and hours of the bar, `entered_at` when a symbol's last entry was decided, `break_even`
-    the entry price of a position that has reached its break-even profit, `universe` as of `universe_at`."""
-
-    eight_rules: dict[Symbol, dict[int, EightRules]] = Field(default_factory=dict)
-    pumps: dict[Symbol, PumpMomentum] = Field(default_factory=dict)
-    universe: list[Symbol] = Field(default_factory=list)
-    universe_at: datetime | None = None
-    account: AccountRules = Field(default_factory=AccountRules)
-    holdings: dict[Symbol, Holding] = Field(default_factory=dict)
-    protections: dict[Symbol, Protection] = Field(default_factory=dict)
-    break_even: dict[Symbol, Decimal] = Field(default_factory=dict)
-    entered_at: dict[Symbol, datetime] = Field(default_factory=dict)
 
 
 class LXAlgo(Strategy[LXAlgoParams, LXAlgoState]):

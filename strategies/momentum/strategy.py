@@ -6,8 +6,6 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
 
-from pydantic import Field
-
 from alpha.bot import (
     BotFill,
     Broker,
@@ -17,7 +15,6 @@ from alpha.bot import (
     StopPlan,
     Strategy,
     StrategyRefused,
-    StrategyState,
     next_report,
     standing,
 )
@@ -27,21 +24,10 @@ from alpha.domain.reason import Reason
 from alpha.domain.side import Side
 from strategies.momentum.breakout import Breakout, MarketTrend
 from strategies.momentum.parameters import MomentumParams
+from strategies.momentum.state import MomentumState
 
 BTC = Symbol("BTCUSDT")
 _SUNDAY = 6
-
-
-class MomentumState(StrategyState):
-    """`leaving` are symbols whose newest 4-hour close was below the mean, until they are flat; `half_size_until` ends
-    with the week."""
-
-    breakouts: dict[Symbol, Breakout] = Field(default_factory=dict)
-    market: MarketTrend | None = None
-    protections: dict[Symbol, Protection] = Field(default_factory=dict)
-    leaving: set[Symbol] = Field(default_factory=set)
-    half_size_until: datetime | None = None
-    report_due: datetime | None = None
 
 
 class Momentum(Strategy[MomentumParams, MomentumState]):

@@ -15,7 +15,7 @@ from alpha.domain.ids import Symbol
 from alpha.domain.reason import Reason
 from alpha.domain.side import Side
 from strategies.lxalgo import LXAlgo
-from strategies.lxalgo.strategy import LXAlgoState
+from strategies.lxalgo.state import LXAlgoState
 from tests.unit.bot.parts import ETH, a_fill
 from tests.unit.strategies.test_lxalgo_rules import pump, rules
 

@@ -21,7 +21,7 @@ from alpha.domain.side import Side
 from strategies.momentum import Momentum
 from strategies.momentum.breakout import Breakout, MarketTrend
 from strategies.momentum.parameters import MomentumParams
-from strategies.momentum.strategy import MomentumState
+from strategies.momentum.state import MomentumState
 from tests.unit.bot.parts import ETH, SOL, a_fill
 
 ADA = Symbol("ADAUSDT")
