@@ -5,18 +5,28 @@ from __future__ import annotations
 import importlib
 import inspect
 from collections.abc import Mapping
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from alpha.bot.errors import BotError
 from alpha.bot.limits import Limits
 from alpha.bot.strategy import Strategy, StrategyParams
 
 PARAMETERS_FILE = "parameters.yaml"
-_LIMITS = "limits"
+_LIMITS, _BACKTEST = "limits", "backtest"
+
+
+class BacktestCosts(BaseModel):
+    """The section `backtest` of a parameters file: what its rules are judged by unless something else is asked for."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    slippage_percent: Decimal = Field(default=Decimal(0), ge=0, lt=100)
+    """Of the price, on top of half the spread, for each order that takes."""
 
 
 def load_strategy(name: str) -> type[Strategy[Any, Any]]:
@@ -52,7 +62,8 @@ def load_params(strategy: type[Strategy[Any, Any]], overrides: Mapping[str, Any]
     Raises BotError naming the parameter and what is wrong with it.
     """
     defaults = _defaults(strategy)
-    defaults.pop(_LIMITS, None)
+    for section in (_LIMITS, _BACKTEST):
+        defaults.pop(section, None)
     merged = _merge(defaults, overrides)
     try:
         return strategy.Params.model_validate(merged)
@@ -75,6 +86,14 @@ def split_params(strategy: type[Strategy[Any, Any]], params: Mapping[str, Any]) 
         return own, Limits.model_validate({**defaults, **changes})
     except ValidationError as error:
         raise BotError(f"params.limits in bots.yaml: {_first(error)}") from error
+
+
+def backtest_costs(strategy: type[Strategy[Any, Any]]) -> BacktestCosts:
+    """Raises BotError naming the cost and what is wrong with it."""
+    try:
+        return BacktestCosts.model_validate(_defaults(strategy).get(_BACKTEST) or {})
+    except ValidationError as error:
+        raise BotError(f"section {_BACKTEST} in the parameters of {strategy.__name__}: {_first(error)}") from error
 
 
 def _is_strategy(value: object) -> bool:

@@ -83,7 +83,7 @@ _PERCENT = Amount(most=25)
 @click.option("--taker", type=_PERCENT, help="Taker fee in percent.  [default: the instrument's]")
 @click.option("--maker", type=_PERCENT, help="Maker fee in percent.  [default: the instrument's]")
 @click.option("--spread", type=_PERCENT, help="Half the spread in percent of the price.  [default: 0.005]")
-@click.option("--slippage", type=_PERCENT, default="0", help="What taking costs on top, in percent.  [default: 0]")
+@click.option("--slippage", type=_PERCENT, help="What taking costs on top, in percent.  [default: the strategy's]")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 @click.option("--html", type=click.Path(dir_okay=False, path_type=Path), help="Write the report as one page.")
 @click.option("--export", type=click.Path(file_okay=False, path_type=Path), help="Write fills and trades there.")
@@ -100,7 +100,7 @@ def backtest(
     taker: Decimal | None,
     maker: Decimal | None,
     spread: Decimal | None,
-    slippage: Decimal,
+    slippage: Decimal | None,
     as_json: bool,
     html: Path | None,
     export: Path | None,

@@ -15,7 +15,7 @@ import yaml
 
 from alpha.bot.errors import BotError
 from alpha.bot.host import AnyStrategy
-from alpha.bot.loading import load_params, load_strategy, split_params
+from alpha.bot.loading import backtest_costs, load_params, load_strategy, split_params
 from alpha.bot.strategy import Strategy
 from alpha.candles.store import CandleStore
 from alpha.config.bots_file import ALL
@@ -45,12 +45,13 @@ class Subject:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Costs:
-    """None: as the table of instruments says (fees), as the engine's own book (spread). All in percent of the price."""
+    """None: as the table of instruments says (fees), as the engine's own book (spread), as the strategy's parameters
+    file (slippage). All in percent of the price."""
 
     taker_percent: Decimal | None = None
     maker_percent: Decimal | None = None
     half_spread_percent: Decimal | None = None
-    slippage_percent: Decimal = Decimal(0)
+    slippage_percent: Decimal | None = None
     """On top of the half spread, for whatever takes liquidity."""
 
 
@@ -104,6 +105,8 @@ def plan_of(
         strategy = load_strategy(subject.strategy)
         own, limits = split_params(strategy, params)
         loaded = load_params(strategy, own)
+        if costs.slippage_percent is None:
+            costs = replace(costs, slippage_percent=backtest_costs(strategy).slippage_percent)
     except BotError as error:
         raise BacktestRefused(str(error)) from error
     identity = _identity(
@@ -209,7 +212,7 @@ def _markets(symbols: Sequence[Symbol], costs: Costs) -> dict[Symbol, Market]:
 def _liquidity(costs: Costs) -> Liquidity:
     """Slippage is what lies between the price and what a taker gets, so it is added to the half spread."""
     half_spread = Liquidity().half_spread if costs.half_spread_percent is None else costs.half_spread_percent / 100
-    return Liquidity(half_spread=half_spread + costs.slippage_percent / 100)
+    return Liquidity(half_spread=half_spread + (costs.slippage_percent or Decimal(0)) / 100)
 
 
 def _identity(subject: Subject, *parts: object) -> str:

@@ -33,7 +33,7 @@ from alpha.ledger.books import trades_of_bot
 from alpha.ledger.connection import connect
 from alpha.ledger.fills import RecordedFill
 from alpha.ledger.reading import fills_after
-from alpha.local.backtesting import plan_of, subject_of
+from alpha.local.backtesting import Costs, plan_of, subject_of
 from alpha.local.exchange_admin import ExchangeAdmin
 from alpha.local.platform import Platform, PlatformOptions
 from backtest.outcome import Outcome
@@ -113,7 +113,8 @@ def write_registry(path: Path, bots: Mapping[str, Mapping[str, Any]]) -> Registr
 def backtested(registry: Registry, bot: BotId, candles: Path, start: datetime, bars: int) -> Outcome:
     config = registry.bot(bot)
     store = CandleStore(candles)
-    plan = plan_of(subject_of(bot, registry), store=store, start=start, end=start + bars * FIVE_MINUTES)
+    costs = Costs(slippage_percent=Decimal(0))  # the paper exchange has none
+    plan = plan_of(subject_of(bot, registry), store=store, start=start, end=start + bars * FIVE_MINUTES, costs=costs)
     plan = replace(plan, bot=bot, code=config.code, run=RUN)
     return run_backtest(plan, store)
 

@@ -36,6 +36,7 @@ def _whole(folder: str, changes: Mapping[str, Any]) -> dict[str, Any]:
     return {
         name: {**value, **changes.get(name, {})} if isinstance(value, dict) else changes.get(name, value)
         for name, value in defaults.items()
+        if name != "backtest"
     }
 
 

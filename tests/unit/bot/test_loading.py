@@ -9,9 +9,10 @@ import pytest
 
 from alpha.bot import Strategy
 from alpha.bot.errors import BotError
-from alpha.bot.loading import load_params, load_strategy, split_params
+from alpha.bot.loading import backtest_costs, load_params, load_strategy, split_params
 from strategies.canary import Canary
 from strategies.canary.strategy import CanaryParams
+from strategies.momentum import Momentum
 from strategies.shortseller import ShortSeller
 from strategies.shortseller.parameters import ShortSellerParams
 
@@ -44,6 +45,27 @@ def test_a_strategy_may_live_anywhere_and_its_own_imports_are_named(tmp_path: Pa
     assert issubclass(load_strategy("elsewhere_strategy:Elsewhere"), Strategy)
     with pytest.raises(BotError, match="needs module a_library_that_is_not_there"):
         load_strategy("broken_strategy:Broken")
+
+
+def test_a_strategy_says_what_it_is_judged_by_and_most_say_nothing():
+    assert backtest_costs(Momentum).slippage_percent == Decimal("0.1")
+    assert backtest_costs(ShortSeller).slippage_percent == 0
+
+
+@pytest.mark.parametrize(
+    ("section", "message"),
+    [
+        ("slippage_percent: -1", "section backtest in the parameters of Judged: slippage_percent: Input should be"),
+        ("slipage_percent: 1", "section backtest in the parameters of Judged: slipage_percent: there is no parameter"),
+    ],
+)
+def test_a_cost_that_cannot_be_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, section: str, message: str):
+    module = f"judged_by_{section.partition(':')[0]}"
+    (tmp_path / f"{module}.py").write_text("from alpha.bot import Strategy\nclass Judged(Strategy):\n    pass\n")
+    (tmp_path / "parameters.yaml").write_text(f"backtest:\n  {section}\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(BotError, match=message):
+        backtest_costs(load_strategy(f"{module}:Judged"))
 
 
 def test_parameters_come_from_the_file_and_bots_yaml_changes_single_ones():
