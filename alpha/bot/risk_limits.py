@@ -91,6 +91,8 @@ class RiskLimits:
         self._performance: Performance | None = None
         self._flat_since: tuple[Decimal, datetime] | None = None
         self._due: datetime | None = None
+        self._asked: Intent | None = None
+        """The last entry that was asked for."""
 
     def begin_round(self, at: datetime) -> None:
         """Bars that end at `at` (market time) are about to be decided on: there will be a look at it before anything is
@@ -126,6 +128,7 @@ class RiskLimits:
     def problem(self, intent: Intent) -> Deny | None:
         """Why an entry may not be sent, or None."""
         self.look_if_due()
+        self._asked = intent
         if self._watches:
             if self._performance is None:
                 self._value(intent.decided_at)
@@ -152,12 +155,14 @@ class RiskLimits:
         self._note(LimitEvent(action="entry_denied", limit=limit, text=f"entry denied: {deny.text}", market_time=at))
 
     def standings(self) -> list[LimitStanding]:
-        """Every limit that more than one order uses, as it stands; those on losses since the last round."""
+        """Every limit as it stands; those on losses since the last round, those of one order as the last one asked for
+        uses them (not known before there was one)."""
         seen, state, limits, progress = self._performance, self._progress.result, self._limits, self._progress
         notional, entries = self._notional(), progress.entries_since(progress.latest - timedelta(hours=1))
         found = [
             _standing("max_bot_notional_usdt", notional, limits.max_bot_notional_usdt),
             _standing("max_entries_per_hour", Decimal(entries), Decimal(limits.max_entries_per_hour)),
+            *self._standings_of_one_order(),
         ]
         # Of the equity at the last look: this is asked whenever something is saved, and must not ask the exchange.
         if state.latest is not None:
@@ -186,6 +191,25 @@ class RiskLimits:
             )
             found.append(standing)
         return found
+
+    def _standings_of_one_order(self) -> list[LimitStanding]:
+        asked, limits = self._asked, self._limits
+        mark = None if asked is None else self._prices.mark_price(asked.symbol)
+        price = None if asked is None else asked.reference_price
+        away = None if mark is None or price is None else abs(price - mark) / mark * 100
+        bounds = {
+            "max_order_notional_usdt": (None if asked is None else asked.notional, limits.max_order_notional_usdt),
+            "price_collar_percent": (away, limits.price_collar_percent),
+        }
+        return [
+            LimitStanding(
+                name=name,
+                value=None if value is None else round(value, 4),
+                bound=bound,
+                reached=value is not None and value > bound,
+            )
+            for name, (value, bound) in bounds.items()
+        ]
 
     def _settle(self) -> None:
         """Note until when a look would find nothing to do: nothing is to be lifted, written or costed, and there is no

@@ -141,3 +141,49 @@ def test_since_when_it_is_bare_outlives_a_restart():
     keep(restarted, broker)
     assert [order.reason for order in broker.sent] == [Reason.FLATTEN]
     assert broker.answer is YES
+
+
+@pytest.mark.parametrize(
+    ("stop_loss", "trailing_stop", "trailing_for", "is_bare", "seen"),
+    [
+        ("90", "10", "100", False, True),
+        (None, "10", "100", False, False),
+        ("90", None, "100", False, False),
+        ("90", "10", "101", False, False),  # set for another average entry price
+        ("90", "10", "100", True, False),  # that it was bare has to be forgotten first
+    ],
+)
+def test_nothing_is_left_to_do_once_both_stops_are_shown_as_they_were_set(
+    stop_loss: str | None, trailing_stop: str | None, trailing_for: str, is_bare: bool, seen: bool
+):
+    held = MemoryBroker().hold(BTC, "1", "100", stop_loss=stop_loss, trailing_stop=trailing_stop)
+    protection = Protection(trailing_for=Decimal(trailing_for), bare_since=START if is_bare else None)
+    assert protection.is_seen(held) is seen
+
+
+def test_a_plan_without_a_trailing_stop_sets_none():
+    broker = MemoryBroker()
+    broker.hold(BTC, "1", "100", stop_loss="90")
+    assert keep(Protection(), broker, StopPlan(stop_loss=Decimal(90)))
+    assert broker.trailing == []
+
+
+def test_a_trailing_stop_that_was_refused_for_a_new_average_is_asked_for_again():
+    broker, protection = MemoryBroker(), Protection(trailing_for=Decimal(100))
+    broker.hold(BTC, "2", "101", stop_loss="90", trailing_stop="10")
+    broker.stop_answer = NO
+    keep(protection, broker)
+    broker.stop_answer = YES
+    keep(protection, broker)
+    assert broker.trailing == [(BTC, Decimal(10), None)] * 2
+
+
+def test_a_trailing_stop_that_protects_ends_the_time_without_one():
+    broker, protection = MemoryBroker(stop_answer=NO), Protection()
+    broker.hold(BTC, "1", "100", stop_loss=None)
+    keep(protection, broker)
+    # shown at last, as it was set
+    protection.trailing_for = Decimal(100)
+    broker.hold(BTC, "1", "100", stop_loss=None, trailing_stop="10")
+    keep(protection, broker)
+    assert protection.bare_since is None

@@ -359,6 +359,21 @@ def test_each_limit_of_a_single_entry_is_told_and_audited_when_it_is_reached(
     assert world.record.told == [("entry_denied", limit)] * 2
 
 
+def test_what_the_last_entry_used_of_the_limits_of_one_order_is_shown():
+    world = World(ONE_ENTRY)
+
+    def shown() -> dict[str, tuple[Decimal | None, bool]]:
+        standings = {each.name: (each.value, each.reached) for each in world.keeper.standings()}
+        return {name: standings[name] for name in ("max_order_notional_usdt", "price_collar_percent")}
+
+    assert shown() == {"max_order_notional_usdt": (None, False), "price_collar_percent": (None, False)}
+    world.broker.newest[BTC] = a_bar(100)
+    world.marks[BTC] = Decimal(80)
+    assert enter(world, quantity="6") == "order_notional"
+    # 100 is 25 % above 80
+    assert shown() == {"max_order_notional_usdt": (Decimal(600), True), "price_collar_percent": (Decimal(25), True)}
+
+
 def test_what_was_told_of_an_entry_is_not_told_again_after_a_restart():
     world = World(ONE_ENTRY)
     for n in (0, 1):
@@ -475,6 +490,9 @@ def test_every_limit_in_force_is_shown_with_its_use():
         "max_bot_notional_usdt": (Decimal(200), False),
         "max_bot_notional_to_equity": (Decimal("0.02"), False),
         "max_entries_per_hour": (Decimal(0), False),
+        # of the last entry that was asked for: one at 100, where the mark is
+        "max_order_notional_usdt": (Decimal(100), False),
+        "price_collar_percent": (Decimal(0), False),
         "max_positions": (Decimal(1), False),
         "daily_loss_percent": (Decimal("2.5"), False),
         "drawdown_halt_percent": (Decimal("2.5"), False),
