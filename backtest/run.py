@@ -24,6 +24,7 @@ from alpha.candles.store import CandleStore
 from alpha.domain.arithmetic import accounting
 from alpha.domain.bar import Bar
 from alpha.domain.clock import from_ms, to_ms
+from alpha.domain.fill import ExecutionOrder, Fill
 from alpha.domain.ids import Symbol
 from backtest.accounting import AccountHistory, Books
 from backtest.errors import BacktestRefused
@@ -97,6 +98,10 @@ def wanted(plan: Plan) -> tuple[timedelta, timedelta]:
             "anything recorded: lower its warm-up or the length of its bars"
         )
     return interval, history
+
+
+def _execution_order(fill: Fill) -> ExecutionOrder:
+    return fill.execution_order
 
 
 def _never_pause(_: float) -> None:
@@ -260,8 +265,11 @@ class _Run:
             self._surroundings.told(position)
         if executions:
             account, books = self._plan.account, self._books
-            for execution in executions:
-                fill = fill_of(execution, account)
+            fills = [fill_of(execution, account) for execution in executions]
+            if len({fill.symbol for fill in fills}) > 1:
+                # What several symbols filled at one instant is numbered as the ledger numbers it.
+                fills.sort(key=_execution_order)
+            for fill in fills:
                 numbered = BotFill(progress.cursor + 1, fill, reason_of_fill(fill))
                 books.take(numbered)
                 host.fill(numbered)

@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from alpha.commands.backtest import backtest
-from alpha.domain.ids import AccountName
+from alpha.domain.ids import AccountName, Symbol
 from alpha.ledger.connection import Connection, LedgerRefused, connect, transaction
 from alpha.ledger.fill_rows import RECORDED_COLUMNS, HeardFill
 from alpha.ledger.fills import FillRecorder, RecordResult
@@ -27,8 +27,11 @@ from tests.unit.backtest.markets import BTC, ETH, Everything, a_plan, a_series, 
 
 @pytest.fixture(scope="module")
 def outcome() -> Outcome:
-    plan = a_plan(Everything, BTC, ETH, account=AccountName("backtest_ev"))
-    return backtest_on(plan, recordings(a_series(400), a_series(400, symbol=ETH)))
+    # Each has a running number of its own, which differ where several fill at one instant.
+    symbols = (BTC, ETH, Symbol("SOLUSDT"))
+    plan = a_plan(Everything, *symbols, account=AccountName("backtest_ev"))
+    series = (a_series(400, symbol=each, seed=n, wild=0.001 * (n + 1)) for n, each in enumerate(symbols))
+    return backtest_on(plan, recordings(*series))
 
 
 @pytest.fixture

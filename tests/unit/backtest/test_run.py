@@ -208,7 +208,10 @@ def test_too_little_history_is_said_in_one_sentence():
         backtest_on(a_plan(), recordings(a_series(3)))
 
 
-def test_fills_are_numbered_without_a_gap_and_in_order():
-    outcome = backtest_on(a_plan(), recordings(a_series(300)))
+@pytest.mark.parametrize("others", [(), (ETH, Symbol("SOLUSDT"))])
+def test_fills_are_numbered_without_a_gap_and_in_order(others: tuple[Symbol, ...]):
+    # each symbol has a running number of its own, and some trade more than others
+    data = recordings(a_series(300), *(a_series(200 + n, symbol=each, seed=n) for n, each in enumerate(others)))
+    outcome = backtest_on(a_plan(Everything, BTC, *others), data)
     assert [each.seq for each in outcome.fills] == list(range(1, len(outcome.fills) + 1))
     assert all(one.fill.execution_order < two.fill.execution_order for one, two in pairwise(outcome.fills))
