@@ -292,7 +292,7 @@ def test_a_position_that_no_stop_can_be_set_for_is_closed():
     assert reasons(broker) == [Reason.FLATTEN]
 
 
-@pytest.mark.parametrize(("close", "moved"), [("107.9", []), ("108", [(BTC, Decimal("100.02"))])])
+@pytest.mark.parametrize(("close", "moved"), [("107.99", []), ("108", [(BTC, Decimal("100.02"))])])
 def test_the_stop_moves_to_break_even_at_eight_percent(close: str, moved: list[Any]):
     broker = MemoryBroker()
     bot = a_bot(broker)
@@ -346,7 +346,7 @@ def test_break_even_that_came_too_late_is_a_stop_in_software():
     assert reasons(broker) == [Reason.STOP_LOSS]
 
 
-@pytest.mark.parametrize(("close", "moved"), [("107.9", []), ("108", [(BTC, Decimal("100.02"))])])
+@pytest.mark.parametrize(("close", "moved"), [("107.99", []), ("108", [(BTC, Decimal("100.02"))])])
 def test_a_profit_of_while_the_bot_was_down_moves_the_stop_too(close: str, moved: list[Any]):
     broker = MemoryBroker()
     bot = a_bot(broker)
