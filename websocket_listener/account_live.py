@@ -141,5 +141,5 @@ class AccountLive:
         if lost:
             waiting = list(bot.reports)
             bot.forget_reports()
-            bot.report(report_of(order) for order in self.board.latest_of(bot.bot, REPORTS_REPEATED))
+            bot.report([report_of(order) for order in self.board.latest_of(bot.bot, REPORTS_REPEATED)])
             bot.report(waiting)

@@ -263,7 +263,7 @@ class LivePositions:
     def _blocked_by(self, difference: Disagreement) -> frozenset[BotId]:
         """The row's own bot, or every bot of the account where it is no single bot's."""
         bots = difference.bots
-        return frozenset(bots if len(bots) == 1 else (bot.id for bot in self._owners.bots))
+        return frozenset(bots if len(bots) == 1 else [bot.id for bot in self._owners.bots])
 
     def _take(self, position: ExchangePosition) -> bool:
         """False when something newer is known of the row."""

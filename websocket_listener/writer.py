@@ -341,7 +341,7 @@ class Writer:
             return
         try:
             self._persist(lambda connection: self._save_states_once(connection, orders, positions))
-            self._untold.settle(order for order, bot in orders if bot is not None)
+            self._untold.settle([order for order, bot in orders if bot is not None])
         except Fenced as fenced:
             self._give_up(fenced.accounts, self._attempted)
             self._save_states(orders, positions)

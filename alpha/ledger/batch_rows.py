@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from alpha.domain.ids import AccountName, BotId
 from alpha.domain.trade_book import TradeBook
@@ -40,7 +41,7 @@ class NumbersTaken:
 BOOK_ROW = (*KEY, *BOOK_COLUMNS)
 TRADE_ROW = (*KEY, *TRADE_COLUMNS, *FLAT_POINT_COLUMNS)
 # COPY takes half as long per row and twice as long for one.
-_FILLS_COPIED_FROM = 6
+FILLS_COPIED_FROM: Final = 6
 _TRADES_COPIED_FROM = 12
 
 _fills = ", ".join((*RECORDED_COLUMNS, "epoch"))
@@ -97,7 +98,7 @@ def write_batch(
 
     False when a bot's numbers were not what they were said to be before: the transaction must then be rolled back.
     """
-    if len(fills) >= _FILLS_COPIED_FROM:
+    if len(fills) >= FILLS_COPIED_FROM:
         copy_fills(cursor, fills, epochs or {})
         fills = ()
     if len(trades) >= _TRADES_COPIED_FROM:

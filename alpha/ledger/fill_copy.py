@@ -6,7 +6,8 @@ which are looked through together for what COPY would take for its own.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import chain, islice
 
 from alpha.domain.ids import AccountName
 from alpha.ledger.connection import Cursor
@@ -53,15 +54,28 @@ _OWN_COLUMNS = (
 COLUMNS = _FOREIGN_COLUMNS + _OWN_COLUMNS
 
 
-def copy_fills(cursor: Cursor, recorded: Sequence[RecordedFill], epochs: Mapping[AccountName, int]) -> None:
-    """Inserts the fills of one batch, which have one `recorded_at`, each under the epoch of its account."""
+def copy_fills(
+    cursor: Cursor,
+    recorded: Sequence[RecordedFill],
+    epochs: Mapping[AccountName, int],
+    meanwhile: Callable[[], None] = lambda: None,
+) -> None:
+    """Inserts the fills of one batch, which have one `recorded_at`, each under the epoch of its account. `meanwhile` is
+    work for this thread, without the connection, while the server still inserts; what it raises is raised."""
     exec_times = time_texts([each.fill.exec_time for each in recorded])
     received = time_texts([each.received_at for each in recorded])
     frames = time_texts([each.frame_at or each.received_at for each in recorded])
     recorded_at = time_texts([recorded[0].recorded_at])[0]
     ends = {account: f"{recorded_at}\t{epoch}\n" for account, epoch in epochs.items()}
     lines = map(_line, recorded, exec_times, frames, received, [ends[each.fill.account] for each in recorded])
-    copy_lines(cursor, "trading.fills", COLUMNS, lines)
+
+    def with_work_between() -> Iterator[Iterable[str]]:
+        # A line is made several times as fast as it is inserted: what is on its way by then keeps the server busy.
+        yield islice(lines, len(recorded) // 2)
+        meanwhile()
+        yield lines
+
+    copy_lines(cursor, "trading.fills", COLUMNS, chain.from_iterable(with_work_between()))
 
 
 def _line(recorded: RecordedFill, exec_time: str, frame_at: str, received_at: str, end: str) -> str:

@@ -6,17 +6,19 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
-from typing import overload
 
+from alpha.domain.fill import Fill
 from alpha.domain.ids import AccountName, BotId, Symbol
+from alpha.domain.reason import Reason
 from alpha.domain.trade import BookKey, Trade
 from alpha.domain.trade_book import TradeBook
 from alpha.ledger.at_once import MOST_AT_ONCE, ExpectedHead, record_at_once
-from alpha.ledger.batch_rows import HeadAdvance, NumbersTaken, write_batch
+from alpha.ledger.batch_rows import FILLS_COPIED_FROM, HeadAdvance, NumbersTaken, write_batch
 from alpha.ledger.books import HeldBook, refold
 from alpha.ledger.books_memory import BooksMemory
 from alpha.ledger.connection import Connection, Cursor, Fenced, LedgerRefused, LedgerUnavailable, transaction
 from alpha.ledger.drift import insert_drift
+from alpha.ledger.fill_copy import copy_fills
 from alpha.ledger.fill_rows import FillSource, HeardFill, RecordedFill
 from alpha.ledger.folding import ClosedTrade, fold_on
 from alpha.ledger.heads import lock_heads
@@ -48,7 +50,7 @@ class RecordResult:
     @property
     def unattributed(self) -> int:
         """How many of the recorded fills nobody owns."""
-        return sum(1 for recorded in self.recorded if recorded.bot_seq is None)
+        return sum([recorded.bot_seq is None for recorded in self.recorded])
 
 
 class FillRecorder:
@@ -102,10 +104,18 @@ class FillRecorder:
             recorded, numbers = self._numbered(cursor, fresh, heads.at)
             folded = _Folded()
             if recorded:
-                folded = self._folded(cursor, recorded)
+                to_fold = self._to_fold(cursor, recorded)
+                not_copied: Sequence[RecordedFill] = recorded
+                if any(each.is_late for each in to_fold):
+                    folded.refold(cursor, to_fold)
+                elif len(recorded) < FILLS_COPIED_FROM:
+                    folded.fold(to_fold)
+                else:
+                    copy_fills(cursor, recorded, epochs, meanwhile=lambda: folded.fold(to_fold))
+                    not_copied = ()
                 if not write_batch(
                     cursor,
-                    fills=recorded,
+                    fills=not_copied,
                     epochs=epochs,
                     books=[held.book for held in folded.books],
                     trades=folded.closed,
@@ -157,9 +167,11 @@ class FillRecorder:
             return None
         with connection.cursor() as cursor:  # Nothing is asked through it: all that follows is remembered.
             recorded, numbers = self._numbered(cursor, fresh, heads.at)
-            folded = self._folded(cursor, recorded, may_refold=False)
-        if folded is None:
+            to_fold = self._to_fold(cursor, recorded)
+        if any(each.is_late for each in to_fold):
             return None
+        folded = _Folded()
+        folded.fold(to_fold)
         try:
             at = record_at_once(
                 connection,
@@ -235,37 +247,32 @@ class FillRecorder:
             )
         return recorded, [NumbersTaken(bot=bot, before=before[bot], last=last[bot]) for bot in before]
 
-    @overload
-    def _folded(self, cursor: Cursor, recorded: Sequence[RecordedFill]) -> _Folded: ...
-    @overload
-    def _folded(self, cursor: Cursor, recorded: Sequence[RecordedFill], *, may_refold: bool) -> _Folded | None: ...
-    def _folded(self, cursor: Cursor, recorded: Sequence[RecordedFill], *, may_refold: bool = True) -> _Folded | None:
-        """Takes the fills, which are not in the ledger yet, into their books. None when one is late for its book and it
-        may not be refolded."""
+    def _to_fold(self, cursor: Cursor, recorded: Sequence[RecordedFill]) -> list[_ToFold]:
+        """The books of the fills, which are not in the ledger yet, each with the fills that count in it."""
         by_book = _by_book(recorded)
-        folded = _Folded()
+        found = []
         for key, held in self._memory.books(cursor, by_book).items():
             counting = [each for each in by_book[key] if held.folds(each.fill)]
-            if not counting:
-                continue
-            fresh = [(each.fill, each.attribution.reason) for each in counting]
-            if held.book.is_late(fresh[0][0]):
-                if not may_refold:
-                    return None
-                again = refold(cursor, held, fresh)
-                book, closed = again.book, again.closed
-                folded.trades.extend(again.changed)
-                folded.refolded += 1
-            else:
-                book, closed = fold_on(held.book, fresh)
-                folded.trades.extend(each.trade for each in closed)
-            folded.closed.extend(closed)
-            folded.books.append(HeldBook(book=book, opening=held.opening))
-        return folded
+            if counting:
+                found.append(_ToFold(held, [(each.fill, each.attribution.reason) for each in counting]))
+        return found
 
 
 class _NumbersMoved(Exception):
     """Somebody else has numbered fills of one of the bots since its last number was read."""
+
+
+@dataclass(frozen=True, slots=True)
+class _ToFold:
+    """A book and the fills that it takes, in execution order."""
+
+    held: HeldBook
+    fresh: list[tuple[Fill, Reason]]
+
+    @property
+    def is_late(self) -> bool:
+        """Whether the first of them belongs before one that is folded already."""
+        return self.held.book.is_late(self.fresh[0][0])
 
 
 @dataclass(slots=True)
@@ -276,6 +283,26 @@ class _Folded:
     closed: list[ClosedTrade] = field(default_factory=list)
     trades: list[Trade] = field(default_factory=list)
     refolded: int = 0
+
+    def fold(self, books: Sequence[_ToFold]) -> None:
+        """Takes fills of which none is late."""
+        for each in books:
+            book, closed = fold_on(each.held.book, each.fresh)
+            self.closed.extend(closed)
+            self.trades.extend([one.trade for one in closed])
+            self.books.append(HeldBook(book=book, opening=each.held.opening))
+
+    def refold(self, cursor: Cursor, books: Sequence[_ToFold]) -> None:
+        """Takes fills of which some are late; none may be in the ledger yet."""
+        for each in books:
+            if not each.is_late:
+                self.fold([each])
+                continue
+            again = refold(cursor, each.held, each.fresh)
+            self.closed.extend(again.closed)
+            self.trades.extend(again.changed)
+            self.books.append(HeldBook(book=again.book, opening=each.held.opening))
+            self.refolded += 1
 
 
 def _by_book(recorded: Sequence[RecordedFill]) -> dict[BookKey, list[RecordedFill]]:

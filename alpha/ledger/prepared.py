@@ -37,10 +37,11 @@ class PreparedStatement:
         return f"{self._execute} ({', '.join(['%s'] * parameters)})"
 
 
-def execute_in_turn(cursor: Cursor, *calls: tuple[PreparedStatement, Sequence[object]]) -> None:
-    """Executes statements one after the other in one round trip; the rows are those of the last. Each sees what was
-    committed before it began, so the second sees what was committed while the first waited for a lock."""
-    text = "; ".join([statement.call(cursor, len(parameters)) for statement, parameters in calls])
+def execute_in_turn(cursor: Cursor, settings: str, *calls: tuple[PreparedStatement, Sequence[object]]) -> None:
+    """Executes statements one after the other in one round trip, under `settings` (SET LOCAL ...), which last for the
+    transaction; the rows are those of the last. Each sees what was committed before it began, so the second sees what
+    was committed while the first waited for a lock."""
+    text = "; ".join([settings, *[statement.call(cursor, len(parameters)) for statement, parameters in calls]])
     cursor.execute(text, [parameter for _, parameters in calls for parameter in parameters])
 
 

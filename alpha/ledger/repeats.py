@@ -88,21 +88,24 @@ SAME_EXECUTION = (
     " AND (f.exec_time BETWEEN k.exec_time - interval '31 days' AND k.exec_time"
     " OR f.exec_time BETWEEN k.exec_time AND k.exec_time + interval '31 days')"
 )
-# One row per account with its head, and on each the numbers (from 1) of the executions given that the ledger has.
+# One row per account with its head, and on each the numbers (from 1) of the ids given that the ledger has, for whatever
+# account and symbol: _KNOWN tells which of them are the same execution, and nearly always there is nothing to tell.
 # LATERAL with LIMIT is a probe of the unique index per id; a join would let the planner read whole partitions when it
 # has no statistics of them yet. Behind a sub-select it does not see how many ids there are: one plan then serves all
 # batches, where it would otherwise plan small ones anew each time, which takes longer than the probes.
 _LOOK = PreparedStatement(
     "look",
-    f"""
-    (text[], text[], text[], text[], text[], timestamptz[]) AS
+    """
+    (text[], text[], timestamptz, timestamptz) AS
     SELECT h.account, h.epoch, h.books_version, h.fills, clock_timestamp(), (
         SELECT array_agg(k.number)
-        FROM unnest((SELECT $2), (SELECT $3), (SELECT $4), (SELECT $5), (SELECT $6))
-            WITH ORDINALITY AS k (account, category, symbol, exec_id, exec_time, number)
+        FROM unnest((SELECT $2)) WITH ORDINALITY AS k (exec_id, number)
         CROSS JOIN LATERAL (
             SELECT FROM trading.fills AS f
-            WHERE {SAME_EXECUTION}
+            WHERE f.exec_id = k.exec_id AND (
+                f.exec_time BETWEEN (SELECT $3) - interval '31 days' AND (SELECT $3)
+                OR f.exec_time BETWEEN (SELECT $3) AND (SELECT $4) + interval '31 days'
+            )
             LIMIT 1
         ) AS f
     )
@@ -110,6 +113,8 @@ _LOOK = PreparedStatement(
     WHERE h.account = ANY ($1)
     """,
 )
+# In a month without statistics a bitmap of both halves of the condition on the time seems cheaper, and costs thrice.
+_PROBES_ONLY = "SET LOCAL enable_bitmapscan = off"
 _KNOWN = PreparedStatement(
     "known_fills",
     f"""
@@ -136,7 +141,9 @@ def lock_and_look(
     """
     accounts = text_array(sorted(epochs))
     executions = list(told.items())
-    execute_in_turn(cursor, (LOCK_HEADS, (accounts,)), (_LOOK, (accounts, *_columns(executions))))
+    times = [heard.fill.exec_time for heard in told.values()]
+    ids = text_array([exec_id for _, _, _, exec_id in told])
+    execute_in_turn(cursor, _PROBES_ONLY, (LOCK_HEADS, (accounts,)), (_LOOK, (accounts, ids, min(times), max(times))))
     rows = cursor.fetchall()
     heads = locked_heads([row[:5] for row in rows], epochs)
     numbers = rows[0][5]
