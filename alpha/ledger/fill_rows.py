@@ -123,6 +123,20 @@ class RecordedFill:
         )
 
 
+def recorded_at(fill: RecordedFill, at: datetime) -> RecordedFill:
+    """The same fill, recorded at this time of the database's clock."""
+    return RecordedFill(
+        fill.fill,
+        fill.attribution,
+        fill.position_idx,
+        fill.bot_seq,
+        fill.source,
+        fill.frame_at,
+        fill.received_at,
+        at,
+    )
+
+
 FILL_COLUMNS = (
     "account",
     "category",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import date, datetime
 
 from alpha.domain.fill import Fill
@@ -19,7 +19,7 @@ from alpha.ledger.books_memory import BooksMemory
 from alpha.ledger.connection import Connection, Cursor, Fenced, LedgerRefused, LedgerUnavailable, transaction
 from alpha.ledger.drift import insert_drift
 from alpha.ledger.fill_copy import copy_fills
-from alpha.ledger.fill_rows import FillSource, HeardFill, RecordedFill
+from alpha.ledger.fill_rows import FillSource, HeardFill, RecordedFill, recorded_at
 from alpha.ledger.folding import ClosedTrade, fold_on
 from alpha.ledger.heads import lock_heads
 from alpha.ledger.partitions import MonthState, ensure_months, months_of
@@ -75,9 +75,9 @@ class FillRecorder:
         """
         if not batch:
             return RecordResult()
-        accounts = {heard.fill.account for heard in batch}
-        if len(batch) <= MOST_AT_ONCE and (result := self._recorded_at_once(batch, accounts)) is not None:
+        if len(batch) <= MOST_AT_ONCE and (result := self._recorded_at_once(batch)) is not None:
             return result
+        accounts = {heard.fill.account for heard in batch}
         for _ in range(_ATTEMPTS):
             try:
                 return self._record(batch, accounts)
@@ -145,68 +145,53 @@ class FillRecorder:
             stranded_months=tuple(month for month, state in months.items() if state is MonthState.STRANDED),
         )
 
-    def _recorded_at_once(self, batch: Sequence[HeardFill], accounts: set[AccountName]) -> RecordResult | None:
-        """A few fills of which nothing is unusual, recorded in one statement. None when something is, or when the
-        ledger is not as it is remembered; nothing was written then, and the long way finds out."""
-        connection = self._connection
-        if connection.transaction_depth or connection.transaction_prelude:
+    def _recorded_at_once(self, batch: Sequence[HeardFill]) -> RecordResult | None:
+        """A few fills of one account and one bot of which nothing is unusual, recorded in one call. None when something
+        is, or when the ledger is not as it is remembered; nothing was written then, and the long way finds out."""
+        connection, memory = self._connection, self._memory
+        account, bot = batch[0].fill.account, batch[0].attribution.bot
+        epoch = self._epochs.get(account)
+        if connection.transaction_depth or connection.transaction_prelude or bot is None or epoch is None:
             return None
-        epochs = {account: epoch for account in accounts if (epoch := self._epochs.get(account)) is not None}
-        heads = self._memory.heads(epochs) if len(epochs) == len(accounts) else None
+        epochs = {account: epoch}
+        heads = memory.heads(epochs)
         first, repeats = distinct(batch)
         fresh = list(first.values())
-        bots = {heard.attribution.bot for heard in fresh}
-        known_bots = [bot for bot in bots if bot is not None]
         if (
             heads is None
             or repeats
-            or len(known_bots) != len(bots)
+            or any(heard.fill.account != account or heard.attribution.bot != bot for heard in fresh)
             or not months_of([heard.fill.exec_time for heard in fresh]) <= self._present_months
-            or not self._memory.has({heard.book_key for heard in fresh if heard.book_key is not None}, known_bots)
+            or not memory.has({key for heard in fresh if (key := heard.book_key) is not None}, (bot,))
         ):
             return None
         with connection.cursor() as cursor:  # Nothing is asked through it: all that follows is remembered.
-            recorded, numbers = self._numbered(cursor, fresh, heads.at)
-            to_fold = self._to_fold(cursor, recorded)
+            numbered, numbers = self._numbered(cursor, fresh, heads.at)
+            to_fold = self._to_fold(cursor, numbered)
         if any(each.is_late for each in to_fold):
             return None
         folded = _Folded()
         folded.fold(to_fold)
+        books = [held.book for held in folded.books]
+        (newest,) = _advances(numbered, heads.at)
+        head = ExpectedHead(
+            account, epoch, heads.books_versions[account], heads.fills[account], newest.fills, newest.last_exec_time
+        )
         try:
             at = record_at_once(
-                connection,
-                fills=recorded,
-                epochs=epochs,
-                heads=[
-                    ExpectedHead(
-                        advance.account,
-                        epochs[advance.account],
-                        heads.books_versions[advance.account],
-                        heads.fills[advance.account],
-                        advance.fills,
-                        advance.last_exec_time,
-                    )
-                    for advance in _advances(recorded, heads.at)
-                ],
-                numbers=numbers,
-                books=[held.book for held in folded.books],
-                trades=folded.closed,
+                connection, head=head, numbers=numbers[0], fills=numbered, books=books, trades=folded.closed
             )
         except LedgerRefused:
             return None
         if at is None:
             return None
-        self._memory.committed(
-            heads,
-            epochs,
-            fills=Counter(each.fill.account for each in recorded),
-            books=folded.books,
-            numbers={each.bot: each.last for each in numbers},
+        memory.committed(
+            heads, epochs, fills={account: newest.fills}, books=folded.books, numbers={bot: numbers[0].last}
         )
         return RecordResult(
-            recorded=[replace(each, recorded_at=at) for each in recorded],
+            recorded=[recorded_at(each, at) for each in numbered],
             trades=folded.trades,
-            books={held.book.key: held.book for held in folded.books},
+            books={book.key: book for book in books},
         )
 
     def _ensured_months(
