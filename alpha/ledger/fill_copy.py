@@ -58,10 +58,10 @@ def copy_fills(
     cursor: Cursor,
     recorded: Sequence[RecordedFill],
     epochs: Mapping[AccountName, int],
-    meanwhile: Callable[[], None] = lambda: None,
+    meanwhile: Sequence[Callable[[], None]] = (),
 ) -> None:
     """Inserts the fills of one batch, which have one `recorded_at`, each under the epoch of its account. `meanwhile` is
-    work for this thread, without the connection, while the server still inserts; what it raises is raised."""
+    work in pieces for this thread, without the connection, while the server inserts; what one raises is raised."""
     exec_times = time_texts([each.fill.exec_time for each in recorded])
     received = time_texts([each.received_at for each in recorded])
     frames = time_texts([each.frame_at or each.received_at for each in recorded])
@@ -71,8 +71,9 @@ def copy_fills(
 
     def with_work_between() -> Iterator[Iterable[str]]:
         # A line is made several times as fast as it is inserted: what is on its way by then keeps the server busy.
-        yield islice(lines, len(recorded) // 2)
-        meanwhile()
+        for work in meanwhile:
+            yield islice(lines, len(recorded) // (len(meanwhile) + 1))
+            work()
         yield lines
 
     copy_lines(cursor, "trading.fills", COLUMNS, chain.from_iterable(with_work_between()))

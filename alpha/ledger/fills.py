@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from functools import partial
 
 from alpha.domain.fill import Fill
 from alpha.domain.ids import AccountName, BotId, Symbol
@@ -111,7 +112,7 @@ class FillRecorder:
                 elif len(recorded) < FILLS_COPIED_FROM:
                     folded.fold(to_fold)
                 else:
-                    copy_fills(cursor, recorded, epochs, meanwhile=lambda: folded.fold(to_fold))
+                    copy_fills(cursor, recorded, epochs, meanwhile=[partial(folded.fold, [each]) for each in to_fold])
                     not_copied = ()
                 if not write_batch(
                     cursor,

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import replace
 
 import pytest
 
-from alpha.domain.ids import BotId
+from alpha.domain.ids import BotId, Symbol
 from alpha.domain.side import Side
+from alpha.ledger.at_once import MOST_AT_ONCE
 from alpha.ledger.books import books_of_account, rebuild_books
 from alpha.ledger.connection import Connection, connect, transaction
 from alpha.ledger.fills import Fenced, FillRecorder, RecordResult
-from alpha.ledger.heads import take_account
+from alpha.ledger.heads import account_heads, take_account
 from alpha.ledger.reading import fills_after
 from tests.integration.ledger.heard import BOT, MAIN, heard
 from tests.support import Database, eventually
@@ -90,6 +92,24 @@ def test_a_repeat_a_late_fill_and_a_new_bot_go_the_long_way(warm: FillRecorder, 
     warm.record([heard(a_fill(Side.BUY, "1", at="100", n=7), bot=BotId("bot_002"))])
     warm.record([heard(a_fill(Side.SELL, "1", at="120", n=8))])
     assert all(each.is_equal for each in rebuild_books(other, MAIN))
+
+
+def test_a_repeat_beside_new_fills_undoes_nothing_and_doubles_nothing(warm: FillRecorder, other: Connection) -> None:
+    again = warm.record([heard(a_fill(Side.BUY, "1", at="100", n=n)) for n in (1, 2, 3)])
+    assert ([each.bot_seq for each in again.recorded], again.duplicates) == ([3, 4], 1)
+    assert account_heads(other)[MAIN].fills == 4
+    (book,) = books_of_account(other, MAIN)
+    assert book.position.quantity == 4
+
+
+@pytest.mark.parametrize("others", [0, MOST_AT_ONCE])
+def test_an_id_of_another_symbol_is_another_execution(warm: FillRecorder, other: Connection, others: int) -> None:
+    same_id = replace(a_fill(Side.BUY, "1", at="100", n=3, exec_id="exec-1"), symbol=Symbol("ETHUSDT"))
+    warm.record([heard(replace(a_fill(Side.BUY, "1", at="100", n=2), symbol=Symbol("ETHUSDT")))])
+    more = [heard(a_fill(Side.BUY, "1", at="100", n=4 + n)) for n in range(others)]
+    result = warm.record([heard(same_id), *more])
+    assert (len(result.recorded), result.duplicates, result.conflicts) == (1 + others, 0, [])
+    assert len(fills_after(other, BOT, 0)) == 4 + others
 
 
 def void(_: object) -> None:

@@ -16,16 +16,17 @@ from hypothesis import strategies as st
 
 from alpha.domain.errors import InvariantViolated
 from alpha.domain.fill import ExecType, Fill
-from alpha.domain.ids import AccountName, BotId, ExecId
+from alpha.domain.ids import AccountName, BotId, ExecId, Symbol
 from alpha.domain.position import Position
 from alpha.domain.reason import Reason
 from alpha.domain.side import Side
 from alpha.domain.trade_book import TradeBook
+from alpha.ledger import fills as fills_module
 from alpha.ledger.books import books_of_account, rebuild_books, trades_of_bot
 from alpha.ledger.connection import Connection, LedgerRefused, LedgerUnavailable, connect, transaction
 from alpha.ledger.drift import DriftKind, blocked_bots, open_drift, resolve_drift
 from alpha.ledger.fills import Fenced, FillRecorder, FillSource, HeardFill
-from alpha.ledger.folding import fold_on
+from alpha.ledger.folding import ClosedTrade, fold_on
 from alpha.ledger.heads import account_heads, renew_leases, take_account
 from alpha.ledger.opening_positions import OpeningPosition, adopt_positions
 from alpha.ledger.reading import bot_head, bot_heads, bot_summaries, fills_after, fills_between, ledger_counts
@@ -202,6 +203,32 @@ def test_a_failing_batch_leaves_nothing(recorder: FillRecorder, writer: Connecti
     assert (books_of_account(writer, MAIN), bot_head(writer, BOT)) == ([], 0)
     assert account_heads(writer)[MAIN].fills == 0
     assert recorder.record([heard(good)]).recorded[0].bot_seq == 1
+
+
+@pytest.mark.patches_source
+def test_what_fails_while_postgresql_inserts_leaves_nothing(
+    recorder: FillRecorder, writer: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given books of which the second cannot be folded, which is found out with lines of COPY on their way
+    batch = [
+        heard(replace(a_fill(Side.BUY, "1", at="100", n=n), symbol=Symbol("ETHUSDT" if n % 2 else "BTCUSDT")))
+        for n in range(2_000)
+    ]
+    with monkeypatch.context() as patched:
+
+        def fold_one(book: TradeBook, fresh: list[tuple[Fill, Reason]]) -> tuple[TradeBook, list[ClosedTrade]]:
+            if book.key.symbol == "ETHUSDT":
+                raise InvariantViolated("this book is broken")
+            return fold_on(book, fresh)
+
+        patched.setattr(fills_module, "fold_on", fold_one)
+        with pytest.raises(InvariantViolated, match="this book is broken"):
+            recorder.record(batch)
+    # then nothing was written or remembered, and the connection goes on
+    assert ledger_counts(writer).fills == 0
+    assert (books_of_account(writer, MAIN), bot_head(writer, BOT)) == ([], 0)
+    assert [each.bot_seq for each in recorder.record(batch).recorded] == list(range(1, 2_001))
+    assert all(each.is_equal for each in rebuild_books(writer, MAIN))
 
 
 def test_a_lost_connection_leaves_nothing_and_the_batch_can_be_repeated(
