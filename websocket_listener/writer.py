@@ -260,6 +260,7 @@ class Writer:
         losses = self._losses
         try:
             result = self._persist(lambda connection: self._record_once(connection, fills))
+            known_at = datetime.now(UTC)
             if self._losses != losses:
                 # The commit whose answer was lost may have happened: the repeat then found its fills already there and
                 # says nothing of the books they changed.
@@ -272,7 +273,7 @@ class Writer:
         else:
             self._holders.folded(result.books.values())
             self._untold.recorded(result.recorded)
-            self._on_committed(Committed(result=result, at=datetime.now(UTC)))
+            self._on_committed(Committed(result=result, at=known_at))
 
     def _books_of(self, accounts: set[AccountName]) -> dict[BookKey, TradeBook]:
         def read(connection: Connection) -> dict[BookKey, TradeBook]:

@@ -45,15 +45,18 @@ BEGIN
         k.order_link_id, k.order_type, k.create_type, k.stop_order_type, k.mark_price, k.bot, k.reason, k.attribution,
         k.position_idx, k.bot_seq, k.source, k.frame_at, k.received_at, k.epoch, locked_at
     FROM json_populate_recordset(NULL::trading.fills, told) AS k
-    WHERE NOT EXISTS (
-        SELECT FROM trading.fills AS f
+    -- As a join or without the limit, the planner may read whole months for it while it has no statistics of them.
+    LEFT JOIN LATERAL (
+        SELECT true AS is_there FROM trading.fills AS f
         WHERE f.exec_id = k.exec_id AND f.symbol IS NOT DISTINCT FROM k.symbol
             AND f.account IS NOT DISTINCT FROM k.account AND f.category IS NOT DISTINCT FROM k.category
             AND (
                 f.exec_time BETWEEN k.exec_time - interval '31 days' AND k.exec_time
                 OR f.exec_time BETWEEN k.exec_time AND k.exec_time + interval '31 days'
             )
-    );
+        LIMIT 1
+    ) AS known ON true
+    WHERE known.is_there IS NULL;
     GET DIAGNOSTICS inserted = ROW_COUNT;
     IF inserted <> gained THEN
         RAISE EXCEPTION '% of % executions of % are recorded already', gained - inserted, gained, of_account;

@@ -112,5 +112,21 @@ def test_an_id_of_another_symbol_is_another_execution(warm: FillRecorder, other:
     assert len(fills_after(other, BOT, 0)) == 4 + others
 
 
+def test_no_month_is_read_for_a_fill(warm: FillRecorder, writer: Connection) -> None:
+    def whole_readings() -> int:
+        with transaction(writer) as cursor:
+            cursor.execute("SELECT pg_stat_force_next_flush()")
+        with transaction(writer) as cursor:
+            cursor.execute("SELECT sum(seq_scan) FROM pg_stat_user_tables WHERE relname ~ '^fills_(2|default)'")
+            ((count,),) = cursor.fetchall()
+        return int(count)
+
+    # given plans that were made while the month was empty and is without statistics
+    before = whole_readings()
+    for n in range(2, 30):
+        warm.record([heard(a_fill(Side.SELL if n % 2 else Side.BUY, "1", at="100", n=n))])
+    assert whole_readings() == before
+
+
 def void(_: object) -> None:
     """For what is done and not looked at."""
