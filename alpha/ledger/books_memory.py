@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Final, final
 
 from alpha.domain.clock import EPOCH
 from alpha.domain.ids import AccountName, BotId
@@ -11,14 +12,20 @@ from alpha.ledger.connection import Cursor
 from alpha.ledger.heads import LockedHeads
 
 
-@dataclass(frozen=True, slots=True)
+@final
+@dataclass(init=False, unsafe_hash=True, slots=True)
 class _Mark:
     """An account's head as the last commit of this recorder left it. While it is the same nobody else has recorded
     fills or changed books, and what is remembered is what the ledger holds."""
 
-    epoch: int
-    books_version: int
-    fills: int
+    epoch: Final[int]
+    books_version: Final[int]
+    fills: Final[int]
+
+    def __init__(self, epoch: int, books_version: int, fills: int) -> None:
+        self.epoch = epoch
+        self.books_version = books_version
+        self.fills = fills
 
 
 class BooksMemory:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from functools import partial
+from typing import Final, final
 
 from alpha.domain.fill import Fill
 from alpha.domain.ids import AccountName, BotId, Symbol
@@ -174,10 +175,8 @@ class FillRecorder:
         folded = _Folded()
         folded.fold(to_fold)
         books = [held.book for held in folded.books]
-        (newest,) = _advances(numbered, heads.at)
-        head = ExpectedHead(
-            account, epoch, heads.books_versions[account], heads.fills[account], newest.fills, newest.last_exec_time
-        )
+        newest = max([each.fill.exec_time for each in numbered])
+        head = ExpectedHead(account, epoch, heads.books_versions[account], heads.fills[account], len(numbered), newest)
         try:
             at = record_at_once(
                 connection, head=head, numbers=numbers[0], fills=numbered, books=books, trades=folded.closed
@@ -187,7 +186,7 @@ class FillRecorder:
         if at is None:
             return None
         memory.committed(
-            heads, epochs, fills={account: newest.fills}, books=folded.books, numbers={bot: numbers[0].last}
+            heads, epochs, fills={account: len(numbered)}, books=folded.books, numbers={bot: numbers[0].last}
         )
         return RecordResult(
             recorded=[recorded_at(each, at) for each in numbered],
@@ -248,12 +247,17 @@ class _NumbersMoved(Exception):
     """Somebody else has numbered fills of one of the bots since its last number was read."""
 
 
-@dataclass(frozen=True, slots=True)
+@final
+@dataclass(init=False, unsafe_hash=True, slots=True)
 class _ToFold:
     """A book and the fills that it takes, in execution order."""
 
-    held: HeldBook
-    fresh: list[tuple[Fill, Reason]]
+    held: Final[HeldBook]
+    fresh: Final[list[tuple[Fill, Reason]]]
+
+    def __init__(self, held: HeldBook, fresh: list[tuple[Fill, Reason]]) -> None:
+        self.held = held
+        self.fresh = fresh
 
     @property
     def is_late(self) -> bool:
