@@ -35,7 +35,7 @@ Measure = Callable[[Servers, Machine, bool], Section]
 
 MEASURES: dict[str, Measure] = {
     "throughput": lambda servers, machine, quick: throughput.measure(servers, machine, quick=quick),
-    "pacing": lambda servers, _, quick: pacing.measure(servers, quick=quick),
+    "pacing": lambda servers, machine, quick: pacing.measure(servers, machine, quick=quick),
     "accounts": lambda servers, _, quick: many_accounts.measure(servers, quick=quick),
     "recovery": lambda servers, _, quick: missed.measure(servers, quick=quick),
     "healing": lambda servers, _, quick: healing.measure(servers, quick=quick),

@@ -20,6 +20,8 @@ from benchmarks.servers import Servers
 from paper_exchange.server.render_executions import execution_update
 
 _ROUNDS, _COMMITS = 5, 100
+REFERENCE_COMMIT_MS = 0.5
+"""A single-row commit on the disk that targets for the listener are for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +39,11 @@ class Machine:
     postgres: str
     commit_ms: float
     load: float
+
+    @property
+    def to_reference_ms(self) -> float:
+        """How much longer a commit takes on the reference's disk; below 0 where it is the faster one."""
+        return REFERENCE_COMMIT_MS - self.commit_ms
 
     def as_json(self) -> dict[str, object]:
         return asdict(self)
