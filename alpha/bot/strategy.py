@@ -66,7 +66,7 @@ class Strategy(Generic[P, S]):
         return max(
             [
                 self.warm_up_bars * self.interval,
-                *(bars * interval for interval, bars in self.larger_intervals.items()),
+                *[bars * interval for interval, bars in self.larger_intervals.items()],
             ]
         )
 

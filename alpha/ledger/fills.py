@@ -130,7 +130,7 @@ class FillRecorder:
             self._memory.committed(
                 heads,
                 epochs,
-                fills=Counter(each.fill.account for each in recorded),
+                fills=Counter([each.fill.account for each in recorded]),
                 books=folded.books,
                 numbers={each.bot: each.last for each in numbers},
             )
@@ -313,7 +313,7 @@ def _advances(recorded: Sequence[RecordedFill], recorded_at: datetime) -> list[H
         account, time = each.fill.account, each.fill.exec_time
         if account not in newest or time > newest[account]:
             newest[account] = time
-    counts = Counter(each.fill.account for each in recorded)
+    counts = Counter([each.fill.account for each in recorded])
     return [
         HeadAdvance(account=account, fills=counts[account], last_exec_time=newest[account], recorded_at=recorded_at)
         for account in sorted(counts)

@@ -297,7 +297,7 @@ class ClaimAnswer:
 def claim_command(bot: BotId, epoch: int, rows: Iterable[Row], *, may_create: bool = True) -> Command:
     """From now on the database is written under this epoch, unless a newer one is there. Without `may_create` an epoch
     that is there already is needed: only who is sure to hold the account may begin a database."""
-    keys = [epoch_key(bot), *(position_key(bot, symbol, position_idx) for symbol, position_idx in rows)]
+    keys = [epoch_key(bot), *[position_key(bot, symbol, position_idx) for symbol, position_idx in rows]]
     return ("EVAL", _CLAIM, len(keys), *keys, epoch, "1" if may_create else "0")
 
 
