@@ -45,6 +45,7 @@ Ticked = Callable[[int, int], object]
 """Told now and then how many of how many bars are done."""
 
 _TICK_EVERY: Final = 8192
+"""Bars of all symbols together."""
 _LONGEST = timedelta(days=36_525)
 
 
@@ -204,6 +205,7 @@ class _Run:
             environment=Environment.BACKTEST,
         )
         self._strategy = strategy
+        self._tick_every = max(_TICK_EVERY // len(plan.symbols), 1)
         self._host = StrategyHost(strategy=strategy, broker=broker, progress=progress)
         self._books = Books(plan.bot, plan.account)
         self._account = AccountHistory(begin, plan.balance)
@@ -224,8 +226,10 @@ class _Run:
 
     def _observe(self, first: int, last: int) -> None:
         """The warm-up: seen and not traded on."""
-        for bars in self._timeline.bars(first, last):
+        for number, bars in enumerate(self._timeline.bars(first, last), start=1):
             self._host.round(bars, trade=False)
+            if number % self._tick_every == 0:
+                settle()
 
     def _rounds(self, first: int, last: int) -> Iterator[tuple[Bar, ...]]:
         """The bars of every index; before they are given out what happens in them, and when the next are asked for
@@ -244,7 +248,7 @@ class _Run:
                     if index >= tick_at:
                         self._ticked(index, length)
                         settle()
-                        tick_at = index + _TICK_EVERY
+                        tick_at = index + self._tick_every
                     if index >= replay.next_step and index > self._begin and replay.pass_to(index, bars):
                         self._handle(index)
                     if index == changes[0]:

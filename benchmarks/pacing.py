@@ -14,7 +14,7 @@ from benchmarks.bare_insert import BareInsert, make_table
 from benchmarks.cast import Role, cast
 from benchmarks.figures import Figure, Section, Target, Unit, at_most, percentile
 from benchmarks.machine import REFERENCE_COMMIT_MS, Machine
-from benchmarks.scene import Scene
+from benchmarks.scene import BenchmarkFailed, Scene
 from benchmarks.script import START, Script
 from benchmarks.servers import Servers
 from paper_exchange.server.render_executions import execution_update
@@ -78,6 +78,8 @@ def _ratios(what: str, samples: list[float], bare: list[float], more_ms: float, 
     figures = []
     for percent, target in ((50, p50), (99, at_most(4))):
         found, floor = percentile(samples, percent), percentile(bare, percent)
+        if floor + more_ms <= 0:
+            raise BenchmarkFailed("the disk became much faster while it was measured: try again")
         ratio, there = f"{what}, p{percent}, to the bare insert", (found + more_ms) / (floor + more_ms)
         figures += [
             Figure(f"{what}, p{percent}", found, Unit.MS),

@@ -78,7 +78,10 @@ class _Rate:
 
     def per_s(self, more_s: float = 0.0) -> float:
         """Fills a second, if each commit took so much longer."""
-        return self.fills / (self.seconds + self.commits * more_s)
+        seconds = self.seconds + self.commits * more_s
+        if seconds <= 0:
+            raise BenchmarkFailed("the disk became much faster while it was measured: try again")
+        return self.fills / seconds
 
 
 def _listener(servers: Servers, fills: int, *, with_states: bool) -> _Rate:

@@ -16,19 +16,24 @@ class Decision:
     kinds apart; two orders of one event and reason differ by their ordinal.
     """
 
-    __slots__ = ("_counted_for", "_ordinals", "instant", "names", "now")
+    __slots__ = ("_counted_for", "_ordinals", "instant", "is_hint", "names", "now")
 
-    def __init__(self, now: datetime, instant: datetime, names: tuple[object, ...] = ()) -> None:
+    def __init__(
+        self, now: datetime, instant: datetime, names: tuple[object, ...] = (), *, is_hint: bool = False
+    ) -> None:
+        """`is_hint`: what is decided on may be told again although nothing happened. An entry is asked for once of it;
+        an exit as often as it is told, since whoever still sees the position must close it, and it only reduces."""
         self.now = now
         self.instant = instant
         self.names = names
+        self.is_hint = is_hint
         self._ordinals: dict[tuple[Symbol, Reason], int] | None = None
         self._counted_for: datetime | None = None
 
-    @property
-    def scope(self) -> str:
+    def scope_of(self, reason: Reason) -> str:
         # Made when it is needed, as the ordinals are: of a backtest's millions of decisions few ask for an order.
-        return "/".join(map(str, self.names))
+        names = self.names if reason.opens_risk or not self.is_hint else (*self.names, to_ms(self.now))
+        return "/".join(map(str, names))
 
     def next_ordinal(self, symbol: Symbol, reason: Reason) -> int:
         asked = symbol, reason
@@ -53,7 +58,7 @@ class Decision:
     def on_position(cls, *, now: datetime, instant: datetime, quantity: Decimal) -> Decision:
         """`instant` is when bars were last decided on. What the exchange counts (its seq) is left out: it counts what
         others trade too, and the ids of a bot's orders must not depend on them."""
-        return cls(now, instant, ("position", format(quantity.normalize(), "f")))
+        return cls(now, instant, ("position", format(quantity.normalize(), "f")), is_hint=True)
 
     @classmethod
     def on_start(cls, *, now: datetime) -> Decision:

@@ -11,8 +11,6 @@ from alpha.bot.intent import Intent
 from alpha.bot.limits import Limits
 from alpha.domain.ids import Symbol
 
-"""Denials because of how large the order, or the bot with it, would be."""
-
 
 @dataclass(frozen=True, slots=True)
 class Allow:

@@ -253,7 +253,7 @@ class GatedBroker:
         except InvalidValue as invalid:
             self._log.warning("order_invalid", symbol=symbol, error=str(invalid))
             return _denied("invalid", str(invalid))
-        run = f"{self._run}/{decision.scope}" if decision.names else self._run
+        run = f"{self._run}/{decision.scope_of(reason)}" if decision.names else self._run
         order_link_id = order_link_id_for(self._code, self._bot, run, symbol, decision.instant, reason, ordinal)
         verdict = self._gate.check(intent)
         if isinstance(verdict, Deny):

@@ -93,6 +93,8 @@ class RiskLimits:
         self._due: datetime | None = None
         self._asked: Intent | None = None
         """The last entry that was asked for."""
+        self._asked_away: Decimal | None = None
+        """How far its price was from the mark price then, in percent."""
 
     def begin_round(self, at: datetime) -> None:
         """Bars that end at `at` (market time) are about to be decided on: there will be a look at it before anything is
@@ -128,7 +130,7 @@ class RiskLimits:
     def problem(self, intent: Intent) -> Deny | None:
         """Why an entry may not be sent, or None."""
         self.look_if_due()
-        self._asked = intent
+        self._asked, self._asked_away = intent, self._away(intent)
         if self._watches:
             if self._performance is None:
                 self._value(intent.decided_at)
@@ -194,12 +196,9 @@ class RiskLimits:
 
     def _standings_of_one_order(self) -> list[LimitStanding]:
         asked, limits = self._asked, self._limits
-        mark = None if asked is None else self._prices.mark_price(asked.symbol)
-        price = None if asked is None else asked.reference_price
-        away = None if mark is None or price is None else abs(price - mark) / mark * 100
         bounds = {
             "max_order_notional_usdt": (None if asked is None else asked.notional, limits.max_order_notional_usdt),
-            "price_collar_percent": (away, limits.price_collar_percent),
+            "price_collar_percent": (self._asked_away, limits.price_collar_percent),
         }
         return [
             LimitStanding(
@@ -210,6 +209,10 @@ class RiskLimits:
             )
             for name, (value, bound) in bounds.items()
         ]
+
+    def _away(self, intent: Intent) -> Decimal | None:
+        mark, price = self._prices.mark_price(intent.symbol), intent.reference_price
+        return None if mark is None or price is None else abs(price - mark) / mark * 100
 
     def _settle(self) -> None:
         """Note until when a look would find nothing to do: nothing is to be lifted, written or costed, and there is no

@@ -324,8 +324,10 @@ class _Bot:
         newest = rounds[-1] if rounds and rounds[-1][0].end + host.strategy.interval > now else None
         loop.decide_missed(rounds[:-1] if newest else rounds)
         log.info("bot_caught_up", fills=fills, rounds=len(rounds), market_time=now.isoformat())
-        # Before the newest bar where that is still to be decided on: its time is that decision's.
-        host.start(now if newest is None else newest[0].start)
+        if newest is not None and self._endpoints.is_paper and progress.decided is not None:
+            # No time passes there between two bars, and the time of the newest is that of the decision to come.
+            now = newest[0].start
+        host.start(now)
         loop.tell_positions()
         progress.catching_up = False
         if newest is not None:

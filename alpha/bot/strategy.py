@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 from mypy_extensions import mypyc_attr
 
@@ -28,6 +28,8 @@ class Strategy(Generic[P, S]):
 
     A strategy talks to its `broker` only: no network, no clock (use `broker.now` and the times of bars and fills), no
     file, no database, no random numbers, so that the same input always gives the same decisions.
+
+    What a hook returns is not looked at, so it may end with `return self.broker.close(...)`.
 
     Indicators belong into `state` (or are computed from bars kept there): they then continue over a restart.
     """
@@ -80,38 +82,38 @@ class Strategy(Generic[P, S]):
         again: answer False when the state is new or was made under other parameters (and drop what does not fit)."""
         return True
 
-    def on_start(self) -> None:
+    def on_start(self) -> Any:
         """Once per start, after the warm-up and after missed fills: set leverage, protect what is open.
 
         Raise StrategyRefused when the strategy must not run as configured.
         """
 
-    def observe(self, bar: Bar) -> None:
+    def observe(self, bar: Bar) -> Any:
         """Every closed bar once, in time order, also during warm-up and after an outage: update indicators here.
 
         Never trade here. Bars of several symbols with the same end come in the order of `symbols`; a longer bar comes
         right after the fed one that completes it.
         """
 
-    def on_round(self, bars: Sequence[Bar]) -> None:
+    def on_round(self, bars: Sequence[Bar]) -> Any:
         """The bars of one interval that have just closed, in the order of `symbols`. Override it to decide over all
         symbols at once; by default each is decided on by itself. Fed bars first, then longer ones."""
         for bar in bars:
             self.on_bar(bar)
 
-    def on_bar(self, bar: Bar) -> None:
+    def on_bar(self, bar: Bar) -> Any:
         """A bar that has just closed, after all symbols' bars of that end were observed: decide here.
 
         While bars before it could not be had it is not observed yet: exits are decided on all the same, entries denied.
         Not called for old bars: what was missed is observed and not traded on.
         """
 
-    def on_fill(self, fill: BotFill) -> None:
+    def on_fill(self, fill: BotFill) -> Any:
         """Every fill of the bot exactly once in order of its number, also those that happened while it was down."""
 
-    def on_position(self, position: HeldPosition) -> None:
+    def on_position(self, position: HeldPosition) -> Any:
         """The position or its stops changed as the platform sees it. A hint that may come late, twice or not at all:
         keep here only what can be done again."""
 
-    def on_stop(self) -> None:
+    def on_stop(self) -> Any:
         """The bot is being stopped. Its resting entries are cancelled afterwards; positions stay under their stops."""

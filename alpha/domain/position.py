@@ -11,7 +11,7 @@ ZERO: Final = Decimal(0)
 
 
 @final
-@dataclass(init=False, unsafe_hash=True, slots=True)
+@dataclass(init=False, eq=False, slots=True)
 class Position:
     """A holding: signed quantity in base units and the average price of what is open (0 when flat)."""
 
@@ -36,6 +36,9 @@ class Position:
         if not isinstance(other, Position):
             return NotImplemented
         return self is other or (self.quantity == other.quantity and self.entry_price == other.entry_price)
+
+    def __hash__(self) -> int:
+        return hash((self.quantity, self.entry_price))
 
     @property
     def is_flat(self) -> bool:

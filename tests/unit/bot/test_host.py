@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from pydantic import Field
 
-from alpha.bot import BotFill, Environment, HeldPosition, Strategy, StrategyParams, StrategyState
+from alpha.bot import BotFill, Environment, HeldPosition, Outcome, Strategy, StrategyParams, StrategyState
 from alpha.bot.checkpoint import Checkpoint
 from alpha.bot.errors import BotError
 from alpha.bot.gate import Gate
@@ -21,6 +21,7 @@ from alpha.bot.progress import Progress
 from alpha.domain.bar import Bar
 from alpha.domain.ids import BotId, Symbol
 from alpha.domain.position import FLAT, Position
+from alpha.domain.reason import Reason
 from alpha.domain.side import Side
 from tests.unit.bot.parts import (
     BTC,
@@ -68,6 +69,16 @@ class Covering(Diary):
 
     def on_position(self, position: HeldPosition) -> None:
         self.broker.market(position.symbol, Side.BUY, Decimal(1))
+
+
+class Closing(Diary):
+    """Sells whenever it hears of a position, and answers what became of it."""
+
+    def on_position(self, position: HeldPosition) -> Outcome:
+        return self.broker.market(position.symbol, Side.SELL, Decimal(1), reason=Reason.FLATTEN)
+
+    def on_bar(self, bar: Bar) -> Outcome:
+        return self.broker.market(bar.symbol, Side.BUY, Decimal(1))
 
 
 class Life:
@@ -278,6 +289,25 @@ def test_an_order_on_a_position_is_named_by_what_is_held(quantity: str, seq: int
         return order.order_link_id
 
     assert (asked(quantity, seq) == asked("-1", 7)) is is_the_same
+
+
+@pytest.mark.parametrize(("kind", "orders"), [(Closing, 2), (Covering, 1)])
+def test_an_exit_is_asked_for_as_often_as_the_position_is_told_and_an_entry_once(kind: type[Diary], orders: int):
+    """The first may have been cancelled, or closed a position that is there again."""
+    exchange = ScriptedExchange()
+    life = Life(exchange, kind=kind)
+    bare = HeldPosition(symbol=BTC, position=Position(Decimal(1), Decimal(100)))
+    for seconds in (0, 5):
+        life.host.positions([bare], START + timedelta(seconds=seconds))
+    assert (len(exchange.attempts), len(exchange.placed)) == (2, orders)
+
+
+def test_what_a_hook_returns_is_not_looked_at():
+    exchange = ScriptedExchange()
+    life = Life(exchange, kind=Closing)
+    life.host.round([a_bar("100", n=1), a_bar("101", n=1, symbol=ETH)], trade=True)
+    life.host.positions([HeldPosition(symbol=BTC, position=Position(Decimal(1), Decimal(100)))])
+    assert len(exchange.placed) == 3
 
 
 def test_entries_of_the_last_hour_are_counted_over_a_restart():

@@ -372,6 +372,9 @@ def test_what_the_last_entry_used_of_the_limits_of_one_order_is_shown():
     assert enter(world, quantity="6") == "order_notional"
     # 100 is 25 % above 80
     assert shown() == {"max_order_notional_usdt": (Decimal(600), True), "price_collar_percent": (Decimal(25), True)}
+    # and stays so while the market goes on
+    world.marks[BTC] = Decimal(100)
+    assert shown()["price_collar_percent"] == (Decimal(25), True)
 
 
 def test_what_was_told_of_an_entry_is_not_told_again_after_a_restart():
