@@ -22,13 +22,13 @@ class _Lines:
 
     def __init__(self, lines: Iterable[str]) -> None:
         self._lines = iter(lines)
-        self.error: Exception | None = None
+        self.error: BaseException | None = None
 
     def read(self, _: int) -> bytes:
         try:
             return "".join(islice(self._lines, _LINES_AT_ONCE)).encode()
-        except Exception as error:
-            # The driver would make a refusal of PostgreSQL's of it.
+        except BaseException as error:
+            # The driver would make a refusal of PostgreSQL's of it, of Ctrl-C as well.
             self.error = error
             raise
 

@@ -94,6 +94,8 @@ def _take(
     with transaction(connection):
         taken_at, snapshot, schema_version, ledger = _begin(connection)
         name = backup_name(dsn.dbname, taken_at)
+        if _is_taken(folder, name):
+            raise BackupFailed(f"there is a backup {name} already: was the server's clock set back? Try again")
         plain = folder / (name + PLAIN + PARTIAL)
         _make_private(plain)
         on_step("counting")
@@ -172,9 +174,13 @@ def _wait_for_a_name(connection: Connection, folder: Path, database: str) -> Non
         with transaction(connection) as cursor:
             cursor.execute("SELECT clock_timestamp()")
             ((now,),) = cursor.fetchall()
-        if not any(folder.glob(f"{backup_name(database, now)}.*")):
+        if not _is_taken(folder, backup_name(database, now)):
             return
         time.sleep(1 - now.microsecond / 1_000_000)
+
+
+def _is_taken(folder: Path, name: str) -> bool:
+    return any(path.name.startswith(f"{name}.") for path in folder.iterdir())
 
 
 def _look_at_space(

@@ -21,14 +21,17 @@ DECLARE
 BEGIN
     -- Who waits here for somebody who wrote for the account meanwhile gets the row as it is afterwards: with another
     -- epoch, number of fills or version of the books. Each statement behind it sees what was committed until then.
-    UPDATE trading.account_head AS h
-    SET fills = h.fills + gained, last_exec_time = greatest(h.last_exec_time, newest),
-        last_recorded_at = clock_timestamp()
+    PERFORM FROM trading.account_head AS h
     WHERE h.account = of_account AND h.epoch = of_epoch AND h.books_version = of_version AND h.fills = fills_before
-    RETURNING h.last_recorded_at INTO locked_at;
+    FOR UPDATE;
     IF NOT FOUND THEN
         RETURN NULL;
     END IF;
+    -- Behind the wait: what is recorded after somebody has read under the lock has a later time than that reading.
+    locked_at := clock_timestamp();
+    UPDATE trading.account_head AS h
+    SET fills = h.fills + gained, last_exec_time = greatest(h.last_exec_time, newest), last_recorded_at = locked_at
+    WHERE h.account = of_account;
     UPDATE trading.bot_heads AS h SET last_seq = seq_last WHERE h.bot = of_bot AND h.last_seq = seq_before;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'fills of % were numbered by somebody else', of_bot;

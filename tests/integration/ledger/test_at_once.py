@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
 from alpha.domain.ids import BotId, Symbol
 from alpha.domain.side import Side
 from alpha.ledger.at_once import MOST_AT_ONCE
+from alpha.ledger.batch_rows import BOOK_ROW, TRADE_ROW
 from alpha.ledger.books import books_of_account, rebuild_books
 from alpha.ledger.connection import Connection, connect, transaction
+from alpha.ledger.fill_rows import RECORDED_COLUMNS
 from alpha.ledger.fills import Fenced, FillRecorder, RecordResult
 from alpha.ledger.heads import account_heads, take_account
 from alpha.ledger.reading import fills_after
@@ -110,6 +114,42 @@ def test_an_id_of_another_symbol_is_another_execution(warm: FillRecorder, other:
     result = warm.record([heard(same_id), *more])
     assert (len(result.recorded), result.duplicates, result.conflicts) == (1 + others, 0, [])
     assert len(fills_after(other, BOT, 0)) == 4 + others
+
+
+def test_the_time_of_recording_is_later_than_what_was_waited_for(
+    database: Database, other: Connection, warm: FillRecorder
+) -> None:
+    """Also where the other has changed nothing: a proof reads under the lock, and what comes after it is newer."""
+    with ThreadPoolExecutor(1) as pool:
+        with transaction(other) as cursor:
+            cursor.execute("SELECT FROM trading.account_head WHERE account = %s FOR UPDATE", (MAIN,))
+            recording = pool.submit(warm.record, [heard(a_fill(Side.BUY, "1", at="100", n=2))])
+            with closing(connect(database.owner, "watching")) as watching:
+                eventually(lambda: waits_for_a_lock(watching))
+            cursor.execute("SELECT clock_timestamp()")
+            ((still_held,),) = cursor.fetchall()
+        (recorded,) = recording.result(60).recorded
+    assert recorded.recorded_at > still_held
+
+
+def test_an_execution_that_is_told_again_with_a_later_time_is_known(warm: FillRecorder, other: Connection) -> None:
+    last = a_fill(Side.BUY, "1", at="100", n=1)
+    result = warm.record([heard(replace(last, exec_time=last.exec_time + timedelta(seconds=5)))])
+    assert (len(result.recorded), len(result.conflicts)) == (0, 1)
+    assert len(fills_after(other, BOT, 0)) == 2
+
+
+@pytest.mark.parametrize(
+    ("table", "columns"),
+    [("fills", (*RECORDED_COLUMNS, "epoch")), ("books", BOOK_ROW), ("trades", TRADE_ROW)],
+)
+def test_the_function_leaves_out_no_column(writer: Connection, table: str, columns: tuple[str, ...]) -> None:
+    with transaction(writer) as cursor:
+        cursor.execute("SELECT prosrc FROM pg_proc WHERE oid = 'trading.record_at_once'::regproc")
+        ((source,),) = cursor.fetchall()
+    found = re.search(rf"INSERT INTO trading.{table} \((.*?)\)", source, re.DOTALL)
+    assert found is not None
+    assert sorted(found[1].replace(",", " ").split()) == sorted(columns)
 
 
 def test_no_month_is_read_for_a_fill(warm: FillRecorder, writer: Connection) -> None:

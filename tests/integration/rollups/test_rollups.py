@@ -103,6 +103,33 @@ def test_a_late_fill_corrects_the_days_that_its_round_trips_close_on(recorder: F
     assert check_days(reader, FIRST, LAST) == []
 
 
+def test_a_single_fill_is_counted_into_its_day_as_many_are(recorder: FillRecorder, login: Login) -> None:
+    for n in (10, 11):
+        recorder.record([heard(replace(at_hour(n, Side.BUY, "1", at="100"), is_maker=n == 11))])
+    reader = login("reader")
+    (day,) = rows(reader, "SELECT fills, volume, maker_volume FROM trading.bot_symbol_days")
+    assert tuple(day.values()) == (2, Decimal(200), Decimal(100))
+    assert check_days(reader, FIRST, LAST) == []
+
+
+def test_a_single_fill_that_an_opening_includes_is_counted_into_no_day(
+    recorder: FillRecorder, writer: Connection, epochs: dict[AccountName, int], login: Login
+) -> None:
+    opening = OpeningPosition(
+        key=BookKey(bot=BOT, account=MAIN, symbol=BTCUSDT, position_idx=0),
+        position=Position(Decimal(1), Decimal(100)),
+        seq=None,
+        at=at_hour(12, Side.BUY, "1", at="1").exec_time,
+    )
+    adopt_positions(writer, [opening], epochs)
+    for n in (14, 10):
+        recorder.record([heard(at_hour(n, Side.SELL if n == 14 else Side.BUY, "1", at="110"))])
+    reader = login("reader")
+    (day,) = rows(reader, "SELECT fills, volume FROM trading.bot_symbol_days")
+    assert tuple(day.values()) == (1, Decimal(110))
+    assert check_days(reader, FIRST, LAST) == []
+
+
 def test_a_day_is_closed_when_the_market_has_reached_the_next(recorder: FillRecorder, login: Login) -> None:
     # given a market a century ahead of the world
     for n in (1, 2):
