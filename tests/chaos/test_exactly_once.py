@@ -167,7 +167,7 @@ def echo_of(recorded: RecordedFill) -> str:
         OrderLinkId.for_decision(
             code=CODES[CN1],
             bot=CN1,
-            run=f"{_RUN}/{decision.scope}",
+            run=f"{_RUN}/{decision.scope_of(Reason.TIME_EXIT)}",
             symbol=fill.symbol,
             bar=decision.instant,
             reason=Reason.TIME_EXIT,
