@@ -206,8 +206,9 @@ def test_a_failing_batch_leaves_nothing(recorder: FillRecorder, writer: Connecti
 
 
 @pytest.mark.patches_source
+@pytest.mark.parametrize("failure", [InvariantViolated("this book is broken"), KeyboardInterrupt("this is Ctrl-C")])
 def test_what_fails_while_postgresql_inserts_leaves_nothing(
-    recorder: FillRecorder, writer: Connection, monkeypatch: pytest.MonkeyPatch
+    recorder: FillRecorder, writer: Connection, monkeypatch: pytest.MonkeyPatch, failure: BaseException
 ) -> None:
     # given books of which the second cannot be folded, which is found out with lines of COPY on their way
     batch = [
@@ -218,11 +219,11 @@ def test_what_fails_while_postgresql_inserts_leaves_nothing(
 
         def fold_one(book: TradeBook, fresh: list[tuple[Fill, Reason]]) -> tuple[TradeBook, list[ClosedTrade]]:
             if book.key.symbol == "ETHUSDT":
-                raise InvariantViolated("this book is broken")
+                raise failure
             return fold_on(book, fresh)
 
         patched.setattr(fills_module, "fold_on", fold_one)
-        with pytest.raises(InvariantViolated, match="this book is broken"):
+        with pytest.raises(type(failure), match=str(failure)):
             recorder.record(batch)
     # then nothing was written or remembered, and the connection goes on
     assert ledger_counts(writer).fills == 0
