@@ -1,8 +1,9 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
+from alpha.domain.bar import Bar
 from alpha.domain.clock import EPOCH
 
 
@@ -39,6 +40,11 @@ class MarketClock:
         """The time for what is looked at although nothing was told. None on the paper exchange, where no time passes
         between two bars: what happens at a bar is decided when it is decided on, as in a backtest."""
         return None if self._is_paper else self.now()
+
+    def start_of(self, now: datetime, to_decide: Sequence[Bar] | None, *, is_restart: bool) -> datetime:
+        """The time of a bot's start, `to_decide` being the newest bars where they are still to be decided on. On the
+        paper exchange, where no time passes between two bars, theirs is that of the decision to come."""
+        return to_decide[0].start if to_decide and self._is_paper and is_restart else now
 
     def may_trade_on(self, bar_end: datetime, max_age: timedelta) -> bool:
         """Whether a bar is the newest and young enough to act on: decisions on older ones would be about a past."""

@@ -324,10 +324,7 @@ class _Bot:
         newest = rounds[-1] if rounds and rounds[-1][0].end + host.strategy.interval > now else None
         loop.decide_missed(rounds[:-1] if newest else rounds)
         log.info("bot_caught_up", fills=fills, rounds=len(rounds), market_time=now.isoformat())
-        if newest is not None and self._endpoints.is_paper and progress.decided is not None:
-            # No time passes there between two bars, and the time of the newest is that of the decision to come.
-            now = newest[0].start
-        host.start(now)
+        host.start(clock.start_of(now, newest, is_restart=progress.decided is not None))
         loop.tell_positions()
         progress.catching_up = False
         if newest is not None:

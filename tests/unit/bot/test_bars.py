@@ -108,6 +108,26 @@ def test_between_two_bars_time_passes_on_a_real_market_only(is_paper: bool, seco
     assert clock.between_events() == (None if seconds is None else end + timedelta(seconds=seconds))
 
 
+@pytest.mark.parametrize(
+    ("is_paper", "is_restart", "waits", "begins_before"),
+    [
+        (True, True, True, True),
+        # the first bar of a new bot is decided on like any other
+        (True, False, True, False),
+        (True, True, False, False),
+        # what is unprotected since a bar before would be closed at the first refusal of a stop
+        (False, True, True, False),
+    ],
+)
+def test_a_bot_starts_before_a_bar_it_has_to_decide_on_where_no_time_passes(
+    is_paper: bool, is_restart: bool, waits: bool, begins_before: bool
+):
+    bar, now = a_bar("100"), START + timedelta(seconds=40)
+    clock = MarketClock(is_paper=is_paper)
+    found = clock.start_of(now, (bar,) if waits else None, is_restart=is_restart)
+    assert found == (bar.start if begins_before else now)
+
+
 def test_a_market_time_between_two_bars_does_not_age_the_newest_one_away():
     end = START + FIVE_MINUTES
     clock = MarketClock(is_paper=False, wall=lambda: end + timedelta(seconds=1))
