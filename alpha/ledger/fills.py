@@ -170,13 +170,13 @@ class FillRecorder:
         with connection.cursor() as cursor:  # Nothing is asked through it: all that follows is remembered.
             numbered, numbers = self._numbered(cursor, fresh, heads.at)
             to_fold = self._to_fold(cursor, numbered)
-        if any(each.is_late for each in to_fold):
+        if any(each.is_late for each in to_fold) or sum([len(each.fresh) for each in to_fold]) != len(numbered):
             return None
         folded = _Folded()
         folded.fold(to_fold)
         books = [held.book for held in folded.books]
         newest = max([each.fill.exec_time for each in numbered])
-        head = ExpectedHead(account, epoch, heads.books_versions[account], heads.fills[account], len(numbered), newest)
+        head = ExpectedHead(account, epoch, heads.books_versions[account], heads.fills[account], newest)
         try:
             at = record_at_once(
                 connection, head=head, numbers=numbers[0], fills=numbered, books=books, trades=folded.closed

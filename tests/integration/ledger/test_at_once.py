@@ -13,10 +13,10 @@ import pytest
 
 from alpha.domain.ids import BotId, Symbol
 from alpha.domain.side import Side
-from alpha.ledger.at_once import MOST_AT_ONCE
-from alpha.ledger.batch_rows import BOOK_ROW, TRADE_ROW
+from alpha.ledger.at_once import MOST_AT_ONCE, TOLD_BOOK, TOLD_FILL, TOLD_TRADE
+from alpha.ledger.batch_rows import TRADE_ROW
 from alpha.ledger.books import books_of_account, rebuild_books
-from alpha.ledger.connection import Connection, connect, transaction
+from alpha.ledger.connection import Connection, LedgerRefused, connect, transaction
 from alpha.ledger.fill_rows import RECORDED_COLUMNS
 from alpha.ledger.fills import Fenced, FillRecorder, RecordResult
 from alpha.ledger.heads import account_heads, take_account
@@ -140,16 +140,44 @@ def test_an_execution_that_is_told_again_with_a_later_time_is_known(warm: FillRe
 
 
 @pytest.mark.parametrize(
-    ("table", "columns"),
-    [("fills", (*RECORDED_COLUMNS, "epoch")), ("books", BOOK_ROW), ("trades", TRADE_ROW)],
+    ("table", "columns"), [("fills", (*RECORDED_COLUMNS, "epoch")), ("trades", TRADE_ROW)], ids=["fills", "trades"]
 )
 def test_the_function_leaves_out_no_column(writer: Connection, table: str, columns: tuple[str, ...]) -> None:
-    with transaction(writer) as cursor:
-        cursor.execute("SELECT prosrc FROM pg_proc WHERE oid = 'trading.record_at_once'::regproc")
-        ((source,),) = cursor.fetchall()
-    found = re.search(rf"INSERT INTO trading.{table} \((.*?)\)", source, re.DOTALL)
+    found = re.search(rf"INSERT INTO trading.{table} \((.*?)\)", source_of_the_function(writer), re.DOTALL)
     assert found is not None
     assert sorted(found[1].replace(",", " ").split()) == sorted(columns)
+
+
+def test_the_function_leaves_out_no_column_of_a_book(writer: Connection) -> None:
+    assert set(re.findall(r"(\w+) = book\.\1", source_of_the_function(writer))) == set(TOLD_BOOK)
+
+
+@pytest.mark.parametrize(("name", "told"), [("fill", TOLD_FILL), ("trade", TOLD_TRADE), ("book", TOLD_BOOK)])
+def test_what_is_told_is_in_the_order_of_its_type(writer: Connection, name: str, told: tuple[str, ...]) -> None:
+    with transaction(writer) as cursor:
+        cursor.execute(
+            "SELECT array_agg(attname::text ORDER BY attnum) FROM pg_attribute WHERE attrelid = %s::regclass",
+            (f"trading.told_{name}",),
+        )
+        ((attributes,),) = cursor.fetchall()
+    assert tuple(attributes) == told
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['with "quotes"', "back\\slash", "a,b)", "{brace}", "", " ", "NULL", "null", "tab\tline\n", "\u00fc\U0001f600"],
+)
+def test_texts_arrive_as_they_are(warm: FillRecorder, other: Connection, text: str) -> None:
+    warm.record([heard(replace(a_fill(Side.BUY, "1", at="100", n=2), order_link_id=text, stop_order_type=text))])
+    (recorded,) = fills_after(other, BOT, 2)
+    assert (recorded.fill.order_link_id, recorded.fill.stop_order_type) == (text, text)
+
+
+@pytest.mark.parametrize("text", ["a\0b", "a\ud800b"])
+def test_a_text_that_postgresql_does_not_keep_is_refused(warm: FillRecorder, text: str) -> None:
+    with pytest.raises(LedgerRefused, match="PostgreSQL keeps"):
+        warm.record([heard(replace(a_fill(Side.BUY, "1", at="100", n=2), order_link_id=text))])
+    assert len(warm.record([heard(a_fill(Side.BUY, "1", at="100", n=2))]).recorded) == 1
 
 
 def test_no_month_is_read_for_a_fill(warm: FillRecorder, writer: Connection) -> None:
@@ -166,6 +194,13 @@ def test_no_month_is_read_for_a_fill(warm: FillRecorder, writer: Connection) -> 
     for n in range(2, 30):
         warm.record([heard(a_fill(Side.SELL if n % 2 else Side.BUY, "1", at="100", n=n))])
     assert whole_readings() == before
+
+
+def source_of_the_function(connection: Connection) -> str:
+    with transaction(connection) as cursor:
+        cursor.execute("SELECT prosrc FROM pg_proc WHERE oid = 'trading.record_at_once'::regproc")
+        ((source,),) = cursor.fetchall()
+    return str(source)
 
 
 def void(_: object) -> None:
