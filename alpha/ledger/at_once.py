@@ -13,6 +13,7 @@ from datetime import datetime
 from operator import itemgetter
 from typing import Final, final
 
+from alpha.domain.errors import InvariantViolated
 from alpha.domain.ids import AccountName
 from alpha.domain.trade_book import TradeBook
 from alpha.ledger.batch_rows import BOOK_ROW, TRADE_ROW, NumbersTaken
@@ -81,7 +82,9 @@ def record_at_once(
     only.
     """
     closed = {(each.trade.key.symbol, each.trade.last_exec_id): each for each in trades}
-    closed_by = [closed.get((each.fill.symbol, each.fill.exec_id)) for each in fills]
+    closed_by = [closed.pop((each.fill.symbol, each.fill.exec_id), None) for each in fills]
+    if closed:
+        raise InvariantViolated(f"no fill of the batch closes the round trips {list(closed)}")
     parameters = (
         head.account,
         head.epoch,

@@ -48,7 +48,7 @@ LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 SET plan_cache_mode = force_generic_plan
 SET enable_bitmapscan = off  -- a look for an id is a probe of the key, also in a month without statistics
-SET alpha.counted_by = 'record_at_once'
+SET alpha.at_once = 'on'
 AS $$
 DECLARE
     gained CONSTANT integer := cardinality(told);
@@ -186,12 +186,12 @@ GRANT EXECUTE ON FUNCTION trading.record_at_once(
 CREATE OR REPLACE TRIGGER fills_are_counted AFTER INSERT ON trading.fills
     REFERENCING NEW TABLE AS changed
     FOR EACH STATEMENT
-    WHEN (current_setting('alpha.counted_by', true) IS DISTINCT FROM 'record_at_once')
+    WHEN (current_setting('alpha.at_once', true) IS DISTINCT FROM 'on')
     EXECUTE FUNCTION trading.count_fills();
 CREATE OR REPLACE TRIGGER trades_are_counted AFTER INSERT ON trading.trades
     REFERENCING NEW TABLE AS changed
     FOR EACH STATEMENT
-    WHEN (current_setting('alpha.counted_by', true) IS DISTINCT FROM 'record_at_once')
+    WHEN (current_setting('alpha.at_once', true) IS DISTINCT FROM 'on')
     EXECUTE FUNCTION trading.count_trades('1');
 
 COMMENT ON TABLE trading.bot_symbol_days IS

@@ -109,7 +109,7 @@ def test_nobody_else_can_leave_the_counting_out(writer: Connection, recorder: Fi
     for n in range(2):
         recorder.record([heard(a_fill(Side.BUY, "1", at="100", n=n))])
     with transaction(writer) as cursor:
-        cursor.execute("SELECT current_setting('alpha.counted_by', true)")
+        cursor.execute("SELECT current_setting('alpha.at_once', true)")
         assert cursor.fetchone() in [(None,), ("",)]
     recorder.record([heard(a_fill(Side.SELL, "2", at="100", n=2 + n)) for n in range(20)])
     assert [day["fills"] for day in rows(writer, "SELECT fills FROM trading.bot_symbol_days")] == [22]
