@@ -48,7 +48,6 @@ LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 SET plan_cache_mode = force_generic_plan
 SET enable_bitmapscan = off  -- a look for an id is a probe of the key, also in a month without statistics
-SET alpha.at_once = 'on'
 AS $$
 DECLARE
     gained CONSTANT integer := cardinality(told);
@@ -73,6 +72,9 @@ BEGIN
     IF NOT FOUND THEN
         RAISE EXCEPTION 'fills of % were numbered by somebody else', of_bot;
     END IF;
+    -- Not as a setting of the function: an owner who is no superuser may not give it one, in a restore for example. An
+    -- error takes it back with everything else.
+    PERFORM set_config('alpha.at_once', 'on', true);
     FOR nth IN 1 .. gained LOOP
         fill := told[nth];
         trade := new_trades[nth];
@@ -139,6 +141,7 @@ BEGIN
             RAISE EXCEPTION 'execution % of % is the first of its day', fill.exec_id, of_account;
         END IF;
     END LOOP;
+    PERFORM set_config('alpha.at_once', '', true);
     FOREACH book IN ARRAY new_books LOOP
         UPDATE trading.books AS b SET
             quantity = book.quantity,
@@ -182,7 +185,7 @@ GRANT EXECUTE ON FUNCTION trading.record_at_once(
     trading.told_fill[], trading.told_trade[], trading.told_book[]
 ) TO alpha_ledger_writer;
 
--- Everybody else's rows are counted by the triggers as before. The setting holds within the function only.
+-- Everybody else's rows are counted by the triggers as before. The setting holds within the loop above only.
 CREATE OR REPLACE TRIGGER fills_are_counted AFTER INSERT ON trading.fills
     REFERENCING NEW TABLE AS changed
     FOR EACH STATEMENT
