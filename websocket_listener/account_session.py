@@ -21,7 +21,6 @@ from alpha.exchange.errors import UnknownMessage
 from alpha.exchange.parse import parse_private
 from alpha.exchange.signing import KeyPair
 from alpha.exchange.stream import Frame, StreamClient, StreamState
-from alpha.exchange.wire_message import read_message
 from alpha.live.health import ListenerHealth
 from alpha.live.wire import now
 from alpha.service.alerts import AlertWriter
@@ -34,6 +33,7 @@ from websocket_listener.live_state import LiveState
 from websocket_listener.one_read import OneRead
 from websocket_listener.standby_memory import StandbyMemory
 from websocket_listener.timing import RecoveryTiming
+from websocket_listener.unread_states import UnreadStates
 from websocket_listener.write_queue import Heard
 from websocket_listener.writer import Writer
 
@@ -138,6 +138,7 @@ class AccountSession:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stream: StreamClient | None = None
         self._read = OneRead()
+        self._live_is_woken_soon = False
         self._memory = StandbyMemory()
         self.held = HeldFills()
         self.known_fills = KnownFills()
@@ -172,7 +173,7 @@ class AccountSession:
                     on_frame=self.on_frame,
                     on_state=self.on_state,
                     on_garbage=lambda error: self._unreadable("", error),
-                    take_message=self.take_message,
+                    take_messages=self.take_messages,
                     on_read_end=self.end_read,
                 )
                 await self._stream.run(self._stop)
@@ -269,7 +270,7 @@ class AccountSession:
         return was_ours
 
     def on_frame(self, frame: Frame) -> None:
-        received_at = self._begin_read()
+        received_at = self._read.begin()
         topic = str(frame.get("topic", ""))
         try:
             message = parse_private(frame, self.name)
@@ -284,39 +285,50 @@ class AccountSession:
             self._read.wallet = message.wallets[-1]
         self.end_read()
 
-    def take_message(self, message: bytes) -> str | None:
-        """Executions, orders and positions, of which nearly all that is heard consists, are read from the bytes of
-        their message; its topic, or None when it is left to `on_frame`. They go on with `end_read`."""
-        frame = read_message(message, self.name)
-        if frame is None:
-            return None
-        self._read.take(self._begin_read(), frame.created_at, frame.fills, frame.orders, frame.positions)
-        return frame.topic
-
-    def _begin_read(self) -> datetime:
-        """When the present read of the socket began."""
-        if self._read.at is None:
-            self.last_frame_at = self._read.at = now()
-        return self._read.at
+    def take_messages(self, messages: list[bytes], otherwise: Callable[[bytes], None]) -> list[str]:
+        """Messages of one read, as `StreamClient` hands them over: nearly all is taken here. They go on with
+        `end_read`."""
+        return self._read.take_messages(messages, self.name, otherwise)
 
     def end_read(self) -> None:
         """What was read goes on together: locks and threads that wait are bothered once for all of it."""
-        read, self._read = self._read, OneRead()
+        read = self._read.handed_over()
+        if read.at is not None:
+            self.last_frame_at = read.at
         if not read.holds_anything or (not self.epoch and self._remember(read)):
             return
+        is_told_with_commit = False
         if read.fills:
             self.heard_executions.note([heard.fill for heard in read.fills])
             if not self.held.offer(read.fills) and not self.adopting:
-                self._writer.record(read.fills, droppable=True)
-        if read.orders or read.positions or read.wallet is not None:
-            self._live.put(
-                live_state.Heard(
-                    account=self.name,
-                    orders=tuple(read.orders),
-                    positions=tuple(read.positions),
-                    wallet=read.wallet,
-                )
+                is_told_with_commit = self._writer.record(read.fills, droppable=True) is not None
+        if read.states or read.orders or read.positions or read.wallet is not None:
+            heard = live_state.Heard(
+                account=self.name,
+                orders=tuple(read.orders),
+                positions=tuple(read.positions),
+                wallet=read.wallet,
+                unread=self._unread(read) if read.states else None,
             )
+            if is_told_with_commit and self._loop is not None:
+                self._tell_with_commit(heard, self._loop)
+            else:
+                self._live.put(heard)
+
+    def _unread(self, read: OneRead) -> UnreadStates:
+        return UnreadStates(self.name, read.states, self._unreadable)
+
+    def _tell_with_commit(self, heard: live_state.Heard, loop: asyncio.AbstractEventLoop) -> None:
+        """The live thread is woken by the commit of the fills: before, it would only compete with the writer for the
+        interpreter. A commit that does not come soon is not waited for."""
+        self._live.put(heard, wake=False)
+        if not self._live_is_woken_soon:
+            self._live_is_woken_soon = True
+            loop.call_later(live_state.COMMIT_AWAITED_S, self._wake_live)
+
+    def _wake_live(self) -> None:
+        self._live_is_woken_soon = False
+        self._live.wake()
 
     def on_state(self, state: StreamState, reason: str) -> None:
         if state is not StreamState.SUBSCRIBED:
@@ -401,6 +413,10 @@ class AccountSession:
 
     def _remember(self, read: OneRead) -> bool:
         """False when the account has become ours meanwhile."""
+        orders, positions = self._unread(read).read()
+        read.states = []
+        read.orders += orders
+        read.positions += positions
         with self._lock:
             if not self.epoch:
                 self._memory.heard(fills=read.fills, orders=read.orders, positions=read.positions, wallet=read.wallet)

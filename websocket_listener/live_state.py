@@ -6,10 +6,11 @@ import json
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import redis
 import structlog
@@ -31,23 +32,27 @@ from websocket_listener.live_output import Confirmation, LiveOutput
 from websocket_listener.live_positions import Disagreement, Row
 from websocket_listener.metrics import ListenerMetrics
 from websocket_listener.position_drift import accepted_differences
+from websocket_listener.unread_states import UnreadStates
 from websocket_listener.writer import Committed
 
 log = structlog.get_logger()
 _T = TypeVar("_T")
 _TICK_S = 0.25
-_COMMIT_AWAITED_S = 0.003
 _CONFIRM_S = 1.0
+COMMIT_AWAITED_S: Final = 0.003
+"""How long what was heard waits for the commit of the fill that it came with."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Heard:
-    """Orders, positions and wallet as the exchange told them, by stream or REST."""
+    """Orders, positions and wallet as the exchange told them, by stream or REST; `unread` are more orders and
+    positions, which are read by whoever takes this."""
 
     account: AccountName
     orders: tuple[Order, ...] = ()
     positions: tuple[ExchangePosition, ...] = ()
     wallet: WalletBalance | None = None
+    unread: UnreadStates | None = None
 
 
 class NotHeld(AlphaError):
@@ -99,7 +104,9 @@ class LiveState:
         self._orders_heard: list[tuple[Order, BotId | None]] = []
         self._positions_heard: list[ExchangePosition] = []
         self._committed: list[Committed] = []
-        self._events: queue.SimpleQueue[Heard | Committed | Callable[[], None] | None] = queue.SimpleQueue()
+        self._events: deque[Heard | Committed | Callable[[], None]] = deque()
+        self._wakes: queue.SimpleQueue[bool] = queue.SimpleQueue()
+        """One for each event that wakes the thread: whether it may wait for a commit that belongs to it."""
         self._adopted = False
         self._blocks: EntryBlocks | None = None
         self._epochs: dict[BotId, int] = {}
@@ -117,7 +124,7 @@ class LiveState:
 
     def stop(self) -> None:
         self._stopping = True
-        self._events.put(None)
+        self.wake()
         self._own_thread.join(10)
 
     def add_account(
@@ -143,9 +150,16 @@ class LiveState:
         """The bots whose databases are ours to write now, with the epoch. From any thread."""
         return self._epochs
 
-    def put(self, event: Heard | Committed) -> None:
-        """What belongs to an account that is not ours is let go."""
-        self._events.put(event)
+    def put(self, event: Heard | Committed, *, wake: bool = True) -> None:
+        """What belongs to an account that is not ours is let go. Without `wake` it waits for the next event that wakes
+        the thread: who says so has to see to it that there is one soon."""
+        self._events.append(event)
+        if wake:
+            self._wakes.put(isinstance(event, Heard))
+
+    def wake(self) -> None:
+        """Take what waits."""
+        self._wakes.put(False)
 
     def call(self, work: Callable[[], _T]) -> Future[_T]:
         """Do something on the live thread, in its turn."""
@@ -157,7 +171,8 @@ class LiveState:
             except Exception as error:  # noqa: BLE001 - it is the caller's: the future carries it there
                 result.set_exception(error)
 
-        self._events.put(run)
+        self._events.append(run)
+        self.wake()
         return result
 
     def what_is_open(self, account: AccountName) -> tuple[dict[Row, int], list[Order]]:
@@ -208,7 +223,7 @@ class LiveState:
             self._block(live)
 
     def _run(self) -> None:
-        while not (self._stopping and self._events.empty()):
+        while not (self._stopping and not self._events):
             for event in self._next_events():
                 try:
                     self._take(event)
@@ -254,19 +269,16 @@ class LiveState:
         An order and a position are told with the fill that changed them, which the writer is about to commit: all three
         are written in one step, and the writer is not held up by the writing of two of them.
         """
-        events: list[Heard | Committed | Callable[[], None]] = []
         try:
-            event = self._events.get(timeout=_TICK_S)
-            until_s = time.monotonic() + _COMMIT_AWAITED_S
-            awaited = True
+            awaits_commit = self._wakes.get(timeout=_TICK_S)
+            until_s = time.monotonic() + COMMIT_AWAITED_S
             while True:
-                if event is not None:
-                    events.append(event)
-                awaited = awaited and isinstance(event, Heard)
-                left_s = until_s - time.monotonic() if awaited else 0.0
-                event = self._events.get(timeout=left_s) if left_s > 0 else self._events.get_nowait()
+                left_s = until_s - time.monotonic() if awaits_commit else 0.0
+                more = self._wakes.get(timeout=left_s) if left_s > 0 else self._wakes.get_nowait()
+                awaits_commit = awaits_commit and more
         except queue.Empty:
-            return events
+            # Each event is there before its wake, so none that was woken for is left behind.
+            return [self._events.popleft() for _ in range(len(self._events))]
 
     def _take(self, event: Heard | Committed | Callable[[], None]) -> None:
         if isinstance(event, Heard):
@@ -300,16 +312,22 @@ class LiveState:
         live = self._accounts.get(heard.account)
         if live is None:
             return
-        if heard.orders:
-            changed = live.board.heard(heard.orders)
+        if heard.unread is not None:
+            orders, positions = heard.unread.read()
+            self._take_states(live, orders, positions)
+        self._take_states(live, heard.orders, heard.positions)
+        if heard.wallet is not None:
+            live.heard_wallet(heard.wallet, now())
+
+    def _take_states(self, live: AccountLive, orders: Sequence[Order], positions: Sequence[ExchangePosition]) -> None:
+        if orders:
+            changed = live.board.heard(orders)
             for order, bot in changed:
                 live.reported(order, bot)
             self._orders_heard += changed
-        if heard.positions:
-            live.positions.heard(heard.positions)
-            self._positions_heard += heard.positions
-        if heard.wallet is not None:
-            live.heard_wallet(heard.wallet, now())
+        if positions:
+            live.positions.heard(positions)
+            self._positions_heard += positions
 
     def _save_heard(self) -> None:
         """Once for all events that waited: of each order and position only the latest is stored."""

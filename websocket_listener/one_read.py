@@ -1,13 +1,16 @@
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from alpha.domain.fill import Fill
+from alpha.domain.ids import AccountName
 from alpha.domain.order import Order
 from alpha.exchange.account_state import ExchangePosition, WalletBalance
+from alpha.exchange.wire_message import read_message, state_topic
 from alpha.ledger.fill_rows import FillSource
+from alpha.live.wire import now
 from websocket_listener.write_queue import Heard
 
 
@@ -15,18 +18,55 @@ from websocket_listener.write_queue import Heard
 class OneRead:
     """What one read of the socket has brought so far, in the order it was told. Under load that is many frames.
 
-    `at` is the wall time at which its first frame was there, None before. Of the wallet only the last word counts.
+    `at` is the wall time at which its first frame was there, None before. `states` are messages with orders or
+    positions that nobody has read yet. Of the wallet only the last word counts.
     """
 
     at: datetime | None = None
     fills: list[Heard] = field(default_factory=list)
     orders: list[Order] = field(default_factory=list)
     positions: list[ExchangePosition] = field(default_factory=list)
+    states: list[bytes] = field(default_factory=list)
     wallet: WalletBalance | None = None
 
     @property
     def holds_anything(self) -> bool:
-        return bool(self.fills or self.orders or self.positions or self.wallet is not None)
+        return bool(self.fills or self.states or self.orders or self.positions or self.wallet is not None)
+
+    def begin(self) -> datetime:
+        """When the read began, which is now if nothing has come of it before."""
+        if self.at is None:
+            self.at = now()
+        return self.at
+
+    def take_messages(
+        self, messages: list[bytes], account: AccountName, otherwise: Callable[[bytes], None]
+    ) -> list[str]:
+        """Executions are read from the bytes of their message; orders and positions, of which each of them brings one,
+        are left unread until the fills are on their way. What is neither, or has not the usual shape, goes to
+        `otherwise`, in its turn. Answers the topics of all others."""
+        topics: list[str] = []
+        for message in messages:
+            topic = state_topic(message)
+            if topic is not None:
+                self.begin()
+                self.states.append(message)
+                topics.append(topic)
+                continue
+            frame = read_message(message, account)
+            if frame is None:
+                otherwise(message)
+                continue
+            self.take(self.begin(), frame.created_at, frame.fills, frame.orders, frame.positions)
+            topics.append(frame.topic)
+        return topics
+
+    def handed_over(self) -> OneRead:
+        """What was brought so far, of which this one keeps nothing."""
+        brought = OneRead(self.at, self.fills, self.orders, self.positions, self.states, self.wallet)
+        self.at, self.wallet = None, None
+        self.fills, self.orders, self.positions, self.states = [], [], [], []
+        return brought
 
     def take(
         self,

@@ -8,16 +8,15 @@ from websockets.frames import CONT, DATA_OPCODES, TEXT, Frame
 from websockets.protocol import Event, State
 from websockets.streams import StreamReader
 
-# https://www.rfc-editor.org/rfc/rfc6455#section-5.2: a whole text, not extended; close, ping, pong; longer lengths.
-_WHOLE_TEXT = 0x81
+from alpha.exchange.whole_texts import whole_texts
+
+# https://www.rfc-editor.org/rfc/rfc6455#section-5.5: close, ping, pong, and how long they are at most.
 _CONTROL = frozenset({0x88, 0x89, 0x8A})
-_LENGTH_IN_2, _LENGTH_IN_8 = 126, 127
-# Longer ones are for the library, which knows how long they may be.
-_LONGEST_TEXT = 1 << 20
+_LONGEST_CONTROL = 125
 
 
 class DirectConnection(ClientConnection):
-    """A connection that hands over each text message the moment it is there.
+    """A connection that hands over text messages the moment they are there, those of a read together.
 
     The library's own queue, and waking up a reader for every message in it, take longer than reading the message does;
     so does taking frames apart with the library's care for every kind of them. Nearly all are whole texts, which are
@@ -27,13 +26,13 @@ class DirectConnection(ClientConnection):
     the later ones go there too.
     """
 
-    _take: Callable[[bytes], None] | None = None
+    _take: Callable[[list[bytes]], None] | None = None
     _read_ended: Callable[[], None]
     _rest = b""
     """The beginning of a frame of which the end has not come yet."""
     _queued = 0
 
-    def hand_over(self, take: Callable[[bytes], None], read_ended: Callable[[], None]) -> None:
+    def hand_over(self, take: Callable[[list[bytes]], None], read_ended: Callable[[], None]) -> None:
         """From now on text messages go to `take`, but for those that `next_message` answers. `read_ended` is called
         when all that one read of the socket has brought was handed over. Neither may raise."""
         self._take, self._read_ended = take, read_ended
@@ -67,7 +66,7 @@ class DirectConnection(ClientConnection):
     def process_event(self, event: Event) -> None:
         if isinstance(event, Frame) and event.opcode in DATA_OPCODES:
             if event.opcode is TEXT and event.fin and not self._queued and self._take is not None:
-                self._take(bytes(event.data))
+                self._take([bytes(event.data)])
                 return
             self._queued += event.opcode is not CONT
         super().process_event(event)
@@ -78,31 +77,25 @@ class DirectConnection(ClientConnection):
         protocol = self.protocol
         return not self._queued and _awaits_a_frame(protocol.parser) and protocol.state is State.OPEN
 
-    def _taken(self, data: bytes, take: Callable[[bytes], None]) -> bytes:
+    def _taken(self, data: bytes, take: Callable[[list[bytes]], None]) -> bytes:
         """Hands over the whole texts that the data begins with, and keeps a frame that is not all there; answers what
         is left for the library."""
-        begin, there = 0, len(data)
-        while there - begin >= 2:
-            kind, length, text = data[begin], data[begin + 1], begin + 2
-            is_of_library = kind != _WHOLE_TEXT and (kind not in _CONTROL or length >= _LENGTH_IN_2)
-            if is_of_library or length > _LENGTH_IN_8:
-                return data[begin:]
-            if length >= _LENGTH_IN_2:
-                text += 2 if length == _LENGTH_IN_2 else 8
-                if text > there:
-                    break
-                length = int.from_bytes(data[begin + 2 : text])
-            if length > _LONGEST_TEXT:
-                return data[begin:]
-            end = text + length
-            if end > there:
+        begin = 0
+        while True:
+            texts, begin, is_begun_text = whole_texts(data, begin)
+            if texts:
+                take(texts)
+            if is_begun_text:
                 break
-            if kind == _WHOLE_TEXT:
-                take(data[text:end])
-            else:
-                super().data_received(data[begin:end])
-                if not self._is_between_frames:
-                    return data[end:]
+            length = data[begin + 1]
+            if data[begin] not in _CONTROL or length > _LONGEST_CONTROL:
+                return data[begin:]
+            end = begin + 2 + length
+            if end > len(data):
+                break
+            super().data_received(data[begin:end])
+            if not self._is_between_frames:
+                return data[end:]
             begin = end
         self._rest = data[begin:]
         return b""

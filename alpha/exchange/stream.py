@@ -39,6 +39,14 @@ _REMOTE_CAP_S, _LOOPBACK_CAP_S = 15.0, 1.0
 _JSON_PING = orjson.dumps({"req_id": "ping", "op": "ping"})
 
 Frame = Mapping[str, Any]
+TakeMessages = Callable[[list[bytes], Callable[[bytes], None]], Sequence[str]]
+
+
+def take_none(messages: list[bytes], otherwise: Callable[[bytes], None]) -> Sequence[str]:
+    """Every message is decoded and goes to `on_frame`."""
+    for message in messages:
+        otherwise(message)
+    return ()
 
 
 @unique
@@ -65,9 +73,10 @@ class StreamClient:
 
     `on_frame` gets every frame that has a topic, in the order of arrival, and must only enqueue. `on_garbage` gets what
     cannot be read or was not awaited, raw. `on_state` hears every change of state, with the reason of a break or "".
-    `credentials` are for private streams only. `take_message` is asked first and gets the bytes of every message once
-    the stream is subscribed: it takes what it can read by itself and answers its topic, or None. `on_read_end` is
-    called after the last message that one read of the socket has brought, for who does better with many at once.
+    `credentials` are for private streams only. `take_messages` gets the bytes of all messages once the stream is
+    subscribed, many at once: it takes what it can read by itself, gives the others to its second argument, all in their
+    order, and answers the topic of each that it took. `on_read_end` is called after the last message that one read of
+    the socket has brought.
 
     The connection is pinged in both forms (JSON and protocol) every `ping_s`. It is replaced when nothing at all was
     heard for `silent_s`, protocol pongs not counted: a server that has forgotten its subscribers may still send those.
@@ -86,7 +95,7 @@ class StreamClient:
         on_frame: Callable[[Frame], None],
         on_state: Callable[[StreamState, str], None],
         on_garbage: Callable[[UnknownMessage], None] = lambda _: None,
-        take_message: Callable[[bytes], str | None] = lambda _: None,
+        take_messages: TakeMessages = take_none,
         on_read_end: Callable[[], None] = lambda: None,
         ping_s: float = 5.0,
         silent_s: float = 15.0,
@@ -101,7 +110,7 @@ class StreamClient:
         self._topics = tuple(topics)
         self._credentials = credentials
         self._on_frame, self._on_state, self._on_garbage = on_frame, on_state, on_garbage
-        self._take_message, self._on_read_end = take_message, on_read_end
+        self._take_messages, self._on_read_end = take_messages, on_read_end
         self._ping_s, self._silent_s, self._data_silent_s = ping_s, silent_s, data_silent_s
         self._probe_s = probe_s if credentials is not None else None
         self._probe: SubscriptionProbe | None = None
@@ -245,13 +254,13 @@ class StreamClient:
         """Reads until the connection ends, which raises."""
         connection.hand_over(self._handle_or_give_up, self._end_read_or_give_up)
         while True:
-            self._handle(await connection.next_message())
+            self._handle([await connection.next_message()])
             self._on_read_end()
 
-    def _handle_or_give_up(self, message: bytes) -> None:
+    def _handle_or_give_up(self, messages: list[bytes]) -> None:
         """What raises here would reach the event loop only."""
         try:
-            self._handle(message)
+            self._handle(messages)
         except Exception as error:
             log.exception("stream_failed", url=self._url, failures=self.failures + 1)
             self._failed(error)
@@ -268,17 +277,20 @@ class StreamClient:
         if self._connection is not None:
             self._give_up(self._connection, f"our own failure: {type(error).__name__}: {error}")
 
-    def _handle(self, message: bytes) -> None:
-        topic = self._take_message(message)
-        if topic is None:
-            frame = self._read(message)
-            if frame is not None:
-                self._deliver(frame)
+    def _handle(self, messages: list[bytes]) -> None:
+        topics = self._take_messages(messages, self._read_and_deliver)
+        if not topics:
             return
         self._last_heard = self._last_data = time.monotonic()
-        self.frames += 1
+        self.frames += len(topics)
         if self._probe is not None:
-            self._probe.heard(topic, self._last_heard)
+            for topic in set(topics):
+                self._probe.heard(topic, self._last_heard)
+
+    def _read_and_deliver(self, message: bytes) -> None:
+        frame = self._read(message)
+        if frame is not None:
+            self._deliver(frame)
 
     async def _watch(self, connection: DirectConnection) -> None:
         """Pings and asks; ends once the connection is not heard any more, having cut it off."""

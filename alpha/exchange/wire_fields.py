@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Final, final
 
 import msgspec
 
@@ -24,14 +25,30 @@ OTHER_SHAPE = (msgspec.MsgspecError, KeyError, ValueError, OverflowError, OSErro
 """What a quick reader meets in a message that is not of the usual shape."""
 
 
-class ReadFrame(NamedTuple):
+@final
+@dataclass(init=False, slots=True)
+class ReadFrame:
     """A frame of a private topic. `created_at` is the exchange's wall clock; only the list of its topic is filled."""
 
-    topic: str
-    created_at: datetime
-    fills: list[Fill]
-    orders: list[Order]
-    positions: list[ExchangePosition]
+    topic: Final[str]
+    created_at: Final[datetime]
+    fills: Final[list[Fill]]
+    orders: Final[list[Order]]
+    positions: Final[list[ExchangePosition]]
+
+    def __init__(
+        self,
+        topic: str,
+        created_at: datetime,
+        fills: list[Fill],
+        orders: list[Order],
+        positions: list[ExchangePosition],
+    ) -> None:
+        self.topic = topic
+        self.created_at = created_at
+        self.fills = fills
+        self.orders = orders
+        self.positions = positions
 
 
 at_ms = lru_cache(maxsize=1024)(from_ms)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from alpha.domain.ids import AccountName
 from alpha.exchange.wire_execution import read_execution_frame
-from alpha.exchange.wire_fields import ReadFrame
+from alpha.exchange.wire_fields import CATEGORIES, ReadFrame
 from alpha.exchange.wire_states import read_order_frame, read_position_frame
 
 # Where the topic stands, whatever stands before it (https://bybit-exchange.github.io/docs/v5/websocket/private/execution).
@@ -13,6 +13,18 @@ _READERS = {
     b"p": read_position_frame,
 }
 """Readers by the first letter of their topic."""
+_STATE_TOPICS = {
+    f"{kind}{ending}".encode(): f"{kind}{ending}" for kind in ("order", "position") for ending in CATEGORIES
+}
+
+
+def state_topic(message: bytes) -> str | None:
+    """The topic of a message of orders or positions, of which nothing else is read; None of any other message."""
+    found = message.find(_MARK, 0, _MARKED_WITHIN)
+    if found < 0:
+        return None
+    begins = found + len(_MARK)
+    return _STATE_TOPICS.get(message[begins : message.find(b'"', begins)])
 
 
 def read_message(message: bytes, account: AccountName) -> ReadFrame | None:

@@ -97,6 +97,25 @@ def test_orders_are_told_and_open_ones_kept(parts: Parts) -> None:
     assert [order.order_id for order in order_stream.open_orders(client, ONE)] == ["b"]
 
 
+def test_what_waits_for_a_commit_is_told_with_it_or_when_somebody_says_so(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given a live state that does not look by itself
+    monkeypatch.setattr(live_state, "_TICK_S", 60.0)
+    client = parts.by_bot[ONE]
+    parts.refresh()
+    # when a fill is committed
+    parts.live.put(live_state.Heard(account=MAIN, orders=(an_order("a"),)), wake=False)
+    parts.record(1)
+    # then what came with it is told with it
+    eventually(lambda: parts.stream() == [1], what="the fill")
+    assert [order.order_id for order in order_stream.open_orders(client, ONE)] == ["a"]
+    # and without a commit when the thread is woken
+    parts.live.put(live_state.Heard(account=MAIN, orders=(an_order("b"),)), wake=False)
+    parts.live.wake()
+    eventually(lambda: len(order_stream.open_orders(client, ONE)) == 2, what="the other order")
+
+
 def test_drift_is_marked_and_told_when_fold_and_exchange_disagree(parts: Parts) -> None:
     parts.live.put(live_state.Heard(account=MAIN, positions=(said("2", seq=5),)))
     (told,) = eventually(lambda: parts.drift, what="the drift")

@@ -61,7 +61,7 @@ async def _heard(pieces: list[bytes], *, ends: State = State.OPEN) -> list[bytes
     connection = _connected()
     heard: list[bytes] = []
     reads: list[int] = []
-    connection.hand_over(heard.append, lambda: reads.append(len(heard)))
+    connection.hand_over(heard.extend, lambda: reads.append(len(heard)))
 
     async def read_the_rest() -> None:
         while True:
@@ -106,7 +106,7 @@ def test_the_library_is_given_an_illegal_control_frame_as_it_comes(illegal: byte
     async def hear() -> None:
         connection = _connected()
         heard: list[bytes] = []
-        connection.hand_over(heard.append, lambda: None)
+        connection.hand_over(heard.extend, lambda: None)
         read = connection.protocol.receive_data
 
         def receive(data: bytes) -> None:
@@ -136,7 +136,7 @@ def test_a_pong_amid_messages_is_all_that_the_library_is_given() -> None:
     async def hear() -> None:
         connection = _connected()
         heard: list[bytes] = []
-        connection.hand_over(heard.append, lambda: None)
+        connection.hand_over(heard.extend, lambda: None)
         # when it is read in two pieces
         with patch.object(connection.protocol, "receive_data", given_to_library.append):
             connection.data_received(_frame(Opcode.TEXT, b"one") + pong + last[:3])

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any
 
+import orjson
 import pytest
 
 from alpha.config.credentials import Credentials
+from alpha.domain.ids import AccountName
 from alpha.domain.side import Side
 from alpha.exchange.endpoints import paper_endpoints
+from alpha.exchange.errors import UnknownMessage
 from alpha.exchange.stream import StreamState
 from alpha.ledger.fill_rows import FillSource
 from alpha.live.wire import now
@@ -20,21 +26,30 @@ from tests.unit.listener.accounts import alone, an_account
 from websocket_listener import live_state
 from websocket_listener.account_session import AccountSession, AccountState, Role, SessionConfig
 from websocket_listener.timing import RecoveryTiming
-from websocket_listener.write_queue import Heard
+from websocket_listener.write_queue import Heard, Submission
 
 
 class Recording:
     """Takes fills in place of the writer, and everything else in place of the live state."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_full: bool = False) -> None:
+        self._is_full = is_full
         self.fills: list[Heard] = []
         self.told: list[live_state.Heard] = []
+        self.in_turn: list[str] = []
+        self.woken = asyncio.Event()
 
-    def put(self, event: live_state.Heard) -> None:
+    def put(self, event: live_state.Heard, *, wake: bool = True) -> None:
         self.told.append(event)
+        self.in_turn.append("told" if wake else "told quietly")
 
-    def record(self, fills: list[Heard], *, droppable: bool = False) -> None:  # noqa: ARG002
+    def wake(self) -> None:
+        self.woken.set()
+
+    def record(self, fills: list[Heard], *, droppable: bool = False) -> Submission | None:  # noqa: ARG002
         self.fills += fills
+        self.in_turn.append("recorded")
+        return None if self._is_full else Submission(fills)
 
 
 class Alerts:
@@ -257,3 +272,124 @@ def test_what_was_heard_before_the_first_contact_is_in_the_position_that_is_adop
     session.adopting = False
     session.release()
     assert [one.fill.seq for one in taking.fills] == [2]
+
+
+def read(session: AccountSession, *told: tuple[str, dict[str, Any]]) -> list[str]:
+    """One read of the socket that brings these messages; answers the topics of those that were taken."""
+    messages = [orjson.dumps(wire.frame(topic, item)) for topic, item in told]
+    topics = session.take_messages(messages, lambda message: session.on_frame(orjson.loads(message)))
+    session.end_read()
+    return topics
+
+
+def a_leader(taking: Recording, keep_raw: Any = None) -> AccountSession:
+    session = a_session(taking, keep_raw=keep_raw)
+    leading(session)
+    session.on_state(StreamState.SUBSCRIBED, "")
+    session.release()
+    taking.told.clear()
+    taking.in_turn.clear()
+    return session
+
+
+@asynccontextmanager
+async def on_its_loop(session: AccountSession) -> AsyncIterator[None]:
+    running = asyncio.create_task(session.run())
+    await asyncio.sleep(0)
+    yield
+    session.stop()
+    await running
+
+
+def test_fills_are_on_their_way_before_anything_else_of_their_read_is_read() -> None:
+    taking = Recording()
+    session = a_leader(taking)
+    topics = read(
+        session,
+        ("order", wire.order(orderId="first")),
+        ("execution", wire.execution()),
+        ("position", wire.position(seq=7)),
+        ("order", wire.order(orderId="second")),
+    )
+    assert topics == ["order", "execution", "position", "order"]
+    assert taking.in_turn == ["recorded", "told"]
+    (told,) = taking.told
+    assert (told.orders, told.positions) == ((), ())
+    assert told.unread is not None
+    orders, positions = told.unread.read()
+    assert [order.order_id for order in orders] == ["first", "second"]
+    assert [position.seq for position in positions] == [7]
+    assert session.last_frame_at == taking.fills[0].received_at
+
+
+async def test_what_comes_with_a_fill_wakes_nobody_before_the_commit_unless_that_takes_long() -> None:
+    taking = Recording()
+    session = a_leader(taking)
+    async with on_its_loop(session):
+        read(session, ("execution", wire.execution()), ("order", wire.order()))
+        assert taking.in_turn == ["recorded", "told quietly"]
+        assert not taking.woken.is_set()
+        await asyncio.wait_for(taking.woken.wait(), 5)
+        # and the next one is not waited for either
+        taking.woken.clear()
+        read(session, ("execution", wire.execution(execId="another")), ("order", wire.order()))
+        await asyncio.wait_for(taking.woken.wait(), 5)
+
+
+async def test_what_no_commit_follows_is_told_at_once() -> None:
+    for taking, told in (
+        (Recording(), [("order", wire.order())]),
+        (Recording(is_full=True), [("execution", wire.execution()), ("order", wire.order())]),
+    ):
+        session = a_leader(taking)
+        async with on_its_loop(session):
+            read(session, *told)
+            assert taking.in_turn[-1] == "told"
+
+
+def test_an_order_of_another_shape_is_read_all_the_same_and_what_cannot_be_read_is_kept_raw() -> None:
+    kept: list[tuple[str, Any]] = []
+
+    def keep(_: AccountName, topic: str, error: UnknownMessage) -> None:
+        kept.append((topic, error.raw))
+
+    taking = Recording()
+    session = a_leader(taking, keep)
+    unusual = wire.order(orderId="unusual", qty=None, reduceOnly="no")
+    read(session, ("order", unusual), ("order", wire.order(orderId="usual")))
+    session.take_messages([b'{"topic":"position","data":['], lambda _: None)
+    session.end_read()
+    read_again = [each.unread.read() for each in taking.told if each.unread is not None]
+    assert [[order.order_id for order in orders] for orders, _ in read_again] == [["usual"], []]
+    assert kept == [("order", unusual), ("position", b'{"topic":"position","data":[')]
+    # and one that only the patient reader can read
+    read(session, ("order", wire.order(orderId="patient", price=None)))
+    assert taking.told[-1].unread is not None
+    assert [order.order_id for order in taking.told[-1].unread.read()[0]] == ["patient"]
+
+
+def test_a_message_that_is_left_to_the_frames_keeps_its_place_among_the_fills() -> None:
+    taking = Recording()
+    session = a_leader(taking)
+    topics = read(
+        session,
+        ("execution", wire.execution(execId="one", seq=1)),
+        ("execution", wire.execution(execId="two", seq=2, markPrice=None)),
+        ("execution", wire.execution(execId="three", seq=3)),
+    )
+    assert topics == ["execution", "execution"]
+    assert [heard.fill.seq for heard in taking.fills] == [1, 2, 3]
+
+
+def test_a_standby_remembers_orders_and_positions_that_nobody_has_read() -> None:
+    taking = Recording()
+    session = a_session(taking)
+    session.on_state(StreamState.SUBSCRIBED, "")
+    session.held_elsewhere("another:1")
+    read(session, ("position", wire.position(seq=1)), ("order", wire.order(orderId="known")))
+    read(session, ("position", wire.position(seq=2)))
+    assert taking.told == []
+    leading(session)
+    (told,) = taking.told
+    assert [position.seq for position in told.positions] == [2]
+    assert [order.order_id for order in told.orders] == ["known"]
