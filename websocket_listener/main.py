@@ -57,7 +57,8 @@ from websocket_listener.writer import Committed, Writer
 log = structlog.get_logger()
 _WAIT_FOR_LEDGER_S = 5.0
 _WATCHED_EVERY_S = 0.5
-_OBJECTS_BETWEEN_COLLECTIONS = 20_000
+# More than are on their way at any time in a burst: each collection would look through all of those.
+_OBJECTS_BETWEEN_COLLECTIONS = 100_000
 
 
 def main(settings: Settings, registry: Registry) -> None:
