@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
-from functools import lru_cache
 from typing import Final, final
 
 import msgspec
@@ -51,14 +50,34 @@ class ReadFrame:
         self.positions = positions
 
 
-at_ms = lru_cache(maxsize=1024)(from_ms)
-"""`from_ms`, for times of which many in a row are the same."""
+# Of a few values that are told again and again, kept until there are this many. Ordering them by their last use, as a
+# cache of the library's does, takes longer than to make some of them anew.
+_KEPT: Final = 4096
+_moments: dict[int, datetime] = {}
+_times: dict[str, datetime] = {}
+_numbers: dict[str, Decimal] = {}
 
 
-@lru_cache(maxsize=1024)
+def at_ms(milliseconds: int) -> datetime:
+    """`from_ms`, for times of which many in a row are the same."""
+    known = _moments.get(milliseconds)
+    if known is None:
+        known = from_ms(milliseconds)
+        if len(_moments) >= _KEPT:
+            _moments.clear()
+        _moments[milliseconds] = known
+    return known
+
+
 def time(text: str) -> datetime:
     """Milliseconds as text. Raises members of OTHER_SHAPE."""
-    return from_ms(int(text))
+    known = _times.get(text)
+    if known is None:
+        known = from_ms(int(text))
+        if len(_times) >= _KEPT:
+            _times.clear()
+        _times[text] = known
+    return known
 
 
 def number(text: str) -> Decimal:
@@ -69,10 +88,15 @@ def number(text: str) -> Decimal:
     return value
 
 
-@lru_cache(maxsize=4096)
 def often(text: str) -> Decimal:
-    """Rates, quantities and marks, of which a few are told again and again."""
-    return ZERO if text == "0" else number(text)
+    """Rates, quantities and marks, of which a few are told again and again. Raises members of OTHER_SHAPE."""
+    known = _numbers.get(text)
+    if known is None:
+        known = ZERO if text == "0" else number(text)
+        if len(_numbers) >= _KEPT:
+            _numbers.clear()
+        _numbers[text] = known
+    return known
 
 
 def amount(text: str) -> Decimal:

@@ -6,15 +6,14 @@ https://www.postgresql.org/docs/16/arrays.html#ARRAYS-IO
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Final
 
 from alpha.ledger.connection import LedgerRefused
 
-# Anything else has a meaning in one of the two syntaxes, or might have.
-_is_plain: Final = re.compile(r"[A-Za-z0-9_.:+-]+").fullmatch
+# As it looks within the quotes around its row.
+_EMPTY_TEXT: Final = r"\"\""
 
 
 def row_array(rows: Iterable[Sequence[object] | None]) -> str:
@@ -32,15 +31,39 @@ def row_array(rows: Iterable[Sequence[object] | None]) -> str:
 
 
 def _element(row: Sequence[object]) -> str:
-    fields = ",".join(map(_field, row))
-    return f'"({_within_quotes(fields)})"' if '"' in fields else f'"({fields})"'
+    texts: list[str] = []
+    empty: list[int] = []
+    for value in row:
+        if value is None:
+            texts.append("")
+            continue
+        text = value.isoformat() if isinstance(value, datetime) else str(value)
+        if not text:
+            empty.append(len(texts))
+        texts.append(text)
+    fields = ",".join(texts)
+    if _has_meaning(fields) or fields.count(",") != len(texts) - 1:
+        return _quoted_element(row, texts)
+    # Nearly always, and seen of all fields at once: only what is empty and not NULL has to be told from it.
+    if empty:
+        for place in empty:
+            texts[place] = _EMPTY_TEXT
+        fields = ",".join(texts)
+    return f'"({fields})"'
 
 
-def _field(value: object) -> str:
-    if value is None:
-        return ""
-    text = value.isoformat() if isinstance(value, datetime) else str(value)
-    return text if _is_plain(text) else f'"{_within_quotes(text)}"'
+def _quoted_element(row: Sequence[object], texts: Sequence[str]) -> str:
+    fields = ["" if value is None else _field(text) for value, text in zip(row, texts, strict=True)]
+    return f'"({_within_quotes(",".join(fields))})"'
+
+
+def _field(text: str) -> str:
+    return text if text and "," not in text and not _has_meaning(text) else f'"{_within_quotes(text)}"'
+
+
+def _has_meaning(text: str) -> bool:
+    """Whether something in it, other than a comma, has a meaning of its own where a row is read."""
+    return '"' in text or "\\" in text or ")" in text or "(" in text
 
 
 def _within_quotes(text: str) -> str:
