@@ -1,8 +1,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 from datetime import datetime
+from typing import final
 
 from alpha.domain.fill import Fill
 from alpha.domain.ids import AccountName
@@ -14,7 +14,7 @@ from alpha.live.wire import now
 from websocket_listener.write_queue import Heard
 
 
-@dataclass(slots=True)
+@final
 class OneRead:
     """What one read of the socket has brought so far, in the order it was told. Under load that is many frames.
 
@@ -22,12 +22,13 @@ class OneRead:
     positions that nobody has read yet. Of the wallet only the last word counts.
     """
 
-    at: datetime | None = None
-    fills: list[Heard] = field(default_factory=list)
-    orders: list[Order] = field(default_factory=list)
-    positions: list[ExchangePosition] = field(default_factory=list)
-    states: list[bytes] = field(default_factory=list)
-    wallet: WalletBalance | None = None
+    def __init__(self) -> None:
+        self.at: datetime | None = None
+        self.fills: list[Heard] = []
+        self.orders: list[Order] = []
+        self.positions: list[ExchangePosition] = []
+        self.states: list[bytes] = []
+        self.wallet: WalletBalance | None = None
 
     @property
     def holds_anything(self) -> bool:
@@ -63,9 +64,13 @@ class OneRead:
 
     def handed_over(self) -> OneRead:
         """What was brought so far, of which this one keeps nothing."""
-        brought = OneRead(self.at, self.fills, self.orders, self.positions, self.states, self.wallet)
-        self.at, self.wallet = None, None
-        self.fills, self.orders, self.positions, self.states = [], [], [], []
+        brought = OneRead()
+        brought.at, self.at = self.at, None
+        brought.fills, self.fills = self.fills, brought.fills
+        brought.orders, self.orders = self.orders, brought.orders
+        brought.positions, self.positions = self.positions, brought.positions
+        brought.states, self.states = self.states, brought.states
+        brought.wallet, self.wallet = self.wallet, None
         return brought
 
     def take(

@@ -121,6 +121,8 @@ class StreamClient:
         self._last_heard = self._last_data = time.monotonic()
         self._last_subscribed = -math.inf
         """When anything was heard on the last subscription that has ended."""
+        self._heard_topics: list[str] = []
+        """One for each message that was taken of the present read."""
         self.state = StreamState.CLOSED
         self.connections = 0
         """Number of the present connection: how many were opened so far."""
@@ -255,7 +257,7 @@ class StreamClient:
         connection.hand_over(self._handle_or_give_up, self._end_read_or_give_up)
         while True:
             self._handle([await connection.next_message()])
-            self._on_read_end()
+            self._end_read()
 
     def _handle_or_give_up(self, messages: list[bytes]) -> None:
         """What raises here would reach the event loop only."""
@@ -267,10 +269,22 @@ class StreamClient:
 
     def _end_read_or_give_up(self) -> None:
         try:
-            self._on_read_end()
+            self._end_read()
         except Exception as error:
             log.exception("stream_failed", url=self._url, failures=self.failures + 1)
             self._failed(error)
+
+    def _end_read(self) -> None:
+        """What was heard goes on first, and is noted after."""
+        self._on_read_end()
+        if not self._heard_topics:
+            return
+        topics, self._heard_topics = self._heard_topics, []
+        self._last_heard = self._last_data = time.monotonic()
+        self.frames += len(topics)
+        if self._probe is not None:
+            for topic in set(topics):
+                self._probe.heard(topic, self._last_heard)
 
     def _failed(self, error: Exception) -> None:
         self.failures += 1
@@ -278,14 +292,7 @@ class StreamClient:
             self._give_up(self._connection, f"our own failure: {type(error).__name__}: {error}")
 
     def _handle(self, messages: list[bytes]) -> None:
-        topics = self._take_messages(messages, self._read_and_deliver)
-        if not topics:
-            return
-        self._last_heard = self._last_data = time.monotonic()
-        self.frames += len(topics)
-        if self._probe is not None:
-            for topic in set(topics):
-                self._probe.heard(topic, self._last_heard)
+        self._heard_topics += self._take_messages(messages, self._read_and_deliver)
 
     def _read_and_deliver(self, message: bytes) -> None:
         frame = self._read(message)

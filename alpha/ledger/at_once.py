@@ -90,7 +90,7 @@ def record_at_once(
         head.epoch,
         head.books_version,
         head.fills,
-        head.last_exec_time,
+        head.last_exec_time.isoformat(),
         numbers.bot,
         numbers.before,
         row_array([_told_fill(row_of_recorded(each)) for each in fills]),

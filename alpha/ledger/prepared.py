@@ -26,23 +26,25 @@ class PreparedStatement:
         self._held_by: weakref.WeakSet[extensions.connection] = weakref.WeakSet()
 
     def execute(self, cursor: Cursor, parameters: Sequence[object]) -> None:
-        cursor.execute(self.call(cursor, len(parameters)), parameters)
+        cursor.execute(*self.call(cursor, parameters))
 
-    def call(self, cursor: Cursor, parameters: int) -> str:
-        """What executes it, with places for that many parameters."""
+    def call(self, cursor: Cursor, parameters: Sequence[object]) -> tuple[str, list[object]]:
+        """What executes it with these parameters, and those of them for which it has a place. Whole numbers stand in it
+        as they are: they are most of a short statement's, and the driver takes as long for each as for a text."""
         connection = cursor.connection
         if connection not in self._held_by:
             cursor.execute(self._prepare)
             self._held_by.add(connection)
-        return f"{self._execute} ({', '.join(['%s'] * parameters)})"
+        places = ", ".join([str(each) if type(each) is int else "%s" for each in parameters])
+        return f"{self._execute} ({places})", [each for each in parameters if type(each) is not int]
 
 
 def execute_in_turn(cursor: Cursor, settings: str, *calls: tuple[PreparedStatement, Sequence[object]]) -> None:
     """Executes statements one after the other in one round trip, under `settings` (SET LOCAL ...), which last for the
     transaction; the rows are those of the last. Each sees what was committed before it began, so the second sees what
     was committed while the first waited for a lock."""
-    text = "; ".join([settings, *[statement.call(cursor, len(parameters)) for statement, parameters in calls]])
-    cursor.execute(text, [parameter for _, parameters in calls for parameter in parameters])
+    texts, places = zip(*[statement.call(cursor, parameters) for statement, parameters in calls], strict=True)
+    cursor.execute("; ".join([settings, *texts]), [each for placed in places for each in placed])
 
 
 def text_array(elements: Iterable[str]) -> str:
