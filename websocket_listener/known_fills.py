@@ -12,18 +12,18 @@ from alpha.domain.ids import ExecId, Symbol
 class KnownFills:
     """Fills of one account that this process has seen committed and that are not proven yet.
 
-    What REST tells again with the same content need not be handed to the ledger again. Of each its time and a hash of
-    its content are kept: a fill takes up two kilobytes, and this a tenth. Forgetting one costs a repeated insert that
-    changes nothing, so the number is bounded.
+    What REST tells again with the same content need not be handed to the ledger again. Forgetting one costs a repeated
+    insert that changes nothing, so of a burst only the newest are kept: 20 MB of them.
     """
 
-    def __init__(self, *, kept: int = 100_000) -> None:
+    def __init__(self, *, kept: int = 10_000) -> None:
         self._kept = kept
         self._lock = threading.Lock()
-        self._fills: dict[tuple[Symbol, ExecId], tuple[datetime, int]] = {}
+        self._fills: dict[tuple[Symbol, ExecId], Fill] = {}
 
     def committed(self, fills: Iterable[Fill]) -> None:
-        known = [((fill.symbol, fill.exec_id), (fill.exec_time, fill.content_hash)) for fill in fills]
+        # On the writer's thread, so nothing more than this is done here with each of them.
+        known = [((fill.symbol, fill.exec_id), fill) for fill in fills]
         with self._lock:
             self._fills.update(known)
             if len(self._fills) > self._kept:
@@ -37,7 +37,7 @@ class KnownFills:
             return [
                 fill
                 for fill in fills
-                if (known := self._fills.get((fill.symbol, fill.exec_id))) is None or known[1] != fill.content_hash
+                if (known := self._fills.get((fill.symbol, fill.exec_id))) is None or known.differences(fill)
             ]
 
     def forget(self, ids: Iterable[tuple[Symbol, ExecId]]) -> None:
@@ -54,4 +54,4 @@ class KnownFills:
     def forget_before(self, proven_until: datetime) -> None:
         """They will not be asked for again."""
         with self._lock:
-            self._fills = {key: known for key, known in self._fills.items() if known[0] >= proven_until}
+            self._fills = {key: fill for key, fill in self._fills.items() if fill.exec_time >= proven_until}

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum, unique
-from operator import attrgetter
 from typing import Final, NamedTuple, final
 
 from alpha.domain.clock import require_aware
@@ -156,11 +155,6 @@ class Fill:
             return _NOTHING
         return self.quantity if self.side.sign > 0 else -self.quantity
 
-    @property
-    def content_hash(self) -> int:
-        """The same, within this process, of two reports between which there are no `differences`."""
-        return hash(_content(self))
-
     def differences(self, other: Fill) -> dict[str, tuple[str, str]]:
         """Where two reports of the same execution disagree in what counts: field -> (ours, theirs).
 
@@ -189,7 +183,6 @@ _IDENTITY_FIELDS = (
     "order_id",
     "order_link_id",
 )
-_content = attrgetter(*_IDENTITY_FIELDS)
 
 
 @unique
