@@ -60,5 +60,6 @@ def told_apart(texts: Sequence[str]) -> str:
 
 
 def time_texts(times: Sequence[datetime]) -> list[str]:
-    """Aware times as ISO 8601. orjson writes them many times as fast as `datetime.isoformat` does."""
-    return orjson.dumps(times).decode()[2:-2].split('","') if times else []
+    """Aware times as PostgreSQL writes them itself: with a T between day and hour it takes longer to read them. orjson
+    makes them many times as fast as `datetime.isoformat` does."""
+    return orjson.dumps(times).decode()[2:-2].replace("T", " ").split('","') if times else []

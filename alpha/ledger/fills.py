@@ -22,7 +22,7 @@ from alpha.ledger.connection import Connection, Cursor, Fenced, LedgerRefused, L
 from alpha.ledger.drift import insert_drift
 from alpha.ledger.fill_copy import copy_fills
 from alpha.ledger.fill_rows import FillSource, HeardFill, RecordedFill, recorded_at
-from alpha.ledger.folding import ClosedTrade, fold_on
+from alpha.ledger.folding import ClosedTrade, fold_in_order
 from alpha.ledger.heads import lock_heads
 from alpha.ledger.partitions import MonthState, ensure_months, months_of
 from alpha.ledger.repeats import Conflict, conflicts_among, distinct, lock_and_look
@@ -277,7 +277,7 @@ class _Folded:
     def fold(self, books: Sequence[_ToFold]) -> None:
         """Takes fills of which none is late."""
         for each in books:
-            book, closed = fold_on(each.held.book, each.fresh)
+            book, closed = fold_in_order(each.held.book, each.fresh)
             self.closed.extend(closed)
             self.trades.extend([one.trade for one in closed])
             self.books.append(HeldBook(book=book, opening=each.held.opening))
@@ -308,12 +308,9 @@ def _by_book(recorded: Sequence[RecordedFill]) -> dict[BookKey, list[RecordedFil
 
 
 def _advances(recorded: Sequence[RecordedFill], recorded_at: datetime) -> list[HeadAdvance]:
-    newest: dict[AccountName, datetime] = {}
-    for each in recorded:
-        account, time = each.fill.account, each.fill.exec_time
-        if account not in newest or time > newest[account]:
-            newest[account] = time
     counts = Counter([each.fill.account for each in recorded])
+    # In execution order, so the last one that is said of an account is its newest.
+    newest = {each.fill.account: each.fill.exec_time for each in recorded}
     return [
         HeadAdvance(account=account, fills=counts[account], last_exec_time=newest[account], recorded_at=recorded_at)
         for account in sorted(counts)

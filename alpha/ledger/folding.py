@@ -77,10 +77,15 @@ def fold_on(book: TradeBook, fills: Iterable[tuple[Fill, Reason]]) -> tuple[Trad
 
     Raises InvalidValue when one is late for the book: then fold all fills after a flat point before it.
     """
+    return fold_in_order(book, sorted(fills, key=lambda pair: pair[0].execution_order))
+
+
+def fold_in_order(book: TradeBook, fills: Iterable[tuple[Fill, Reason]]) -> tuple[TradeBook, list[ClosedTrade]]:
+    """As `fold_on`, of fills that are in execution order. Raises InvalidValue also when they are not."""
     folding = BookFold(book)
     closed: list[ClosedTrade] = []
     with accounting():
-        for fill, reason in sorted(fills, key=lambda pair: pair[0].execution_order):
+        for fill, reason in fills:
             trade = folding.take(fill, reason)
             if trade is not None:
                 closed.append(ClosedTrade(trade, folding.book()))

@@ -222,7 +222,7 @@ def test_what_fails_while_postgresql_inserts_leaves_nothing(
                 raise failure
             return fold_on(book, fresh)
 
-        patched.setattr(fills_module, "fold_on", fold_one)
+        patched.setattr(fills_module, "fold_in_order", fold_one)
         with pytest.raises(type(failure), match=str(failure)):
             recorder.record(batch)
     # then nothing was written or remembered, and the connection goes on
