@@ -80,8 +80,8 @@ def attribute(
     if tagged is not None:
         return _attribution(*tagged, AttributionMethod.TAG)
     reason = reason_of(fill)
-    # Funding belongs to no order, whatever its order id says.
-    ordered = owner_of_order(fill.order_id) if fill.exec_type.moves_position else None
+    # Funding belongs to no order, whatever its order id says; and of one bot alone no order tells anything.
+    ordered = owner_of_order(fill.order_id) if owners.is_shared and fill.exec_type.moves_position else None
     sole = owners.sole_owner(fill.symbol, position_idx)
     # An order without a tag was itself given to the sole owner, if its report came before the fill. The method must not
     # depend on which came first, so where both say the same, sole ownership is the reason.

@@ -78,6 +78,18 @@ def test_a_bot_alone_on_its_account_owns_every_symbol_of_it() -> None:
     assert owner(a_report(FOREIGN_SYMBOL), alone())[:2] == (ONE, AttributionMethod.SOLE_OWNER)
 
 
+def test_of_a_bot_alone_on_its_account_no_order_is_looked_for() -> None:
+    asked: list[OrderId] = []
+    found = attribute(
+        a_report(order_id=OrderId("any")),
+        alone(),
+        position_idx=0,
+        owner_of_order=lambda order: asked.append(order),
+        holder_of=lambda _symbol, _idx: None,
+    )
+    assert (found.bot, found.method, asked) == (ONE, AttributionMethod.SOLE_OWNER, [])
+
+
 def test_on_a_shared_account_the_only_trader_of_the_symbol_owns_it() -> None:
     assert owner(a_report(ETHUSDT), shared())[:2] == (TWO, AttributionMethod.SOLE_OWNER)
 
