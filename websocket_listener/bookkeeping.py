@@ -118,6 +118,10 @@ class Bookkeeping:
                     bot=conflict.bot,
                     differences=dict(conflict.differences),
                 )
+        # A fill that was told again is refused there too, and that is as it should be.
+        why = result.refused_at_once
+        if why and not (result.duplicates or result.conflicts) and self._seen.first(("at once", why)):
+            log.warning("recorded_the_long_way", reason=why, hint="every few fills of a bot take twice as long so")
         for month in result.stranded_months:
             if self._seen.first(("month", month)):
                 self._alerts.alert(

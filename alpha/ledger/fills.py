@@ -39,6 +39,7 @@ class RecordResult:
     `recorded` is in execution order (per bot: by bot_seq). `trades` are the round trips that were closed or, by a late
     fill, changed; `books` are the books that were touched, as they are now; `refolded` counts those among them that a
     fill came late for. Fills of `stranded_months` went to the default partition: somebody has to move them.
+    `refused_at_once` is why the short way of a few fills was refused, "" where it was not: they went the long way then.
     """
 
     recorded: list[RecordedFill] = field(default_factory=list)
@@ -48,6 +49,7 @@ class RecordResult:
     books: dict[BookKey, TradeBook] = field(default_factory=dict)
     refolded: int = 0
     stranded_months: tuple[date, ...] = ()
+    refused_at_once: str = ""
 
     @property
     def unattributed(self) -> int:
@@ -77,12 +79,19 @@ class FillRecorder:
         """
         if not batch:
             return RecordResult()
-        if len(batch) <= MOST_AT_ONCE and (result := self._recorded_at_once(batch)) is not None:
-            return result
+        refused = ""
+        if len(batch) <= MOST_AT_ONCE:
+            try:
+                at_once = self._recorded_at_once(batch)
+            except LedgerRefused as error:
+                # Nothing was written, and the long way finds out what is the matter: a fill told again, for one.
+                at_once, refused = None, str(error)
+            if at_once is not None:
+                return at_once
         accounts = {heard.fill.account for heard in batch}
         for _ in range(_ATTEMPTS):
             try:
-                return self._record(batch, accounts)
+                return self._record(batch, accounts, refused)
             except _NumbersMoved:
                 self._memory.forget(accounts)
                 if self._connection.transaction_depth:
@@ -91,7 +100,7 @@ class FillRecorder:
                 raise LedgerRefused(f"a text of the batch is not one that PostgreSQL keeps: {error}") from error
         raise LedgerUnavailable("other listeners keep numbering the same bots' fills; repeat the batch")
 
-    def _record(self, batch: Sequence[HeardFill], accounts: set[AccountName]) -> RecordResult:
+    def _record(self, batch: Sequence[HeardFill], accounts: set[AccountName], refused_at_once: str) -> RecordResult:
         first, repeats = distinct(batch)
         # Inside a transaction of somebody else's nothing is remembered: that one may yet be rolled back.
         lasting = self._connection.transaction_depth == 0
@@ -145,11 +154,14 @@ class FillRecorder:
             books={held.book.key: held.book for held in folded.books},
             refolded=folded.refolded,
             stranded_months=tuple(month for month, state in months.items() if state is MonthState.STRANDED),
+            refused_at_once=refused_at_once,
         )
 
     def _recorded_at_once(self, batch: Sequence[HeardFill]) -> RecordResult | None:
         """A few fills of one account and one bot of which nothing is unusual, recorded in one call. None when something
-        is, or when the ledger is not as it is remembered; nothing was written then, and the long way finds out."""
+        is, or when the ledger is not as it is remembered; nothing was written then, and the long way finds out.
+
+        Raises LedgerUnavailable and LedgerRefused, as `record_at_once` does."""
         connection, memory = self._connection, self._memory
         account, bot = batch[0].fill.account, batch[0].attribution.bot
         epoch = self._epochs.get(account)
@@ -177,12 +189,9 @@ class FillRecorder:
         books = [held.book for held in folded.books]
         newest = max([each.fill.exec_time for each in numbered])
         head = ExpectedHead(account, epoch, heads.books_versions[account], heads.fills[account], newest)
-        try:
-            at = record_at_once(
-                connection, head=head, numbers=numbers[0], fills=numbered, books=books, trades=folded.closed
-            )
-        except LedgerRefused:
-            return None
+        at = record_at_once(
+            connection, head=head, numbers=numbers[0], fills=numbered, books=books, trades=folded.closed
+        )
         if at is None:
             return None
         memory.committed(

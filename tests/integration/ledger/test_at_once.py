@@ -98,6 +98,18 @@ def test_a_repeat_a_late_fill_and_a_new_bot_go_the_long_way(warm: FillRecorder, 
     assert all(each.is_equal for each in rebuild_books(other, MAIN))
 
 
+def test_what_is_refused_at_once_goes_the_long_way_and_says_why(
+    database: Database, warm: FillRecorder, other: Connection
+) -> None:
+    assert warm.record([heard(a_fill(Side.BUY, "1", at="100", n=2))]).refused_at_once == ""
+    with closing(connect(database.owner, "tests")) as owner, transaction(owner) as cursor:
+        cursor.execute("REVOKE EXECUTE ON FUNCTION trading.record_at_once FROM alpha_ledger_writer")
+    result = warm.record([heard(a_fill(Side.BUY, "1", at="100", n=3))])
+    assert [each.bot_seq for each in result.recorded] == [4]
+    assert "permission denied for function record_at_once" in result.refused_at_once
+    assert len(fills_after(other, BOT, 0)) == 4
+
+
 def test_a_repeat_beside_new_fills_undoes_nothing_and_doubles_nothing(warm: FillRecorder, other: Connection) -> None:
     again = warm.record([heard(a_fill(Side.BUY, "1", at="100", n=n)) for n in (1, 2, 3)])
     assert ([each.bot_seq for each in again.recorded], again.duplicates) == ([3, 4], 1)

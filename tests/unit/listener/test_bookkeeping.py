@@ -84,6 +84,15 @@ def test_an_execution_that_is_told_with_other_content_is_told_once() -> None:
     assert fill.exec_id in text
 
 
+def test_that_the_short_way_is_refused_is_logged_once_and_not_for_a_fill_told_again() -> None:
+    again = RecordResult(duplicates=1, refused_at_once="1 of 1 executions are recorded already")
+    refused = RecordResult(recorded=[recorded(BOT)], refused_at_once="permission denied")
+    with capture_logs() as logged:
+        told_of(again)
+        told_of(refused, times=2)
+    assert [(line["event"], line["reason"]) for line in logged] == [("recorded_the_long_way", "permission denied")]
+
+
 def test_what_a_person_should_know_does_not_wait_until_the_bots_were_told() -> None:
     alerts: Any = Alerts()
     books = Bookkeeping(alerts, ListenerMetrics())
