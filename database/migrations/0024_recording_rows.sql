@@ -119,27 +119,35 @@ BEGIN
                 trade.book_realized_pnl, trade.book_fees, trade.book_funding, trade.book_fill_count
             );
         END IF;
-        UPDATE trading.bot_symbol_days AS d SET
-            fills = d.fills + 1,
-            volume = d.volume + CASE WHEN fill.exec_type <> 'Funding' THEN fill.notional ELSE 0 END,
-            maker_volume = d.maker_volume
-                + CASE WHEN fill.exec_type <> 'Funding' AND fill.is_maker THEN fill.notional ELSE 0 END,
-            fees = d.fees + CASE WHEN fill.exec_type <> 'Funding' THEN fill.fee ELSE 0 END,
-            funding = d.funding - CASE WHEN fill.exec_type = 'Funding' THEN fill.fee ELSE 0 END,
-            trades = d.trades + CASE WHEN made IS NULL THEN 0 ELSE 1 END,
-            wins = d.wins + CASE WHEN made > 0 THEN 1 ELSE 0 END,
-            losses = d.losses + CASE WHEN made < 0 THEN 1 ELSE 0 END,
-            gross_pnl = d.gross_pnl + coalesce(trade.gross_pnl, 0),
-            net_pnl = d.net_pnl + coalesce(made, 0),
-            won = d.won + greatest(made, 0),
-            lost = d.lost + least(made, 0),
-            folded = false
-        WHERE d.bot = of_bot AND d.day = (fill.exec_time AT TIME ZONE 'UTC')::date AND d.symbol = fill.symbol
-            AND d.account = of_account
-            AND d.zone_day = (fill.exec_time AT TIME ZONE (SELECT z.zone FROM trading.reporting_zone AS z))::date;
-        IF NOT FOUND THEN
-            RAISE EXCEPTION 'execution % of % is the first of its day', fill.exec_id, of_account;
-        END IF;
+        LOOP
+            UPDATE trading.bot_symbol_days AS d SET
+                fills = d.fills + 1,
+                volume = d.volume + CASE WHEN fill.exec_type <> 'Funding' THEN fill.notional ELSE 0 END,
+                maker_volume = d.maker_volume
+                    + CASE WHEN fill.exec_type <> 'Funding' AND fill.is_maker THEN fill.notional ELSE 0 END,
+                fees = d.fees + CASE WHEN fill.exec_type <> 'Funding' THEN fill.fee ELSE 0 END,
+                funding = d.funding - CASE WHEN fill.exec_type = 'Funding' THEN fill.fee ELSE 0 END,
+                trades = d.trades + CASE WHEN made IS NULL THEN 0 ELSE 1 END,
+                wins = d.wins + CASE WHEN made > 0 THEN 1 ELSE 0 END,
+                losses = d.losses + CASE WHEN made < 0 THEN 1 ELSE 0 END,
+                gross_pnl = d.gross_pnl + coalesce(trade.gross_pnl, 0),
+                net_pnl = d.net_pnl + coalesce(made, 0),
+                won = d.won + greatest(made, 0),
+                lost = d.lost + least(made, 0),
+                folded = false
+            WHERE d.bot = of_bot AND d.day = (fill.exec_time AT TIME ZONE 'UTC')::date AND d.symbol = fill.symbol
+                AND d.account = of_account
+                AND d.zone_day = (fill.exec_time AT TIME ZONE (SELECT z.zone FROM trading.reporting_zone AS z))::date;
+            EXIT WHEN FOUND;
+            INSERT INTO trading.bot_symbol_days (account, bot, symbol, day, zone_day)
+            SELECT
+                of_account, of_bot, fill.symbol, (fill.exec_time AT TIME ZONE 'UTC')::date,
+                (fill.exec_time AT TIME ZONE z.zone)::date
+            FROM trading.reporting_zone AS z;
+            IF NOT FOUND THEN
+                RAISE EXCEPTION 'there is no reporting zone';
+            END IF;
+        END LOOP;
     END LOOP;
     PERFORM set_config('alpha.at_once', '', true);
     FOREACH book IN ARRAY new_books LOOP

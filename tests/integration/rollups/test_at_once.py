@@ -94,14 +94,13 @@ def test_a_round_trip_is_counted_once(
 
 
 @pytest.mark.patches_source
-def test_the_first_of_a_day_goes_the_long_way_and_the_next_does_not(
-    writer: Connection, recorder: FillRecorder, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_day_may_begin_with_it(writer: Connection, recorder: FillRecorder, monkeypatch: pytest.MonkeyPatch) -> None:
     recorder.record([heard(at_hour(1, Side.BUY, "1", at="100"))])
-    recorder.record([heard(at_hour(25, Side.BUY, "1", at="100"))])
     monkeypatch.delattr(recording, "write_batch")
-    recorder.record([heard(at_hour(26, Side.SELL, "2", at="100"))])
-    assert [day["fills"] for day in rows(writer, "SELECT fills FROM trading.bot_symbol_days ORDER BY day")] == [1, 2]
+    recorder.record([heard(at_hour(25, Side.BUY, "1", at="100"))])
+    recorder.record([heard(at_hour(26, Side.SELL, "2", at="90", fee="0.5"))])
+    days = rows(writer, "SELECT fills, trades, volume, net_pnl FROM trading.bot_symbol_days ORDER BY day")
+    assert [tuple(day.values()) for day in days] == [(1, 0, 100, 0), (2, 1, 280, Decimal("-20.5"))]
 
 
 def test_nobody_else_can_leave_the_counting_out(writer: Connection, recorder: FillRecorder) -> None:
