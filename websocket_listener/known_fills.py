@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Iterable
 from datetime import datetime
 from itertools import islice
@@ -13,45 +14,52 @@ class KnownFills:
     """Fills of one account that this process has seen committed and that are not proven yet.
 
     What REST tells again with the same content need not be handed to the ledger again. Forgetting one costs a repeated
-    insert that changes nothing, so of a burst only the newest are kept: 20 MB of them.
+    insert that changes nothing, so of a burst only the newest are kept: at most 20 MB of them.
     """
 
-    def __init__(self, *, kept: int = 10_000) -> None:
+    def __init__(self, *, kept: int = 5_000) -> None:
         self._kept = kept
         self._lock = threading.Lock()
+        # The writer's thread only lays them down; who asks for them puts them where they are found.
+        self._newest: deque[Fill] = deque(maxlen=kept)
         self._fills: dict[tuple[Symbol, ExecId], Fill] = {}
 
     def committed(self, fills: Iterable[Fill]) -> None:
-        # On the writer's thread, so nothing more than this is done here with each of them.
-        known = [((fill.symbol, fill.exec_id), fill) for fill in fills]
         with self._lock:
-            self._fills.update(known)
-            if len(self._fills) > self._kept:
-                # Many at once: finding the oldest passes over all the places that were left empty since.
-                for key in list(islice(self._fills, len(self._fills) - self._kept + self._kept // 10)):
-                    del self._fills[key]
+            self._newest.extend(fills)
 
     def lacking(self, fills: Iterable[Fill]) -> list[Fill]:
         """Those that are not known, or known with other content."""
         with self._lock:
+            known = self._found()
             return [
                 fill
                 for fill in fills
-                if (known := self._fills.get((fill.symbol, fill.exec_id))) is None or known.differences(fill)
+                if (recorded := known.get((fill.symbol, fill.exec_id))) is None or recorded.differences(fill)
             ]
 
     def forget(self, ids: Iterable[tuple[Symbol, ExecId]]) -> None:
         """The ledger turned out not to hold them."""
         with self._lock:
+            known = self._found()
             for key in ids:
-                self._fills.pop(key, None)
+                known.pop(key, None)
 
     def forget_all(self) -> None:
         """What was seen committed says nothing of the ledger as it is now."""
         with self._lock:
+            self._newest.clear()
             self._fills.clear()
 
     def forget_before(self, proven_until: datetime) -> None:
         """They will not be asked for again."""
         with self._lock:
-            self._fills = {key: fill for key, fill in self._fills.items() if fill.exec_time >= proven_until}
+            self._fills = {key: fill for key, fill in self._found().items() if fill.exec_time >= proven_until}
+
+    def _found(self) -> dict[tuple[Symbol, ExecId], Fill]:
+        """All of them, by what they are asked for; the oldest are forgotten beyond the bound."""
+        self._fills.update([((fill.symbol, fill.exec_id), fill) for fill in self._newest])
+        self._newest.clear()
+        for key in list(islice(self._fills, max(0, len(self._fills) - self._kept))):
+            del self._fills[key]
+        return self._fills

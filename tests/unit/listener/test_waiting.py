@@ -149,9 +149,24 @@ def test_a_committed_fill_told_again_is_known_and_with_other_content_is_not() ->
 
 def test_known_fills_are_bounded() -> None:
     known = KnownFills(kept=1)
+    fills = [a_fill(Side.BUY, "1", at="100", n=n) for n in (1, 2, 3)]
+    known.committed(fills[:2])
+    assert known.lacking(fills) == [fills[0], fills[2]]
+    known.committed(fills[2:])
+    assert known.lacking(fills) == fills[:2]
+
+
+def test_of_known_fills_none_is_left_that_is_to_be_forgotten_whether_asked_for_or_not() -> None:
     fills = [a_fill(Side.BUY, "1", at="100", n=n) for n in (1, 2)]
-    known.committed(fills)
-    assert known.lacking(fills) == [fills[0]]
+    for asked in (False, True):
+        known = KnownFills()
+        known.committed(fills)
+        assert not asked or known.lacking(fills) == []
+        known.forget([(fills[0].symbol, fills[0].exec_id)])
+        assert known.lacking(fills) == fills[:1]
+        known.committed(fills[:1])
+        known.forget_all()
+        assert known.lacking(fills) == fills
 
 
 def test_an_older_report_of_a_position_does_not_replace_the_one_that_waits() -> None:
