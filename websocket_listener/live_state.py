@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
-from typing import Final, TypeVar
+from typing import Final, TypeVar, final
 
 import redis
 import structlog
@@ -43,16 +43,32 @@ COMMIT_AWAITED_S: Final = 0.003
 """How long what was heard waits for the commit of the fill that it came with."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@final
+@dataclass(init=False, slots=True)
 class Heard:
     """Orders, positions and wallet as the exchange told them, by stream or REST; `unread` are more orders and
     positions, which are read by whoever takes this."""
 
-    account: AccountName
-    orders: tuple[Order, ...] = ()
-    positions: tuple[ExchangePosition, ...] = ()
-    wallet: WalletBalance | None = None
-    unread: UnreadStates | None = None
+    account: Final[AccountName]
+    orders: Final[tuple[Order, ...]]
+    positions: Final[tuple[ExchangePosition, ...]]
+    wallet: Final[WalletBalance | None]
+    unread: Final[UnreadStates | None]
+
+    def __init__(
+        self,
+        *,
+        account: AccountName,
+        orders: tuple[Order, ...] = (),
+        positions: tuple[ExchangePosition, ...] = (),
+        wallet: WalletBalance | None = None,
+        unread: UnreadStates | None = None,
+    ) -> None:
+        self.account = account
+        self.orders = orders
+        self.positions = positions
+        self.wallet = wallet
+        self.unread = unread
 
 
 class NotHeld(AlphaError):

@@ -10,8 +10,9 @@ from alpha.domain.reason import Reason
 from alpha.domain.side import Direction
 
 
+# It compares and hashes itself: what dataclass makes for that is never compiled, and keys are looked up all the time.
 @final
-@dataclass(init=False, unsafe_hash=True, slots=True)
+@dataclass(init=False, eq=False, slots=True)
 class BookKey:
     """What one TradeBook accounts for. `position_idx`: 0 one-way; in hedge mode 1 the long and 2 the short side."""
 
@@ -32,6 +33,17 @@ class BookKey:
         self.account = account
         self.symbol = symbol
         self.position_idx = position_idx
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, BookKey) and (
+            self.symbol == other.symbol
+            and self.bot == other.bot
+            and self.account == other.account
+            and self.position_idx == other.position_idx
+        )
+
+    def __hash__(self) -> int:
+        return hash((self.bot, self.account, self.symbol, self.position_idx))
 
 
 @final
