@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -365,6 +367,23 @@ def test_days_of_the_zone_are_cut_at_its_midnight_also_when_clocks_change(record
     assert [row["fills"] for row in rows(reader, DAYS)] == [2, 3]
     portfolio = "SELECT fills FROM trading.portfolio_daily_performance_local ORDER BY day"
     assert [row["fills"] for row in rows(reader, portfolio)] == [1, 3, 1]
+    assert check_days(reader, FIRST, LAST) == []
+
+
+@pytest.mark.parametrize("zone", ["Asia/Kathmandu", "Australia/Eucla", "America/St_Johns", "Pacific/Chatham", "UTC"])
+def test_many_fills_are_counted_into_the_days_of_a_zone_that_is_ahead_by_no_whole_hours(
+    recorder: FillRecorder, login: Login, zone: str
+) -> None:
+    reader = login("reader")
+    set_reporting_zone(login("commander"), zone)
+    # Of each quarter of an hour of two days the first and the last second, in one batch.
+    hours = [quarter / 4 + of_it for quarter in range(4 * 48) for of_it in (0.0, 899 / 3600)]
+    fills = [at_hour(hour, Side.BUY, "1", at="100") for hour in hours]
+    recorder.record([heard(fill) for fill in fills])
+    local = "SELECT day, fills FROM trading.bot_daily_performance_local ORDER BY day"
+    expected = Counter([fill.exec_time.astimezone(ZoneInfo(zone)).date() for fill in fills])
+    assert {row["day"]: row["fills"] for row in rows(reader, local)} == expected
+    assert [row["fills"] for row in rows(reader, DAYS)] == [192, 192]
     assert check_days(reader, FIRST, LAST) == []
 
 
