@@ -96,8 +96,8 @@ class FillRecorder:
                 self._memory.forget(accounts)
                 if self._connection.transaction_depth:
                     break  # what was written is undone only with the transaction around it
-            except UnicodeEncodeError as error:
-                raise LedgerRefused(f"a text of the batch is not one that PostgreSQL keeps: {error}") from error
+            except UnicodeEncodeError as unkept:
+                raise LedgerRefused(f"a text of the batch is not one that PostgreSQL keeps: {unkept}") from unkept
         raise LedgerUnavailable("other listeners keep numbering the same bots' fills; repeat the batch")
 
     def _record(self, batch: Sequence[HeardFill], accounts: set[AccountName], refused_at_once: str) -> RecordResult:
