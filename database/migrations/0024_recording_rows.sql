@@ -57,6 +57,7 @@ DECLARE
     made numeric;
     book trading.told_book;
 BEGIN
+    -- last_recorded_at may be of before a wait for somebody who only looked; a page of status is all that reads it.
     -- Who waits here for somebody who wrote for the account meanwhile gets the row as it is afterwards: with another
     -- epoch, number of fills or version of the books. Each statement behind it sees what was committed until then.
     UPDATE trading.account_head AS h
@@ -193,7 +194,10 @@ GRANT EXECUTE ON FUNCTION trading.record_at_once(
     trading.told_fill[], trading.told_trade[], trading.told_book[]
 ) TO alpha_ledger_writer;
 
--- Everybody else's rows are counted by the triggers as before. The setting holds within the loop above only.
+-- What any other statement inserts is counted by the triggers as before. This keeps nobody from deceiving himself: who may
+-- insert may also set the setting, and alpha rollups check finds what is missing then. Whoever records has locked a head,
+-- and some lock the tables in one order and some in the other, so none may be at it.
+LOCK TABLE trading.account_head IN EXCLUSIVE MODE;
 CREATE OR REPLACE TRIGGER fills_are_counted AFTER INSERT ON trading.fills
     REFERENCING NEW TABLE AS changed
     FOR EACH STATEMENT

@@ -192,6 +192,21 @@ def test_a_text_that_postgresql_does_not_keep_is_refused(warm: FillRecorder, tex
     assert len(warm.record([heard(a_fill(Side.BUY, "1", at="100", n=2))]).recorded) == 1
 
 
+def test_the_head_has_the_newest_time_of_all_its_bots(warm: FillRecorder, other: Connection) -> None:
+    later = a_fill(Side.BUY, "1", at="100", n=60)
+    for bot, fill in [(BotId("bot_002"), later), (BOT, a_fill(Side.BUY, "1", at="100", n=30))]:
+        warm.record([heard(fill, bot=bot)])
+    warm.record([heard(a_fill(Side.BUY, "1", at="100", n=31))])
+    assert account_heads(other)[MAIN].last_exec_time == later.exec_time
+
+
+def test_a_book_is_as_new_as_its_newest_fill(warm: FillRecorder, other: Connection) -> None:
+    (recorded,) = warm.record([heard(a_fill(Side.BUY, "1", at="100", n=2))]).recorded
+    with transaction(other) as cursor:
+        cursor.execute("SELECT updated_at FROM trading.books")
+        assert cursor.fetchall() == [(recorded.recorded_at,)]
+
+
 def test_no_month_is_read_for_a_fill(warm: FillRecorder, writer: Connection) -> None:
     def whole_readings() -> int:
         with transaction(writer) as cursor:

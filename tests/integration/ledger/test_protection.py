@@ -213,3 +213,19 @@ def test_a_login_moves_from_one_group_to_another_and_gets_a_new_password(
 def test_an_unknown_group_is_named(open_as: OpenAs) -> None:
     with pytest.raises(UnknownGroup, match=r"no group 'admin'; the groups are ledger_writer"):
         ensure_login(open_as("owner"), "somebody", "secret", "admin")
+
+
+def test_functions_of_another_ones_rights_look_nowhere_else_and_are_not_for_everybody(open_as: OpenAs) -> None:
+    """A function that runs with its owner's rights finds its tables by no path of the caller's, and who may call it is
+    said. What a trigger calls cannot be called by anybody."""
+    with transaction(open_as("owner")) as cursor:
+        cursor.execute("""
+            SELECT proname FROM pg_proc AS p
+            WHERE pronamespace = 'trading'::regnamespace AND prosecdef AND (
+                NOT coalesce('search_path=pg_catalog, pg_temp' = ANY (proconfig), false)
+                OR prorettype <> 'trigger'::regtype AND EXISTS (
+                    SELECT FROM aclexplode(coalesce(proacl, acldefault('f', proowner))) WHERE grantee = 0
+                )
+            )
+        """)
+        assert cursor.fetchall() == []

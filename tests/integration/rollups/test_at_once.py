@@ -17,13 +17,15 @@ from alpha.domain.fill import ExecType
 from alpha.domain.ids import AccountName, BotId, ExecId
 from alpha.domain.side import Side
 from alpha.ledger import fills as recording
-from alpha.ledger.at_once import MOST_AT_ONCE
+from alpha.ledger.at_once import MOST_AT_ONCE, TOLD_FILL
 from alpha.ledger.connection import Connection, connect, transaction
+from alpha.ledger.fill_rows import row_of_recorded
 from alpha.ledger.fills import FillRecorder, HeardFill
 from alpha.ledger.heads import take_account
 from alpha.ledger.rollup_check import check_days
 from alpha.ledger.rollups import set_reporting_zone
-from tests.integration.ledger.heard import BOT, heard
+from alpha.ledger.row_literals import row_array
+from tests.integration.ledger.heard import BOT, MAIN, heard
 from tests.integration.rollups.days import FIRST, LAST, at_hour, rows
 from tests.support import Database
 from tests.unit.domain.fills import a_fill
@@ -103,16 +105,26 @@ def test_a_day_may_begin_with_it(writer: Connection, recorder: FillRecorder, mon
     assert [tuple(day.values()) for day in days] == [(1, 0, 100, 0), (2, 1, 280, Decimal("-20.5"))]
 
 
-def test_nobody_else_can_leave_the_counting_out(writer: Connection, recorder: FillRecorder) -> None:
-    """The setting by which the function is known holds within it, and not behind it."""
-    for n in range(2):
-        recorder.record([heard(a_fill(Side.BUY, "1", at="100", n=n))])
+def test_the_setting_does_not_outlast_the_call(writer: Connection, recorder: FillRecorder) -> None:
+    (recorded,) = recorder.record([heard(a_fill(Side.BUY, "1", at="100"))]).recorded
+    next_row = row_of_recorded(recorded) | {"exec_id": "exec-next", "bot_seq": 2}
     with transaction(writer) as cursor:
-        cursor.execute("SELECT current_setting('alpha.at_once', true)")
-        assert cursor.fetchone() in [(None,), ("",)]
+        cursor.execute(
+            "SELECT trading.record_at_once(account, epoch, books_version, fills, %s, %s, 1, %s, %s, '{}')"
+            " FROM trading.account_head WHERE account = %s",
+            (
+                recorded.fill.exec_time,
+                BOT,
+                row_array([[next_row[name] for name in TOLD_FILL]]),
+                row_array([None]),
+                MAIN,
+            ),
+        )
+        cursor.execute("SELECT current_setting('alpha.at_once')")
+        assert cursor.fetchone() == ("",)
+    # and what comes behind it is counted by the triggers again
     recorder.record([heard(a_fill(Side.SELL, "2", at="100", n=2 + n)) for n in range(20)])
     assert [day["fills"] for day in rows(writer, "SELECT fills FROM trading.bot_symbol_days")] == [22]
-    assert check_days(writer, FIRST, LAST, BOT) == []
 
 
 def _heard(
