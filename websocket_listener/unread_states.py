@@ -6,13 +6,16 @@ from collections.abc import Callable, Sequence
 from typing import final
 
 import orjson
+import structlog
 
 from alpha.domain.ids import AccountName
 from alpha.domain.order import Order
 from alpha.exchange.account_state import ExchangePosition
 from alpha.exchange.errors import UnknownMessage
-from alpha.exchange.parse import PrivateMessage, parse_private
+from alpha.exchange.parse import parse_private
 from alpha.exchange.wire_message import read_message, state_topic
+
+log = structlog.get_logger()
 
 
 @final
@@ -28,29 +31,36 @@ class UnreadStates:
         self._account, self._messages, self._unreadable = account, messages, unreadable
 
     def read(self) -> tuple[list[Order], list[ExchangePosition]]:
+        """What cannot be read, for whatever reason, takes nothing else with it."""
         orders: list[Order] = []
         positions: list[ExchangePosition] = []
         for message in self._messages:
-            frame = read_message(message, self._account)
-            if frame is not None:
-                orders += frame.orders
-                positions += frame.positions
-            elif (told := self._read_patiently(message)) is not None:
-                orders += told.orders
-                positions += told.positions
+            try:
+                self._read(message, orders, positions)
+            except Exception as error:
+                log.exception("state_not_read", account=self._account, topic=state_topic(message))
+                self._keep(message, UnknownMessage(f"{type(error).__name__}: {error}", message))
         return orders, positions
 
-    def _read_patiently(self, message: bytes) -> PrivateMessage | None:
-        """A message of another shape than usual; None when it cannot be read at all."""
-        topic = state_topic(message) or ""
+    def _read(self, message: bytes, orders: list[Order], positions: list[ExchangePosition]) -> None:
+        frame = read_message(message, self._account)
+        if frame is not None:
+            orders += frame.orders
+            positions += frame.positions
+            return
         try:
+            # Of another shape than usual.
             told = parse_private(orjson.loads(message), self._account)
+        except orjson.JSONDecodeError as not_json:
+            self._keep(message, UnknownMessage(f"not JSON: {not_json}", message))
+            return
         except UnknownMessage as unknown:
-            self._unreadable(topic, unknown)
-            return None
-        except Exception as error:  # noqa: BLE001 - not JSON, or a failure of ours: either is kept raw and told
-            self._unreadable(topic, UnknownMessage(f"{type(error).__name__}: {error}", message))
-            return None
+            self._keep(message, unknown)
+            return
+        orders += told.orders
+        positions += told.positions
         for each in told.unreadable:
-            self._unreadable(topic, each)
-        return told
+            self._keep(message, each)
+
+    def _keep(self, message: bytes, unknown: UnknownMessage) -> None:
+        self._unreadable(state_topic(message) or "", unknown)

@@ -35,16 +35,15 @@ SETTLE_COIN = "USDT"
 Item = Mapping[str, Any]
 _T = TypeVar("_T")
 
-# What a malformed item raises while its fields are read. InvalidOperation is Decimal's, KeyError a missing field,
-# OverflowError and OSError a time beyond the calendar.
+# What a malformed item raises while its fields are read. ArithmeticError is Decimal's and, with OSError, that of
+# a time beyond the calendar; KeyError a missing field.
 _UNREADABLE = (
     KeyError,
     ValueError,
     TypeError,
     AttributeError,
     IndexError,
-    InvalidOperation,
-    OverflowError,
+    ArithmeticError,
     OSError,
     InvalidValue,
 )

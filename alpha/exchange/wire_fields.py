@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Final, final
 
 import msgspec
@@ -20,7 +20,7 @@ from alpha.exchange.account_state import ExchangePosition
 SIDES = {side.value: side for side in Side}
 CATEGORIES = {"": "", ".linear": "linear", ".inverse": "inverse"}
 """What may follow the name of a topic, and the category it says."""
-OTHER_SHAPE = (msgspec.MsgspecError, KeyError, ValueError, OverflowError, OSError, InvalidOperation, InvalidValue)
+OTHER_SHAPE = (msgspec.MsgspecError, KeyError, ValueError, ArithmeticError, OSError, InvalidValue)
 """What a quick reader meets in a message that is not of the usual shape."""
 
 

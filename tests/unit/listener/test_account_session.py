@@ -11,6 +11,7 @@ from typing import Any
 
 import orjson
 import pytest
+from structlog.testing import capture_logs
 
 from alpha.config.credentials import Credentials
 from alpha.domain.ids import AccountName
@@ -366,6 +367,73 @@ def test_an_order_of_another_shape_is_read_all_the_same_and_what_cannot_be_read_
     read(session, ("order", wire.order(orderId="patient", price=None)))
     assert taking.told[-1].unread is not None
     assert [order.order_id for order in taking.told[-1].unread.read()[0]] == ["patient"]
+
+
+def nested(depth: int, **changes: Any) -> bytes:
+    """The report of an order with a field that is new to us, nested so deeply."""
+    report = orjson.dumps(wire.frame("order", wire.order(orderId="bad", new=0, **changes)))
+    return report.replace(b'"new":0', b'"new":' + b"[" * depth + b"]" * depth)
+
+
+NOT_TO_BE_READ = {
+    "nested deeper than is read": nested(2000),
+    "nested deeper than is written": nested(300, qty=None),
+    "larger than any number": orjson.dumps(wire.frame("position", wire.position(size="1E999999999"))),
+}
+
+
+@pytest.mark.parametrize("message", NOT_TO_BE_READ.values(), ids=NOT_TO_BE_READ)
+def test_what_cannot_be_read_takes_nothing_else_with_it(message: bytes) -> None:
+    kept: list[bytes] = []
+
+    def keep(_: AccountName, __: str, error: UnknownMessage) -> None:
+        kept.append(error.raw if isinstance(error.raw, bytes) else orjson.dumps(error.raw))
+
+    taking = Recording()
+    session = a_leader(taking, keep)
+    others = [orjson.dumps(wire.frame("order", wire.order(orderId=name))) for name in ("before", "after")]
+    session.take_messages([others[0], message, others[1]], lambda _: None)
+    session.end_read()
+    (told,) = taking.told
+    assert told.unread is not None
+    orders, positions = told.unread.read()
+    assert ([order.order_id for order in orders], positions) == (["before", "after"], [])
+    assert len(kept) == 1
+    assert kept[0] in message
+
+
+def test_a_failure_of_ours_is_told_with_its_trace_beside_the_message_that_it_met() -> None:
+    kept: list[tuple[str, str, Any]] = []
+
+    def keep(_: AccountName, topic: str, error: UnknownMessage) -> None:
+        kept.append((topic, error.reason.partition(":")[0], error.raw))
+
+    taking = Recording()
+    session = a_leader(taking, keep)
+    message = nested(2000)
+    session.take_messages([message], lambda _: None)
+    session.end_read()
+    (told,) = taking.told
+    assert told.unread is not None
+    with capture_logs() as logged:
+        assert told.unread.read() == ([], [])
+    assert kept == [("order", "RecursionError", message)]
+    assert [(line["event"], line["topic"], line["exc_info"]) for line in logged] == [("state_not_read", "order", True)]
+
+
+def test_a_standby_keeps_the_fills_that_come_with_what_it_cannot_read() -> None:
+    taking = Recording()
+    session = a_session(taking)
+    session.on_state(StreamState.SUBSCRIBED, "")
+    session.held_elsewhere("another:1")
+    fill, order = wire.frame("execution", wire.execution(seq=7)), wire.frame("order", wire.order(orderId="known"))
+    session.take_messages([orjson.dumps(fill), nested(2000), orjson.dumps(order)], lambda _: None)
+    session.end_read()
+    leading(session)
+    session.release()
+    assert [heard.fill.seq for heard in taking.fills] == [7]
+    (told,) = taking.told
+    assert [order.order_id for order in told.orders] == ["known"]
 
 
 def test_a_message_that_is_left_to_the_frames_keeps_its_place_among_the_fills() -> None:
