@@ -16,6 +16,7 @@ from alpha.exchange.parse import parse_private
 from alpha.exchange.wire_message import read_message, state_topic
 
 log = structlog.get_logger()
+_READ_HERE = frozenset({"order", "position"})
 
 
 @final
@@ -56,6 +57,10 @@ class UnreadStates:
             return
         except UnknownMessage as unknown:
             self._keep(message, unknown)
+            return
+        if told.topic not in _READ_HERE:
+            # It tells two topics, of which the first was looked at and the last counts.
+            self._keep(message, UnknownMessage(f"it is of the topic {told.topic} as well", message))
             return
         orders += told.orders
         positions += told.positions

@@ -449,6 +449,34 @@ def test_a_message_that_is_left_to_the_frames_keeps_its_place_among_the_fills() 
     assert [heard.fill.seq for heard in taking.fills] == [1, 2, 3]
 
 
+def test_a_topic_within_something_else_is_not_that_of_the_message() -> None:
+    taking = Recording()
+    session = a_leader(taking)
+    fill, order = wire.frame("execution", wire.execution(seq=7)), wire.frame("order", wire.order(orderId="one"))
+    messages = [
+        orjson.dumps({"of": {"topic": other["topic"]}} | frame) for frame, other in ((fill, order), (order, fill))
+    ]
+    session.take_messages(messages, lambda message: session.on_frame(orjson.loads(message)))
+    session.end_read()
+    assert [heard.fill.seq for heard in taking.fills] == [7]
+    (told,) = taking.told
+    assert [order.order_id for order in told.orders] == ["one"]
+
+
+def test_a_fill_under_a_topic_that_is_told_twice_is_kept_raw() -> None:
+    kept: list[Any] = []
+    taking = Recording()
+    session = a_leader(taking, lambda *told: kept.append((told[1], told[2].raw)))
+    fill = orjson.dumps(wire.frame("execution", wire.execution()))
+    message = b'{"topic":"order",' + fill[1:]
+    session.take_messages([message], lambda _: None)
+    session.end_read()
+    (told,) = taking.told
+    assert told.unread is not None
+    assert told.unread.read() == ([], [])
+    assert kept == [("order", message)]
+
+
 def test_a_standby_remembers_orders_and_positions_that_nobody_has_read() -> None:
     taking = Recording()
     session = a_session(taking)
