@@ -415,8 +415,8 @@ class AccountSession:
         """False when the account has become ours meanwhile."""
         orders, positions = self._unread(read).read()
         read.states = []
-        read.orders += orders
-        read.positions += positions
+        # They came before those that have been read already.
+        read.orders, read.positions = orders + read.orders, positions + read.positions
         with self._lock:
             if not self.epoch:
                 self._memory.heard(fills=read.fills, orders=read.orders, positions=read.positions, wallet=read.wallet)

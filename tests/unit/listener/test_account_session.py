@@ -15,6 +15,7 @@ from structlog.testing import capture_logs
 
 from alpha.config.credentials import Credentials
 from alpha.domain.ids import AccountName
+from alpha.domain.order import OrderStatus
 from alpha.domain.side import Side
 from alpha.exchange.endpoints import paper_endpoints
 from alpha.exchange.errors import UnknownMessage
@@ -475,6 +476,22 @@ def test_a_fill_under_a_topic_that_is_told_twice_is_kept_raw() -> None:
     assert told.unread is not None
     assert told.unread.read() == ([], [])
     assert kept == [("order", message)]
+
+
+def test_a_standby_keeps_of_an_order_what_was_told_last_however_it_was_read() -> None:
+    taking = Recording()
+    session = a_session(taking)
+    session.on_state(StreamState.SUBSCRIBED, "")
+    session.held_elsewhere("another:1")
+    first = wire.frame("order", wire.order(orderStatus="New", cumExecQty="0"))
+    then = {"of": {}} | wire.frame("order", wire.order(orderStatus="Filled", cumExecQty="0.003"))
+    session.take_messages(
+        [orjson.dumps(first), orjson.dumps(then)], lambda message: session.on_frame(orjson.loads(message))
+    )
+    session.end_read()
+    leading(session)
+    (told,) = taking.told
+    assert [order.status for order in told.orders] == [OrderStatus.FILLED]
 
 
 def test_a_standby_remembers_orders_and_positions_that_nobody_has_read() -> None:
