@@ -139,6 +139,7 @@ class WriteQueue:
         self._orders: OrderedDict[tuple[AccountName, OrderId], tuple[Order, BotId | None]] = OrderedDict()
         self._positions: dict[tuple[AccountName, Symbol, int], ExchangePosition] = {}
         self._states_due_s = math.inf
+        self._has_ended = False
         self.dropped = 0
 
     def put_fills(self, fills: Sequence[Heard], *, droppable: bool) -> Submission | None:
@@ -154,13 +155,16 @@ class WriteQueue:
             return submission
 
     def put_job(self, job: Job) -> None:
-        """Raises QueueFull when the bound is reached."""
+        """Raises QueueFull when the bound is reached. After the end it is let go like what waited then."""
         with self._changed:
-            if self._jobs >= self._max_jobs:
-                raise QueueFull(f"{self._jobs} pieces of work wait for PostgreSQL already")
-            self._jobs += 1
-            self._waiting.append(job)
-            self._changed.notify()
+            if not self._has_ended:
+                if self._jobs >= self._max_jobs:
+                    raise QueueFull(f"{self._jobs} pieces of work wait for PostgreSQL already")
+                self._jobs += 1
+                self._waiting.append(job)
+                self._changed.notify()
+                return
+        job.result.cancel()
 
     def put_orders(self, orders: Sequence[tuple[Order, BotId | None]]) -> None:
         """The latest report of an order takes the place of one that waits. Beyond the bound the oldest are forgotten:
@@ -213,6 +217,7 @@ class WriteQueue:
     def abandon(self) -> int:
         """Let go of everything at the end of the process; answers how many fills that were."""
         with self._changed:
+            self._has_ended = True
             waiting, self._waiting = self._waiting, deque()
             left, self._fills, self._jobs = self._fills, 0, 0
         for item in waiting:

@@ -138,7 +138,7 @@ class Writer:
     def run(self, work: Callable[[Connection], _T], *, account: AccountName | None = None) -> Future[_T]:
         """Work that happens after the fills handed in before it; see `Job`. For an account it is done in a transaction
         that holds the account's head. The future carries Fenced when somebody else holds it, and QueueFull when too
-        much waits already."""
+        much waits already. Once the writer has ended it is cancelled."""
         result: Future[_T] = Future()
         epoch = None if account is None else self._epochs.get(account)
         try:

@@ -12,6 +12,7 @@ from typing import Any
 
 import orjson
 import pytest
+from structlog.testing import capture_logs
 
 from alpha.domain.ids import AccountName
 from alpha.exchange.errors import UnknownMessage
@@ -217,6 +218,15 @@ def test_a_message_told_again_after_a_restart_is_kept_once(listening: Listening,
     # a restart forgets what was kept, and recovery reads the same row again
     assert store(ledger, "execution", orjson.dumps({"execType": "Conjured"}).decode()) == listening.waiting[0].number
     assert len(listening.waiting) == 1
+
+
+def test_what_nobody_writes_any_more_is_in_the_log(listening: Listening) -> None:
+    listening.begin()
+    listening.writer.stop()
+    with capture_logs() as logged:
+        listening.keep("order", wire.order(orderId="a"))
+    (line,) = [line for line in logged if line["event"] == "raw_event_in_log_only"]
+    assert (line["topic"], json.loads(line["raw"])["orderId"], line["why"]) == ("order", "a", "the process ends")
 
 
 def test_a_fill_that_the_ledger_refused_is_kept_so_that_it_can_be_read_again(

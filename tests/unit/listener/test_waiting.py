@@ -101,6 +101,14 @@ def test_the_end_lets_go_of_what_waits() -> None:
     assert job.result.cancelled()
 
 
+def test_work_that_comes_after_the_end_is_let_go_too() -> None:
+    queue, job = WriteQueue(), a_job()
+    queue.abandon()
+    queue.put_job(job)
+    assert job.result.cancelled()
+    assert not queue.anything_waits
+
+
 def test_fills_are_held_until_released_and_in_order() -> None:
     held = HeldFills()
     assert not held.offer([heard(1)])
