@@ -18,6 +18,7 @@ from alpha.exchange.backoff import Backoff
 from alpha.exchange.errors import UnknownMessage
 from alpha.exchange.signing import stream_signature
 from alpha.exchange.stream import Frame, StreamClient, StreamState
+from alpha.exchange.subscription_probe import SubscriptionProbe
 from tests.integration.client.conftest import KEYS
 from tests.integration.client.stub_exchange import (
     Socket,
@@ -246,6 +247,36 @@ async def test_a_public_socket_that_only_pongs_is_replaced(stub: StubExchange) -
         assert "no data for" in heard.reasons[0]
 
 
+async def test_a_socket_of_which_every_message_is_taken_is_heard(
+    stub: StubExchange, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It says nothing that is decoded here, pongs and answers neither."""
+    probed: list[str] = []
+
+    class Noting(SubscriptionProbe):
+        def heard(self, topic: str, at_s: float) -> None:
+            probed.append(topic)
+            super().heard(topic, at_s)
+
+    def take_all(messages: list[bytes], _: Callable[[bytes], None]) -> Sequence[str]:
+        return ["execution"] * len(messages)
+
+    async def script(socket: Socket) -> None:
+        await subscribed(socket)
+        await anext(messages(socket))  # the first ping: from here on messages are handed over
+        while True:
+            await socket.send_json(EXECUTION)
+            await asyncio.sleep(0.02)
+
+    monkeypatch.setattr("alpha.exchange.stream.SubscriptionProbe", Noting)
+    stub.scripts = [script]
+    quick = {"silent_s": 0.5, "data_silent_s": 0.5, "probe_s": 60.0, "ack_within_s": 60.0}
+    async with running(stub.endpoints.private_url, take_messages=take_all, **quick) as (client, heard):
+        await soon(lambda: client.frames >= 60, "frames for more than twice the allowed silence")
+        assert (client.connections, heard.reasons, heard.frames) == (1, [], [])
+        assert set(probed) == {"execution"}
+
+
 async def test_a_private_socket_whose_subscriptions_are_remembered_stays(stub: StubExchange) -> None:
     """Asked again and again, Bybit refuses a subscription that it has already."""
     asked: list[list[str]] = []
@@ -436,6 +467,40 @@ async def test_a_failure_of_ours_costs_a_reconnect_and_not_the_stream(
     async with running(stub.endpoints.private_url, on_frame=fail_once) as (client, heard):
         await soon(lambda: len(kept) == 2, "a frame on the next connection")
         assert client.failures == 1
+        assert "ZeroDivisionError: our bug" in heard.reasons[0]
+
+
+async def test_a_failure_of_ours_on_one_of_many_messages_costs_a_reconnect_too(
+    stub: StubExchange, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What came behind it on the connection is recovered like everything that a reconnect misses."""
+    caplog.set_level(logging.CRITICAL)
+    taken: list[bytes] = []
+
+    def fail_on_the_second(messages: list[bytes], otherwise: Callable[[bytes], None]) -> Sequence[str]:
+        topics = []
+        for message in messages:
+            if b"execution" not in message:
+                otherwise(message)
+                continue
+            taken.append(message)
+            if len(taken) == 2:
+                raise ZeroDivisionError("our bug")
+            topics.append("execution")
+        return topics
+
+    async def script(socket: Socket) -> None:
+        await subscribed(socket)
+        await anext(messages(socket))  # the first ping: from here on messages are handed over
+        for _ in range(3):
+            await socket.send_json(EXECUTION)
+        await serve(socket)
+
+    stub.scripts = [script]
+    async with running(stub.endpoints.private_url, take_messages=fail_on_the_second) as (client, heard):
+        await soon(lambda: len(taken) >= 5, "the messages of the next connection")
+        assert (client.failures, client.connections) == (1, 2)
+        assert heard.names[:5] == [C, A, S, STALE, C]
         assert "ZeroDivisionError: our bug" in heard.reasons[0]
 
 
