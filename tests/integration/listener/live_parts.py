@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from decimal import Decimal
 
 from alpha.domain.ids import AccountName, BotId
+from alpha.domain.order import Order
 from alpha.domain.trade_book import TradeBook
 from alpha.exchange.account_state import ExchangePosition
 from alpha.ledger.drift import EntryBlocks
@@ -33,6 +34,7 @@ class Parts:
         self.fenced: list[AccountName] = []
         self.holds = True
         self.on_holds_asked: Callable[[], None] = lambda: None
+        self.on_orders: Callable[[Sequence[tuple[Order, BotId | None]]], None] = lambda _: None
         self.account_state = "live"
         self.drift: list[tuple[AccountName, Disagreement, bool]] = []
         self.settled = True
@@ -44,7 +46,7 @@ class Parts:
             health=self._health,
             settled=lambda _: self._asked_settled(),
             on_hole=lambda: self.reconciler.hurry(),
-            on_orders=lambda _: None,
+            on_orders=lambda orders: self.on_orders(orders),
             on_positions=lambda _: None,
             on_drift=lambda account, difference, began: self.drift.append((account, difference, began)),
             on_fenced=self.fenced.append,

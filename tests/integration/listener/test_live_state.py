@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from datetime import timedelta
 from decimal import Decimal
@@ -9,6 +10,7 @@ from decimal import Decimal
 import pytest
 import redis
 
+from alpha.domain.ids import OrderId
 from alpha.domain.order import OrderStatus
 from alpha.ledger.connection import Connection
 from alpha.ledger.drift import DriftKind, Finding, add_drift
@@ -114,6 +116,41 @@ def test_what_waits_for_a_commit_is_told_with_it_or_when_somebody_says_so(
     parts.live.put(live_state.Heard(account=MAIN, orders=(an_order("b"),)), wake=False)
     parts.live.wake()
     eventually(lambda: len(order_stream.open_orders(client, ONE)) == 2, what="the other order")
+
+
+def test_what_was_handed_in_before_the_end_is_told(parts: Parts) -> None:
+    # given a live state that is busy
+    told: list[OrderId] = []
+    parts.on_orders = lambda orders: told.extend(order.order_id for order, _ in orders)
+    begun, go_on = threading.Event(), threading.Event()
+
+    def be_busy() -> None:
+        begun.set()
+        go_on.wait(30)
+
+    parts.live.call(be_busy)
+    assert begun.wait(30)
+    # when it is told to end with something behind that
+    parts.live.put(live_state.Heard(account=MAIN, orders=(an_order("last"),)))
+    stopping = threading.Thread(target=parts.live.stop)
+    stopping.start()
+    eventually(lambda: parts.live._stopping, what="the end to begin")
+    go_on.set()
+    stopping.join(30)
+    assert told == ["last"]
+
+
+def test_the_end_does_not_wait_for_the_next_look(
+    database: Database, redis_address: RedisAddress, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given nothing that wakes the thread
+    monkeypatch.setattr(live_state, "_TICK_S", 600.0)
+    live = Parts(database, redis_address).live
+    live.start()
+    live.wake()
+    eventually(lambda: live.available, what="a first look")
+    live.stop()
+    assert not live._own_thread.is_alive()
 
 
 def test_drift_is_marked_and_told_when_fold_and_exchange_disagree(parts: Parts) -> None:

@@ -276,6 +276,20 @@ def test_what_was_heard_before_the_first_contact_is_in_the_position_that_is_adop
     assert [one.fill.seq for one in taking.fills] == [2]
 
 
+def test_a_fill_that_nothing_holds_is_not_folded_before_that_either() -> None:
+    taking = Recording()
+    session = a_session(taking)
+    leading(session, proven_until=None)
+    session.on_state(StreamState.SUBSCRIBED, "")
+    session.release()
+    hear(session, 1)
+    assert taking.fills == []
+    # and once the position is adopted it is
+    session.adopting = False
+    hear(session, 2)
+    assert [one.fill.seq for one in taking.fills] == [2]
+
+
 def read(session: AccountSession, *told: tuple[str, dict[str, Any]]) -> list[str]:
     """One read of the socket that brings these messages; answers the topics of those that were taken."""
     messages = [orjson.dumps(wire.frame(topic, item)) for topic, item in told]
