@@ -14,10 +14,10 @@ class KnownFills:
     """Fills of one account that this process has seen committed and that are not proven yet.
 
     What REST tells again with the same content need not be handed to the ledger again. Forgetting one costs a repeated
-    insert that changes nothing, so of a burst only the newest are kept: at most 20 MB of them.
+    insert that changes nothing, so of a burst only the newest are kept: about a megabyte of them.
     """
 
-    def __init__(self, *, kept: int = 5_000) -> None:
+    def __init__(self, *, kept: int = 1_000) -> None:
         self._kept = kept
         self._lock = threading.Lock()
         # The writer's thread only lays them down; who asks for them puts them where they are found.

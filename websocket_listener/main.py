@@ -57,8 +57,9 @@ from websocket_listener.writer import Committed, Writer
 log = structlog.get_logger()
 _WAIT_FOR_LEDGER_S = 5.0
 _WATCHED_EVERY_S = 0.5
-# More than are on their way at any time in a burst: each collection would look through all of those.
-_OBJECTS_BETWEEN_COLLECTIONS = 100_000
+# More than are on their way at most times: each collection looks through all of those. Not many times as many, because
+# what was asked over REST leaves rings behind, with whole answers in them.
+_OBJECTS_BETWEEN_COLLECTIONS = 40_000
 
 
 def main(settings: Settings, registry: Registry) -> None:
