@@ -1,7 +1,8 @@
 -- The fills of a large batch are counted with half the work. What takes longest is to find out on which day a fill
 -- happened, in UTC and where the reports are read. Clocks all over the world differ by whole quarters of an hour, so it is
 -- found out once for each quarter of an hour that has fills. And they are not sorted bit by bit any more, as the planner
--- would have it, which knows nothing of how many there are.
+-- would have it, which knows nothing of how many there are. A single fill needs no way of its own here any more: those are
+-- counted where they are recorded.
 
 CREATE OR REPLACE FUNCTION trading.count_fills() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER
@@ -9,33 +10,7 @@ SET search_path = pg_catalog, pg_temp
 SET plan_cache_mode = force_generic_plan
 SET enable_incremental_sort = off
 AS $$
-DECLARE
-    one record;
 BEGIN
-    SELECT
-        account, bot, symbol, position_idx, exec_time, seq, exec_type, is_maker, notional, fee,
-        (SELECT zone FROM trading.reporting_zone) AS zone, EXISTS (SELECT FROM changed OFFSET 1) AS is_one_of_many
-    INTO one FROM changed LIMIT 1;
-    IF NOT one.is_one_of_many AND one.exec_type <> 'Funding' THEN
-        UPDATE trading.bot_symbol_days AS d SET
-            fills = d.fills + 1,
-            volume = d.volume + one.notional,
-            maker_volume = d.maker_volume + CASE WHEN one.is_maker THEN one.notional ELSE 0 END,
-            fees = d.fees + one.fee,
-            folded = false
-        WHERE d.bot = one.bot AND d.day = (one.exec_time AT TIME ZONE 'UTC')::date AND d.symbol = one.symbol
-            AND d.account = one.account AND d.zone_day = (one.exec_time AT TIME ZONE one.zone)::date
-            AND NOT EXISTS (
-                SELECT FROM trading.opening_positions AS o
-                WHERE o.account = one.account AND o.bot = one.bot AND o.symbol = one.symbol
-                    AND o.position_idx = one.position_idx
-                    AND CASE WHEN o.seq >= 0 THEN one.seq <= o.seq ELSE one.exec_time < o.at END
-            );
-        IF FOUND THEN
-            RETURN NULL;
-        END IF;
-    END IF;
-    -- Many, the first of a day, or one that no sum takes in.
     INSERT INTO trading.bot_symbol_days AS d
         (account, bot, symbol, day, zone_day, fills, volume, maker_volume, fees, funding)
     SELECT
