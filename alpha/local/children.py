@@ -142,9 +142,11 @@ class Child:
             self.kill()
 
     def kill(self) -> None:
-        """SIGKILL, and waits for the end."""
-        self.send(signal.SIGKILL)
-        if self._process is not None:
+        """SIGKILL for it and whatever it started in its session's group, and waits for its own end."""
+        if self.running and self._process is not None:
+            # Not only the process: initdb's own backend, for one, would go on writing into what is made anew.
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
         self._close_guard()
 

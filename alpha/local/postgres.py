@@ -8,6 +8,7 @@ import os
 import secrets
 import shutil
 import signal
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -207,9 +208,13 @@ class EmbeddedPostgres:
         return tool
 
     def _make_data_directory(self, interrupted: Callable[[], bool]) -> None:
-        # Made under another name and renamed when complete: an initdb that was interrupted leaves nothing half-made.
-        making = self._data.with_name("data.new")
-        shutil.rmtree(making, ignore_errors=True)
+        # Made under a name that nobody had before and renamed when complete: an initdb that was interrupted leaves
+        # nothing half-made, and what it started may write on under the earlier name for a moment.
+        for left_behind in self._data.parent.glob("data.new*"):
+            shutil.rmtree(left_behind, ignore_errors=True)
+        making = Path(tempfile.mkdtemp(prefix="data.new-", dir=self._data.parent))
+        if self._user is not None:
+            self._user.own(making)
         password = secrets.token_urlsafe(24)
         handed_over = self._data.with_name("password.new")
         write_private(handed_over, password, self._user)

@@ -64,6 +64,15 @@ def test_a_child_that_does_not_listen_is_killed(tmp_path: Path) -> None:
     assert child.exit_code == -signal.SIGKILL
 
 
+def test_what_a_killed_child_has_started_ends_with_it(tmp_path: Path) -> None:
+    child = child_of(tmp_path, ["sh", "-c", "sleep 60 & echo $! up; wait"])
+    child.start()
+    eventually(lambda: is_up(child), what="the child has started another")
+    started = int(child.log.read_text().split()[0])
+    child.kill()
+    eventually(lambda: not exists(started), what="that one has ended")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("guard", GUARDS)
 @pytest.mark.parametrize("argv", [SLEEP, STUBBORN], ids=["sleep", "stubborn"])

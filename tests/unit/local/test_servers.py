@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import socket
+import subprocess
 import sys
 import tempfile
 import time
@@ -19,6 +20,7 @@ import redis
 from alpha.ledger.connection import Dsn, LedgerUnavailable, connect
 from alpha.live.connection import RedisAddress, open_redis
 from alpha.local import binaries
+from alpha.local.data_directory import server_directory
 from alpha.local.errors import ServerNotFound, StartFailed, StartInterrupted
 from alpha.local.ports import free_port
 from alpha.local.postgres import EmbeddedPostgres
@@ -150,6 +152,21 @@ def test_a_start_can_be_given_up_at_any_moment(home: Path) -> None:
     # and what it left behind does not disturb the next one
     server.start()
     assert ask(server.dsn(), "SELECT 1") == 1
+    server.remove()
+
+
+@pytest.mark.slow
+def test_what_an_interrupted_initdb_started_may_write_on(home: Path) -> None:
+    cluster = server_directory(home, "postgres-18", service_user())
+    keeps_writing = f"while :; do mkdir -p {cluster}/data.new; : >{cluster}/data.new/$$; done 2>/dev/null"
+    with subprocess.Popen(["sh", "-c", keeps_writing]) as writer:
+        try:
+            eventually(lambda: (cluster / "data.new").exists(), what="it writes")
+            server = EmbeddedPostgres(home, durable=False)
+            server.start()
+            assert ask(server.dsn(), "SELECT 1") == 1
+        finally:
+            writer.kill()
     server.remove()
 
 
