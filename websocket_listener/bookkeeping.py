@@ -26,7 +26,7 @@ from websocket_listener.metrics import ListenerMetrics
 from websocket_listener.position_drift import finding_of
 from websocket_listener.raw_reading import REFUSED_FILL, refused_fill_text
 from websocket_listener.raw_replay import RawReplay
-from websocket_listener.writer import Committed, Refused, Writer
+from websocket_listener.writer import Refused, Writer
 
 log = structlog.get_logger()
 _BACKLOG_WARNED_ABOVE = 10
@@ -128,9 +128,8 @@ class Bookkeeping:
                     "month_stranded", f"fills of {month:%Y-%m} lie in the default partition", month=str(month)
                 )
 
-    def told(self, committed: Committed) -> None:
+    def told(self, result: RecordResult) -> None:
         """On the live thread, once the bots were told of the batch, or Redis is away: log it and count it."""
-        result = committed.result
         if result.recorded:
             # A line for a batch and not for a fill, which is the listener's hottest path; more of them where one would
             # be longer than what log drivers keep together.
@@ -141,7 +140,7 @@ class Bookkeeping:
         counts = Counter([(each.fill.account, each.source, each.attribution.method) for each in result.recorded])
         for (account, source, method), count in counts.items():
             self._metrics.fills.labels(account, source.value, method.value).inc(count)
-        if taken := milliseconds_since_frames(result.recorded, committed.at):
+        if taken := milliseconds_since_frames(result.recorded, result.known_at):
             self.fill_to_commit.add(taken)
             self._metrics.fill_to_commit.observe(taken)
         self._metrics.duplicates.inc(result.duplicates)

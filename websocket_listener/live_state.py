@@ -22,6 +22,7 @@ from alpha.domain.trade_book import TradeBook
 from alpha.exchange.account_state import ExchangePosition, WalletBalance
 from alpha.ledger.drift import EntryBlocks
 from alpha.ledger.fill_rows import RecordedFill
+from alpha.ledger.fills import RecordResult
 from alpha.live.connection import LIVE_ERRORS
 from alpha.live.health import ListenerHealth
 from alpha.live.wire import now
@@ -33,7 +34,6 @@ from websocket_listener.live_positions import Disagreement, Row
 from websocket_listener.metrics import ListenerMetrics
 from websocket_listener.position_drift import accepted_differences
 from websocket_listener.unread_states import UnreadStates
-from websocket_listener.writer import Committed
 
 log = structlog.get_logger()
 _T = TypeVar("_T")
@@ -92,7 +92,7 @@ class LiveHooks:
     holds: Callable[[AccountName], bool] = lambda _: True
     """Whether the account is ours as far as can be known: the lease was renewed lately, or the ledger is away and
     nobody could have taken it. Asked before an emptied database is claimed."""
-    on_told: Callable[[Committed], None] = lambda _: None
+    on_told: Callable[[RecordResult], None] = lambda _: None
     """A batch that was handed in is in Redis, unless that is away: for what its way to the bots must not wait for.
     It may itself have waited for Redis as long as that lets one wait: what is urgent is told elsewhere."""
 
@@ -119,8 +119,8 @@ class LiveState:
         self._accounts: dict[AccountName, AccountLive] = {}
         self._orders_heard: list[tuple[Order, BotId | None]] = []
         self._positions_heard: list[ExchangePosition] = []
-        self._committed: list[Committed] = []
-        self._events: deque[Heard | Committed | Callable[[], None]] = deque()
+        self._committed: list[RecordResult] = []
+        self._events: deque[Heard | RecordResult | Callable[[], None]] = deque()
         self._wakes: queue.SimpleQueue[bool] = queue.SimpleQueue()
         """One for each event that wakes the thread: whether it may wait for a commit that belongs to it."""
         self._adopted = False
@@ -166,7 +166,7 @@ class LiveState:
         """The bots whose databases are ours to write now, with the epoch. From any thread."""
         return self._epochs
 
-    def put(self, event: Heard | Committed, *, wake: bool = True) -> None:
+    def put(self, event: Heard | RecordResult, *, wake: bool = True) -> None:
         """What belongs to an account that is not ours is let go. Without `wake` it waits for the next event that wakes
         the thread: who says so has to see to it that there is one soon."""
         self._events.append(event)
@@ -279,7 +279,7 @@ class LiveState:
             except Exception:
                 log.exception("committed_not_told")
 
-    def _next_events(self) -> list[Heard | Committed | Callable[[], None]]:
+    def _next_events(self) -> list[Heard | RecordResult | Callable[[], None]]:
         """Everything that waits, or nothing after a tick.
 
         An order and a position are told with the fill that changed them, which the writer is about to commit: all three
@@ -296,10 +296,10 @@ class LiveState:
             # Each event is there before its wake, so none that was woken for is left behind.
             return [self._events.popleft() for _ in range(len(self._events))]
 
-    def _take(self, event: Heard | Committed | Callable[[], None]) -> None:
+    def _take(self, event: Heard | RecordResult | Callable[[], None]) -> None:
         if isinstance(event, Heard):
             self._take_heard(event)
-        elif isinstance(event, Committed):
+        elif isinstance(event, RecordResult):
             self._take_committed(event)
         else:
             event()
@@ -354,14 +354,14 @@ class LiveState:
             positions, self._positions_heard = self._positions_heard, []
             self._hooks.on_positions(positions)
 
-    def _take_committed(self, committed: Committed) -> None:
+    def _take_committed(self, committed: RecordResult) -> None:
         self._committed.append(committed)
-        for recorded in committed.result.recorded:
+        for recorded in committed.recorded:
             live = self._accounts.get(recorded.fill.account)
             if live is not None:
                 live.committed(recorded)
         by_account: dict[AccountName, list[TradeBook]] = {}
-        for key, book in committed.result.books.items():
+        for key, book in committed.books.items():
             by_account.setdefault(key.account, []).append(book)
         for account, books in by_account.items():
             live = self._accounts.get(account)

@@ -28,6 +28,7 @@ from alpha.exchange.rest import ExchangeClient
 from alpha.ledger.connection import Connection
 from alpha.ledger.drift import EntryBlocks
 from alpha.ledger.fill_rows import FillSource
+from alpha.ledger.fills import RecordResult
 from alpha.ledger.registry import AccountKind, RegisteredAccount, RegisteredBot, sync_registry
 from alpha.live.connection import BUS_DB, FLAGS_DB, STATE_DB, open_redis
 from alpha.live.rate_budget import SharedBudget
@@ -52,7 +53,7 @@ from websocket_listener.status import Status
 from websocket_listener.supervision import supervised
 from websocket_listener.timing import RecoveryTiming
 from websocket_listener.turn import Turn
-from websocket_listener.writer import Committed, Writer
+from websocket_listener.writer import Writer
 
 log = structlog.get_logger()
 _WAIT_FOR_LEDGER_S = 5.0
@@ -334,17 +335,17 @@ class Listener:
             ],
         )
 
-    def _committed(self, committed: Committed) -> None:
+    def _committed(self, committed: RecordResult) -> None:
         # The bots first: they wait for it.
         self._live.put(committed)
         fills: dict[AccountName, list[Fill]] = {}
-        for recorded in committed.result.recorded:
+        for recorded in committed.recorded:
             # What recovery brings is not asked for again before it is proven, unless something is wrong with it.
             if recorded.source is FillSource.STREAM:
                 fills.setdefault(recorded.fill.account, []).append(recorded.fill)
         for account, mine in fills.items():
             self._sessions[account].known_fills.committed(mine)
-        self._books.recorded(committed.result)
+        self._books.recorded(committed)
 
     def _taken(self, account: AccountName, epoch: int) -> None:
         session = self._sessions[account]

@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 import structlog
@@ -42,14 +41,6 @@ _STATEMENT_TIMEOUT_S = 8.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Committed:
-    """A batch that is in the ledger, and the wall time at which its commit was known."""
-
-    result: RecordResult
-    at: datetime
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Refused:
     """A fill that the ledger does not take. It is not lost: the caller keeps it raw and says so."""
 
@@ -76,7 +67,7 @@ class Writer:
         self,
         dsn: Dsn,
         *,
-        on_committed: Callable[[Committed], None],
+        on_committed: Callable[[RecordResult], None],
         on_refused: Callable[[Refused], None],
         on_fenced: Callable[[AccountName], None],
         on_turn: Callable[[Connection, Mapping[AccountName, int]], None] = lambda *_: None,
@@ -260,7 +251,6 @@ class Writer:
         losses = self._losses
         try:
             result = self._persist(lambda connection: self._record_once(connection, fills))
-            known_at = datetime.now(UTC)
             if self._losses != losses:
                 # The commit whose answer was lost may have happened: the repeat then found its fills already there and
                 # says nothing of the books they changed.
@@ -273,7 +263,7 @@ class Writer:
         else:
             self._holders.folded(result.books.values())
             self._untold.recorded(result.recorded)
-            self._on_committed(Committed(result=result, at=known_at))
+            self._on_committed(result)
 
     def _books_of(self, accounts: set[AccountName]) -> dict[BookKey, TradeBook]:
         def read(connection: Connection) -> dict[BookKey, TradeBook]:

@@ -19,6 +19,7 @@ from alpha.domain.trade_book import TradeBook
 from alpha.ledger.batch_rows import BOOK_ROW, TRADE_ROW, NumbersTaken
 from alpha.ledger.book_rows import row_of_book, row_of_closed
 from alpha.ledger.connection import Connection, single_statement
+from alpha.ledger.copying import time_texts
 from alpha.ledger.fill_rows import RECORDED_COLUMNS, RecordedFill, row_of_recorded
 from alpha.ledger.folding import ClosedTrade
 from alpha.ledger.prepared import PreparedStatement
@@ -90,7 +91,7 @@ def record_at_once(
         head.epoch,
         head.books_version,
         head.fills,
-        head.last_exec_time.isoformat(),
+        time_texts([head.last_exec_time])[0],
         numbers.bot,
         numbers.before,
         row_array([_told_fill(row_of_recorded(each)) for each in fills]),

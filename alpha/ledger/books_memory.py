@@ -4,7 +4,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, final
 
-from alpha.domain.clock import EPOCH
 from alpha.domain.ids import AccountName, BotId
 from alpha.domain.trade import BookKey
 from alpha.ledger.books import HeldBook, load_books
@@ -14,7 +13,7 @@ from alpha.ledger.heads import LockedHeads
 
 @final
 @dataclass(init=False, unsafe_hash=True, slots=True)
-class _Mark:
+class Mark:
     """An account's head as the last commit of this recorder left it. While it is the same nobody else has recorded
     fills or changed books, and what is remembered is what the ledger holds."""
 
@@ -36,14 +35,14 @@ class BooksMemory:
     """
 
     def __init__(self) -> None:
-        self._marks: dict[AccountName, _Mark] = {}
+        self._marks: dict[AccountName, Mark] = {}
         self._books: dict[AccountName, dict[BookKey, HeldBook]] = {}
         self._numbers: dict[BotId, int] = {}
 
     def check(self, heads: LockedHeads, epochs: Mapping[AccountName, int]) -> None:
         """Forgets what may have changed since it was remembered. The heads stay locked while the rest is used."""
-        changed = [account for account in heads.fills if self._marks.get(account) != _mark(account, heads, epochs)]
-        self.forget(changed)
+        marks = marks_of(heads, epochs, {})
+        self.forget([account for account, mark in marks.items() if self._marks.get(account) != mark])
 
     def books(self, cursor: Cursor, keys: Iterable[BookKey]) -> dict[BookKey, HeldBook]:
         """The books of these keys, from the ledger where they are not remembered."""
@@ -69,17 +68,9 @@ class BooksMemory:
             read = dict(cursor.fetchall())
         return {bot: read.get(bot, 0) if bot in missing else self._numbers[bot] for bot in wanted}
 
-    def heads(self, epochs: Mapping[AccountName, int]) -> LockedHeads | None:
-        """The heads of the accounts as this recorder's last commits left them, under these epochs; None when one is not
-        known. `at` says nothing."""
-        marks = {account: mark for account in epochs if (mark := self._marks.get(account)) is not None}
-        if any(account not in marks or marks[account].epoch != epoch for account, epoch in epochs.items()):
-            return None
-        return LockedHeads(
-            at=EPOCH,
-            books_versions={account: mark.books_version for account, mark in marks.items()},
-            fills={account: mark.fills for account, mark in marks.items()},
-        )
+    def mark(self, account: AccountName) -> Mark | None:
+        """The account's head as this recorder's last commit left it; None when it is not known."""
+        return self._marks.get(account)
 
     def has(self, keys: Iterable[BookKey], bots: Iterable[BotId]) -> bool:
         """Whether nothing needs to be read for these books and for the numbers of these bots, who have some already."""
@@ -88,17 +79,10 @@ class BooksMemory:
         )
 
     def committed(
-        self,
-        heads: LockedHeads,
-        epochs: Mapping[AccountName, int],
-        *,
-        fills: Mapping[AccountName, int],
-        books: Iterable[HeldBook],
-        numbers: Mapping[BotId, int],
+        self, marks: Mapping[AccountName, Mark], *, books: Iterable[HeldBook], numbers: Mapping[BotId, int]
     ) -> None:
-        """Takes over what a batch made: how many fills each account gained, its books, and its bots' last numbers."""
-        for account in heads.fills:
-            self._marks[account] = _mark(account, heads, epochs, gained=fills.get(account, 0))
+        """Takes over what a batch made: the heads of its accounts, its books, and its bots' last numbers."""
+        self._marks.update(marks)
         for held in books:
             self._books.setdefault(held.book.key.account, {})[held.book.key] = held
         self._numbers.update(numbers)
@@ -112,5 +96,11 @@ class BooksMemory:
             self._numbers.clear()
 
 
-def _mark(account: AccountName, heads: LockedHeads, epochs: Mapping[AccountName, int], gained: int = 0) -> _Mark:
-    return _Mark(epochs[account], heads.books_versions[account], heads.fills[account] + gained)
+def marks_of(
+    heads: LockedHeads, epochs: Mapping[AccountName, int], gained: Mapping[AccountName, int]
+) -> dict[AccountName, Mark]:
+    """What the heads will be like once their accounts have gained so many fills."""
+    return {
+        account: Mark(epochs[account], heads.books_versions[account], fills + gained.get(account, 0))
+        for account, fills in heads.fills.items()
+    }

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from functools import partial
 from typing import Final, final
 
+from alpha.domain.clock import EPOCH
 from alpha.domain.fill import Fill
 from alpha.domain.ids import AccountName, BotId, Symbol
 from alpha.domain.reason import Reason
@@ -17,7 +18,7 @@ from alpha.domain.trade_book import TradeBook
 from alpha.ledger.at_once import MOST_AT_ONCE, ExpectedHead, record_at_once
 from alpha.ledger.batch_rows import FILLS_COPIED_FROM, HeadAdvance, NumbersTaken, write_batch
 from alpha.ledger.books import HeldBook, refold
-from alpha.ledger.books_memory import BooksMemory
+from alpha.ledger.books_memory import BooksMemory, Mark, marks_of
 from alpha.ledger.connection import Connection, Cursor, Fenced, LedgerRefused, LedgerUnavailable, transaction
 from alpha.ledger.drift import insert_drift
 from alpha.ledger.fill_copy import copy_fills
@@ -39,7 +40,8 @@ class RecordResult:
     `recorded` is in execution order (per bot: by bot_seq). `trades` are the round trips that were closed or, by a late
     fill, changed; `books` are the books that were touched, as they are now; `refolded` counts those among them that a
     fill came late for. Fills of `stranded_months` went to the default partition: somebody has to move them.
-    `refused_at_once` is why the short way of a few fills was refused, "" where it was not: they went the long way then.
+    `known_at` is the wall time at which its commit was known. `refused_at_once` is why the short way of a few fills was
+    refused, "" where it was not: they went the long way then.
     """
 
     recorded: list[RecordedFill] = field(default_factory=list)
@@ -49,6 +51,7 @@ class RecordResult:
     books: dict[BookKey, TradeBook] = field(default_factory=dict)
     refolded: int = 0
     stranded_months: tuple[date, ...] = ()
+    known_at: datetime = field(default_factory=partial(datetime.now, UTC))
     refused_at_once: str = ""
 
     @property
@@ -135,11 +138,10 @@ class FillRecorder:
                 ):
                     raise _NumbersMoved
             insert_drift(cursor, [conflict.finding() for conflict in conflicts])
+        known_at = datetime.now(UTC)
         if lasting:
             self._memory.committed(
-                heads,
-                epochs,
-                fills=Counter([each.fill.account for each in recorded]),
+                marks_of(heads, epochs, Counter([each.fill.account for each in recorded])),
                 books=folded.books,
                 numbers={each.bot: each.last for each in numbers},
             )
@@ -154,6 +156,7 @@ class FillRecorder:
             books={held.book.key: held.book for held in folded.books},
             refolded=folded.refolded,
             stranded_months=tuple(month for month, state in months.items() if state is MonthState.STRANDED),
+            known_at=known_at,
             refused_at_once=refused_at_once,
         )
 
@@ -164,23 +167,22 @@ class FillRecorder:
         Raises LedgerUnavailable and LedgerRefused, as `record_at_once` does."""
         connection, memory = self._connection, self._memory
         account, bot = batch[0].fill.account, batch[0].attribution.bot
-        epoch = self._epochs.get(account)
-        if connection.transaction_depth or connection.transaction_prelude or bot is None or epoch is None:
+        mark = memory.mark(account)
+        if connection.transaction_depth or connection.transaction_prelude or bot is None:
             return None
-        epochs = {account: epoch}
-        heads = memory.heads(epochs)
+        if mark is None or mark.epoch != self._epochs.get(account):
+            return None
         first, repeats = distinct(batch)
         fresh = list(first.values())
         if (
-            heads is None
-            or repeats
+            repeats
             or any(heard.fill.account != account or heard.attribution.bot != bot for heard in fresh)
             or not months_of([heard.fill.exec_time for heard in fresh]) <= self._present_months
             or not memory.has({key for heard in fresh if (key := heard.book_key) is not None}, (bot,))
         ):
             return None
         with connection.cursor() as cursor:  # Nothing is asked through it: all that follows is remembered.
-            numbered, numbers = self._numbered(cursor, fresh, heads.at)
+            numbered, numbers = self._numbered(cursor, fresh, EPOCH)
             to_fold = self._to_fold(cursor, numbered)
         if any(each.is_late for each in to_fold) or sum([len(each.fresh) for each in to_fold]) != len(numbered):
             return None
@@ -188,19 +190,20 @@ class FillRecorder:
         folded.fold(to_fold)
         books = [held.book for held in folded.books]
         newest = max([each.fill.exec_time for each in numbered])
-        head = ExpectedHead(account, epoch, heads.books_versions[account], heads.fills[account], newest)
+        head = ExpectedHead(account, mark.epoch, mark.books_version, mark.fills, newest)
         at = record_at_once(
             connection, head=head, numbers=numbers[0], fills=numbered, books=books, trades=folded.closed
         )
         if at is None:
             return None
-        memory.committed(
-            heads, epochs, fills={account: len(numbered)}, books=folded.books, numbers={bot: numbers[0].last}
-        )
+        known_at = datetime.now(UTC)
+        now_at = Mark(mark.epoch, mark.books_version, mark.fills + len(numbered))
+        memory.committed({account: now_at}, books=folded.books, numbers={bot: numbers[0].last})
         return RecordResult(
             recorded=[recorded_at(each, at) for each in numbered],
             trades=folded.trades,
             books={book.key: book for book in books},
+            known_at=known_at,
         )
 
     def _ensured_months(

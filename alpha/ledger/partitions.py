@@ -17,13 +17,16 @@ class MonthState(StrEnum):
 
 def month_of(time: datetime) -> date:
     """First day of the month, in UTC, whose partition holds a fill of this time."""
-    return time.astimezone(UTC).date().replace(day=1)
+    in_utc = time.astimezone(UTC)
+    return date(in_utc.year, in_utc.month, 1)
 
 
 def months_of(times: Sequence[datetime]) -> set[date]:
     """The months of times that are in order, of which nearly all batches have one."""
-    ends = {month_of(time) for time in (times[0], times[-1])}
-    return ends if len(ends) == 1 else {month_of(time) for time in times}
+    first = month_of(times[0])
+    if len(times) == 1 or month_of(times[-1]) == first:
+        return {first}
+    return {month_of(time) for time in times}
 
 
 def ensure_months(cursor: Cursor, months: Iterable[date]) -> dict[date, MonthState]:

@@ -10,6 +10,8 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Final
 
+import orjson
+
 from alpha.ledger.connection import LedgerRefused
 
 # As it looks within the quotes around its row.
@@ -37,7 +39,8 @@ def _element(row: Sequence[object]) -> str:
         if value is None:
             texts.append("")
             continue
-        text = value.isoformat() if isinstance(value, datetime) else str(value)
+        # orjson makes the text of a time several times as fast as `isoformat` does; PostgreSQL reads either.
+        text = orjson.dumps(value).decode()[1:-1] if type(value) is datetime else str(value)
         if not text:
             empty.append(len(texts))
         texts.append(text)

@@ -10,10 +10,11 @@ from alpha.domain.ids import AccountName, Symbol
 from alpha.domain.side import Side
 from alpha.ledger.connection import Dsn
 from alpha.ledger.fill_rows import FillSource, RecordedFill
+from alpha.ledger.fills import RecordResult
 from alpha.live.wire import now
 from tests.unit.domain.fills import BTCUSDT, a_fill
 from websocket_listener.write_queue import Heard
-from websocket_listener.writer import Committed, Refused, Writer
+from websocket_listener.writer import Refused, Writer
 
 
 def heard(n: int, *, symbol: Symbol = BTCUSDT, source: FillSource = FillSource.STREAM, **changes: object) -> Heard:
@@ -26,7 +27,7 @@ class WritingListener:
     """A writer, and what it reported."""
 
     def __init__(self, dsn: Dsn, **settings: Any) -> None:
-        self.batches: list[Committed] = []
+        self.batches: list[RecordResult] = []
         self.refused: list[Refused] = []
         self.fenced: list[AccountName] = []
         self.writer = Writer(

@@ -54,7 +54,7 @@ class Listening:
         self.refused: list[Refused] = []
         self.writer = Writer(
             self._dsn,
-            on_committed=lambda committed: self.books.recorded(committed.result),
+            on_committed=self.books.recorded,
             on_refused=self._refused,
             on_fenced=lambda _: None,
             on_turn=self.books.take_turn,

@@ -24,6 +24,7 @@ from alpha.exchange.errors import ExchangeUnreachable, UnknownMessage
 from alpha.exchange.executions import ExecutionWindow, windows
 from alpha.ledger.connection import Connection, LedgerRefused, connect, transaction
 from alpha.ledger.coverage import CoverageKind, intervals, mark_unproven, proven_intervals, proven_until
+from alpha.ledger.fills import RecordResult
 from alpha.ledger.heads import take_account
 from alpha.ledger.orders import open_orders, upsert_orders
 from alpha.ledger.reading import exec_ids_between
@@ -37,7 +38,7 @@ from websocket_listener.live_state import LiveHooks, LiveState
 from websocket_listener.metrics import ListenerMetrics
 from websocket_listener.recovery import Recovery
 from websocket_listener.timing import RecoveryTiming
-from websocket_listener.writer import Committed, Writer
+from websocket_listener.writer import Writer
 
 TIMING = RecoveryTiming(lag_s=0.0, look_every_s=1.0, settle_s=60.0)
 
@@ -165,9 +166,9 @@ class Listening:
         self.writer.stop(1.0)
         self.live.stop()
 
-    def _committed(self, committed: Committed) -> None:
+    def _committed(self, committed: RecordResult) -> None:
         self.live.put(committed)
-        self.session.known_fills.committed(recorded.fill for recorded in committed.result.recorded)
+        self.session.known_fills.committed(recorded.fill for recorded in committed.recorded)
 
 
 @pytest.fixture

@@ -159,8 +159,8 @@ def test_after_a_commit_whose_answer_was_lost_the_books_are_told_all_the_same(
     listener.writer.record([heard(1)])
     (committed,) = eventually(lambda: listener.batches, what="the batch")
     # its fills were there already, and who shows the position has not heard of them
-    assert committed.result.recorded == []
-    assert [book.position.quantity for book in committed.result.books.values()] == [1]
+    assert committed.recorded == []
+    assert [book.position.quantity for book in committed.books.values()] == [1]
 
 
 def test_a_fenced_account_is_given_up(listener: WritingListener, ledger: Connection) -> None:

@@ -20,7 +20,6 @@ from tests.unit.domain.fills import a_fill
 from tests.unit.listener.test_account_session import Alerts
 from websocket_listener.bookkeeping import Bookkeeping
 from websocket_listener.metrics import ListenerMetrics
-from websocket_listener.writer import Committed
 
 BOT = BotId("canary_001")
 
@@ -54,7 +53,7 @@ def test_a_large_batch_is_logged_in_lines_that_a_log_keeps_whole() -> None:
     fills = [replace(a_whole, fill=replace(a_whole.fill, order_link_id=f"o{n}")) for n in range(450)]
     alerts: Any = Alerts()
     with capture_logs() as logged:
-        Bookkeeping(alerts, ListenerMetrics()).told(Committed(result=RecordResult(recorded=fills), at=now()))
+        Bookkeeping(alerts, ListenerMetrics()).told(RecordResult(recorded=fills))
     lines = [line for line in logged if line["event"] == "fills_recorded"]
     assert [line["fills"] for line in lines] == [200, 200, 50]
     assert [each for line in lines for each in line["correlation_ids"]] == [f"o{n}" for n in range(450)]
@@ -100,7 +99,7 @@ def test_what_a_person_should_know_does_not_wait_until_the_bots_were_told() -> N
     books.recorded(result)
     assert [kind for kind, _ in alerts.told] == ["fill_unattributed"]
     # and is not said again when they were
-    books.told(Committed(result=result, at=now()))
+    books.told(result)
     assert len(alerts.told) == 1
 
 

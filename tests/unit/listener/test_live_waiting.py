@@ -9,13 +9,11 @@ import pytest
 import redis
 
 from alpha.ledger.fills import RecordResult
-from alpha.live.wire import now
 from tests.unit.domain.fills import MAIN
 from tests.unit.listener.accounts import an_order
 from websocket_listener import live_state
 from websocket_listener.live_state import LiveHooks, LiveState
 from websocket_listener.metrics import ListenerMetrics
-from websocket_listener.writer import Committed
 
 
 def a_live_state() -> LiveState:
@@ -53,7 +51,7 @@ def test_an_order_waits_for_the_commit_that_comes_after_it_and_a_commit_for_noth
     taking.join(0.2)
     assert taken == []
     # until a commit, which is taken with it
-    committed = Committed(result=RecordResult(), at=now())
+    committed = RecordResult()
     live.put(committed)
     taking.join(30)
     assert taken == [order, committed]
