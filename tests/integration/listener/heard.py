@@ -40,4 +40,4 @@ class WritingListener:
 
     @property
     def recorded(self) -> list[RecordedFill]:
-        return [fill for batch in self.batches for fill in batch.result.recorded]
+        return [fill for batch in self.batches for fill in batch.recorded]

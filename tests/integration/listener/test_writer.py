@@ -81,7 +81,7 @@ def test_the_same_fill_with_other_content_is_drift_and_no_second_row(
     assert again is not None
     assert again.done.wait(30)
     assert len(fills_after(ledger, ONE, 0)) == 1
-    (conflict,) = [conflict for batch in listener.batches for conflict in batch.result.conflicts]
+    (conflict,) = [conflict for batch in listener.batches for conflict in batch.conflicts]
     assert conflict.differences == {"fee": ("0", "0.5")}
     assert blocked_bots(ledger) == {ONE}
 
