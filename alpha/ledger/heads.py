@@ -76,8 +76,9 @@ def take_expired(
     *,
     above: Mapping[AccountName, int] = MappingProxyType({}),
 ) -> Taking:
-    """Takes those of the accounts whose lease has expired or was never given. Never waits for a lock: an account that
-    somebody is busy with is answered as blocked, and asked for again.
+    """Takes those of the accounts whose lease has expired or was never given. Never waits for a row: an account that
+    somebody is busy with is answered as blocked, and asked for again. Waits while all recording is held up
+    (`rebuild_rollups`).
 
     `above`: epochs that were met elsewhere, which the new one has to exceed. They are larger than the ledger's own when
     the ledger is an older copy of itself.
