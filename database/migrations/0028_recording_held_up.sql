@@ -1,4 +1,5 @@
--- Sums are made anew beside a listener without a deadlock.
+-- Sums are made anew beside a listener without a deadlock, and only trading.record_at_once keeps the triggers from
+-- counting fills.
 
 -- Holds up recording until the transaction ends, once everybody who is at it has committed. The heads come first, as for
 -- whoever records: behind its head, one takes fills before trades, and one that folds a late fill trades before fills.
@@ -95,3 +96,24 @@ BEGIN
     RETURN trading.rebuild_rollups();
 END
 $$;
+
+-- trading.record_at_once sets alpha.at_once for the fills that it counts itself. Whoever may insert fills may set it as
+-- well, so it holds only for who may write the sums too: the function runs with the rights of their owner, whatever his
+-- name is after a restore. None may be recording beside this, as in 0024.
+LOCK TABLE trading.account_head IN EXCLUSIVE MODE;
+CREATE OR REPLACE TRIGGER fills_are_counted AFTER INSERT ON trading.fills
+    REFERENCING NEW TABLE AS changed
+    FOR EACH STATEMENT
+    WHEN (
+        current_setting('alpha.at_once', true) IS DISTINCT FROM 'on'
+        OR NOT has_table_privilege('trading.bot_symbol_days'::regclass, 'UPDATE')
+    )
+    EXECUTE FUNCTION trading.count_fills();
+CREATE OR REPLACE TRIGGER trades_are_counted AFTER INSERT ON trading.trades
+    REFERENCING NEW TABLE AS changed
+    FOR EACH STATEMENT
+    WHEN (
+        current_setting('alpha.at_once', true) IS DISTINCT FROM 'on'
+        OR NOT has_table_privilege('trading.bot_symbol_days'::regclass, 'UPDATE')
+    )
+    EXECUTE FUNCTION trading.count_trades('1');

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager, nullcontext
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
@@ -24,11 +24,13 @@ from alpha.commands import restore
 from alpha.config.backups import BackupSettings
 from alpha.domain.side import Side
 from alpha.exchange.errors import ExchangeUnreachable
+from alpha.ledger import fills as recording
 from alpha.ledger.alerts import Severity
 from alpha.ledger.backups import last_try, ledger_identity, newest_verified
-from alpha.ledger.connection import Connection, Dsn, LedgerError, LedgerRefused, connect, transaction
+from alpha.ledger.connection import Connection, Dsn, LedgerError, LedgerRefused, connect, single_statement, transaction
 from alpha.ledger.fills import FillRecorder
 from alpha.ledger.heads import take_account
+from alpha.ledger.rollup_check import check_days
 from alpha.local.binaries import postgres_programs
 from alpha.local.postgres import EmbeddedPostgres
 from database.backup import manifest, scratch, taking
@@ -145,6 +147,42 @@ def test_a_restored_database_holds_the_same_under_the_same_rules(
         recorder = FillRecorder(listener, {MAIN: take_account(listener, MAIN, "tests")})
         again = [heard(a_fill(Side.BUY, "2", at="100", n=1)), heard(a_fill(Side.BUY, "1", at="90", n=3))]
         assert len(recorder.record(again).recorded) == 1, "what was in the backup is known"
+
+
+@pytest.mark.patches_source
+def test_under_another_owner_a_fill_is_counted_once_however_it_is_recorded(
+    ledger: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backup = take(ledger, tmp_path)
+    # given a database of a user who is no superuser, where only the rows and rules are as they were
+    with scratch_database(ledger.dsn("backup")) as restored:
+        find_programs(16, PROGRAMS).restore(restored, tmp_path / backup.file, privileges=False)
+        with closing(connect(restored, "tests")) as owner:
+            with transaction(owner) as cursor:
+                cursor.execute("GRANT USAGE ON SCHEMA trading TO alpha_ledger_writer")
+                cursor.execute("GRANT SELECT ON ALL TABLES IN SCHEMA trading TO alpha_ledger_writer")
+                cursor.execute(
+                    "GRANT INSERT, UPDATE, DELETE ON trading.account_head, trading.account_leases, trading.bot_heads,"
+                    " trading.books, trading.fills, trading.trades TO alpha_ledger_writer"
+                )
+            # when the listener, who says that it counts for itself, and the owner record one fill the long way, and
+            # three in one call each
+            as_listener = replace(ledger.dsn("ledger_writer"), dbname=restored.dbname)
+            with closing(connect(as_listener, "tests")) as listener:
+                with single_statement(listener) as cursor:
+                    cursor.execute("SET alpha.at_once = 'on'")
+                for n, connection in enumerate([listener, owner]):
+                    recorder = FillRecorder(connection, {MAIN: take_account(connection, MAIN, "tests")})
+                    for m in range(4):
+                        fill = a_fill(Side.BUY if m % 2 else Side.SELL, "1", at="100", n=10 * (n + 1) + m)
+                        with monkeypatch.context() as patched:
+                            if m:
+                                patched.delattr(recording, "write_batch")
+                            recorder.record([heard(fill)])
+            # then every fill and round trip is counted, and once
+            days = "SELECT sum(fills), sum(trades) FROM trading.bot_symbol_days"
+            assert _all(owner, days) == [(2 + 8, 1 + 4)]
+            assert check_days(owner, date(2025, 10, 1), date(2025, 10, 31)) == []
 
 
 def test_switching_gives_the_restored_database_the_name_and_keeps_the_old_one(

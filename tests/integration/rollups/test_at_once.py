@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
@@ -18,7 +18,7 @@ from alpha.domain.ids import AccountName, BotId, ExecId
 from alpha.domain.side import Side
 from alpha.ledger import fills as recording
 from alpha.ledger.at_once import MOST_AT_ONCE, TOLD_FILL
-from alpha.ledger.connection import Connection, connect, transaction
+from alpha.ledger.connection import Connection, connect, single_statement, transaction
 from alpha.ledger.fill_rows import row_of_recorded
 from alpha.ledger.fills import FillRecorder, HeardFill
 from alpha.ledger.heads import take_account
@@ -125,6 +125,26 @@ def test_the_setting_does_not_outlast_the_call(writer: Connection, recorder: Fil
     # and what comes behind it is counted by the triggers again
     recorder.record([heard(a_fill(Side.SELL, "2", at="100", n=2 + n)) for n in range(20)])
     assert [day["fills"] for day in rows(writer, "SELECT fills FROM trading.bot_symbol_days")] == [22]
+
+
+def test_who_records_cannot_keep_fills_from_being_counted(
+    writer: Connection, recorder: FillRecorder, login: Callable[[str], Connection]
+) -> None:
+    # given a listener that says of itself what only the function may say
+    with single_statement(writer) as cursor:
+        cursor.execute("SET alpha.at_once = 'on'")
+    # when it records in every way: a new book, one fill in one call, many, a few, and one that is late
+    for hours in ([1], [2], range(3, 30), [30, 31], [33], [32]):
+        recorder.record([heard(at_hour(hour, Side.SELL if hour % 2 else Side.BUY, "1", at="100")) for hour in hours])
+    with transaction(writer) as cursor:
+        cursor.execute("SELECT current_setting('alpha.at_once')")
+        assert cursor.fetchone() == ("on",)
+    # then each is counted, and once
+    reader = login("reader")
+    assert rows(reader, "SELECT sum(fills) AS fills, sum(trades) AS trades FROM trading.bot_symbol_days") == [
+        {"fills": 33, "trades": 16}
+    ]
+    assert check_days(reader, FIRST, LAST) == []
 
 
 def _heard(
