@@ -7,13 +7,14 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
-from alpha.domain.ids import BotId, Symbol
+from alpha.domain.ids import AccountName, BotId, Symbol
 from alpha.domain.side import Side
-from alpha.ledger.at_once import MOST_AT_ONCE, TOLD_BOOK, TOLD_FILL, TOLD_TRADE
+from alpha.ledger import fills as recording
+from alpha.ledger.at_once import MOST_AT_ONCE, TOLD_BOOK, TOLD_FILL, TOLD_TRADE, record_at_once
 from alpha.ledger.batch_rows import TRADE_ROW
 from alpha.ledger.books import books_of_account, rebuild_books
 from alpha.ledger.connection import Connection, LedgerRefused, connect, transaction
@@ -85,6 +86,40 @@ def test_what_is_recorded_while_it_waits_is_not_recorded_again(
     (book,) = books_of_account(other, MAIN)
     assert book.position.quantity == 5
     assert all(each.is_equal for each in rebuild_books(other, MAIN))
+
+
+@pytest.mark.patches_source
+def test_what_belongs_to_nobody_and_came_meanwhile_is_answered_by_nothing_written(
+    warm: FillRecorder, other: Connection, epochs: dict[AccountName, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given a fill that no book takes, recorded by somebody else under the same epoch
+    FillRecorder(other, epochs).record([heard(a_fill(Side.BUY, "1", at="100", n=2), bot=None)])
+    # when the next is recorded by who has not heard of it
+    answers = []
+
+    def asked(*args: object, **kwargs: object) -> datetime | None:
+        before = all_of_it(other)
+        answers.append(record_at_once(*args, **kwargs))  # type: ignore[arg-type]
+        assert (all_of_it(other) == before) is (answers[-1] is None)
+        return answers[-1]
+
+    monkeypatch.setattr(recording, "record_at_once", asked)
+    result = warm.record([heard(a_fill(Side.BUY, "1", at="100", n=3))])
+    # then it goes the long way, without a refusal, and the next one need not
+    assert (answers, result.refused_at_once) == ([None], "")
+    warm.record([heard(a_fill(Side.BUY, "1", at="100", n=4))])
+    assert answers[1:] == [recorded.recorded_at for recorded in fills_after(other, BOT, 3)]
+    assert account_heads(other)[MAIN].fills == 5
+
+
+def all_of_it(connection: Connection) -> list[list[tuple[object, ...]]]:
+    """What recording writes, row by row."""
+    found = []
+    with transaction(connection) as cursor:
+        for table in ("account_head", "bot_heads", "fills", "books", "trades", "bot_symbol_days"):
+            cursor.execute(f"SELECT * FROM trading.{table} AS each ORDER BY each")
+            found.append(cursor.fetchall())
+    return found
 
 
 def test_a_repeat_a_late_fill_and_a_new_bot_go_the_long_way(warm: FillRecorder, other: Connection) -> None:
