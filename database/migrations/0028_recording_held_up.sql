@@ -97,6 +97,11 @@ BEGIN
 END
 $$;
 
+-- Who packs a month that is over gives way to a fill that comes late for it: its recorder has read the indexes before it
+-- writes to the month. Sooner than PostgreSQL looks for deadlocks (deadlock_timeout, 1 s), which ended the packing and
+-- held up recording until then.
+ALTER FUNCTION trading.pack_next_index(bigint, text[]) SET lock_timeout = '500ms';
+
 -- trading.record_at_once sets alpha.at_once for the fills that it counts itself. Whoever may insert fills may set it as
 -- well, so it holds only for who may write the sums too: the function runs with the rights of their owner, whatever his
 -- name is after a restore. None may be recording beside this, as in 0024.

@@ -18,13 +18,15 @@ from alpha.ledger.connection import Connection, Dsn, LedgerUnavailable, connect,
 from alpha.ledger.fills import FillRecorder
 from alpha.ledger.heads import Taking, release_leases, renew_leases, take_account, take_expired
 from alpha.ledger.rollup_check import check_days
-from alpha.ledger.rollups import pack_month, rebuild_rollups, reporting_zone, set_reporting_zone
+from alpha.ledger.rollups import pack_indexes, pack_month, rebuild_rollups, reporting_zone, set_reporting_zone
 from database.migrate import MIGRATIONS, migrate, read_migrations
 from tests.integration.ledger.heard import MAIN, heard
-from tests.integration.rollups.days import FIRST, LAST, at_hour
+from tests.integration.rollups.days import FIRST, LAST, a_week_later, at_hour
 from tests.support import eventually
 
 pytestmark = pytest.mark.patches_source
+
+LOCK_NOT_AVAILABLE = "55P03"
 
 
 class Meanwhile:
@@ -40,8 +42,8 @@ class Meanwhile:
         self._done: Future[object] | None = None
 
     def record_late(self, recorder: FillRecorder, work: Callable[[], object]) -> object:
-        """Records a late fill; answers what came of the work, which ends when the fill is committed."""
-        recorder.record([heard(at_hour(hour, Side.BUY if hour == 1 else Side.SELL, "1", at="100")) for hour in (1, 5)])
+        """Records a fill between the two of `round_trip`; answers what came of the work, which ends when it is
+        committed."""
         self._work = work
         with self._pool:
             result = recorder.record([heard(at_hour(3, Side.SELL, "1", at="110"))])
@@ -51,9 +53,17 @@ class Meanwhile:
 
     def _interleaved(self, *args: Any, **kwargs: Any) -> bool:
         if self._work is not None:
-            self._done, self._work = self._pool.submit(self._work), None
-            eventually(lambda: waiting_for(self._watching, self._recorder), what="the other one to wait")
+            self._done = other = self._pool.submit(self._work)
+            self._work = None
+            # Or to have given up waiting, which some do soon.
+            eventually(
+                lambda: waiting_for(self._watching, self._recorder) or other.done(), what="the other one to wait"
+            )
         return self._write_batch(*args, **kwargs)
+
+
+def round_trip(recorder: FillRecorder) -> None:
+    recorder.record([heard(at_hour(hour, Side.BUY if hour == 1 else Side.SELL, "1", at="100")) for hour in (1, 5)])
 
 
 def waiting_for(watching: Connection, holder: Connection) -> list[tuple[object, ...]]:
@@ -76,6 +86,7 @@ def test_sums_are_made_anew_beside_a_late_fill(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     commander, owner = login("commander"), login("owner")
+    round_trip(recorder)
     meanwhile = Meanwhile(monkeypatch, writer, owner)
     # one row of sums: of one bot, one symbol and one day
     assert meanwhile.record_late(recorder, lambda: work(commander)) == 1
@@ -103,6 +114,27 @@ def test_sums_are_made_anew_while_a_month_is_being_packed(
                 assert rebuild_rollups(commander) == 1
             assert not packing.done()
         assert packing.result(60) > 0
+
+
+def test_packing_at_night_gives_way_to_a_fill_of_a_month_that_is_over(
+    login: Callable[[str], Connection], writer: Connection, recorder: FillRecorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given a month of which nothing was recorded for a week
+    owner, sync = login("owner"), login("sync_writer")
+    round_trip(recorder)
+    a_week_later(owner)
+
+    def pack() -> str:
+        with pytest.raises(LedgerUnavailable) as given_up:
+            pack_indexes(sync)
+        return given_up.value.sqlstate
+
+    # when it is packed while a late fill is recorded, for which its indexes were read and it has yet to be written
+    meanwhile = Meanwhile(monkeypatch, writer, owner)
+    # then the fill goes first, and the month is left for another night
+    assert meanwhile.record_late(recorder, pack) == LOCK_NOT_AVAILABLE
+    a_week_later(owner)
+    assert pack_indexes(sync) > 0
 
 
 def test_leases_are_renewed_while_recording_is_held_up_and_nothing_changes_hands(
@@ -139,6 +171,7 @@ def test_triggers_of_fills_change_beside_a_late_fill(
     migrate(empty, of_migrations_before(name, tmp_path / "earlier"))
     with closing(connect(empty, "recording")) as writer, closing(connect(empty, "watching")) as watching:
         recorder = FillRecorder(writer, {MAIN: take_account(writer, MAIN, "tests")})
+        round_trip(recorder)
         meanwhile = Meanwhile(monkeypatch, writer, watching)
         applied = meanwhile.record_late(recorder, lambda: migrate(empty))
         assert applied == [migration.name for migration in read_migrations() if migration.name >= name]
