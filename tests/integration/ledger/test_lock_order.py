@@ -164,7 +164,7 @@ def of_migrations_before(name: str, folder: Path) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("name", ["0024_recording_rows", "0028_recording_held_up"])
+@pytest.mark.parametrize("name", ["0024_recording_rows", "0027_recording_held_up"])
 def test_triggers_of_fills_change_beside_a_late_fill(
     empty: Dsn, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
