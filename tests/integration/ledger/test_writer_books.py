@@ -52,6 +52,4 @@ def test_books_are_told_also_when_the_answer_to_their_commit_was_lost(
         assert AnswerLost.lost
         assert (listener.recorded, bot_head(ledger, ONE)) == ([], 2)
         (batch,) = listener.batches
-        assert {(key.symbol, book.position.quantity) for key, book in batch.books.items()} == {
-            (BTCUSDT, Decimal(2))
-        }
+        assert {(key.symbol, book.position.quantity) for key, book in batch.books.items()} == {(BTCUSDT, Decimal(2))}
