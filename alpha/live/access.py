@@ -34,9 +34,10 @@ def bot_rules(bot: BotId, account: AccountName) -> tuple[str, ...]:
 
 
 def listener_rules(bots: Iterable[BotId]) -> tuple[str, ...]:
-    """The listener writes everything that is told of accounts and bots. It clears away a bot's positions by pattern."""
+    """The listener writes everything that is told of accounts and bots, and reads the bars by which it measures round
+    trips. It clears away a bot's positions by pattern."""
     keys = ("listener:*", "wallet:*", "controls", "freezes", "bus:*", *(f"{bot}:*" for bot in bots))
-    return (*_own("listener"), *_whole(keys), *_COMMANDS, "+keys")
+    return (*_own("listener"), *_whole(keys), *_read(("bar:*",)), *_COMMANDS, "+keys")
 
 
 def feed_rules() -> tuple[str, ...]:

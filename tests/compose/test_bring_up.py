@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 
-from tests.compose.deployment import FILE, Deployment, containers, health, inspect, run
+from tests.compose.deployment import FILE, Deployment, containers, docker, health, inspect, run
 from tests.support import eventually
 
 NEEDED_BY_SHORTSELLER = {
@@ -155,6 +155,15 @@ def test_one_id_leads_from_the_order_over_the_fill_to_what_the_bot_made_of_it(pl
         return {json.loads(line)["event"] for line in lines}
 
     eventually(lambda: trail() >= {"order_placed", "fills_recorded", "fill_handled"}, 60, "the whole trail", every_s=1)
+
+
+def test_round_trips_are_measured_and_no_login_asks_for_what_it_may_not(platform: Deployment) -> None:
+    eventually(
+        lambda: platform.sql("SELECT 1 FROM trading.trade_excursions LIMIT 1"), 240, "a measured round trip", every_s=1
+    )
+    assert docker("exec", "trading_redis", "redis-cli", "ACL", "LOG") == ""
+    shown = run(["docker", "logs", "trading_postgres"])
+    assert [line for line in (shown.stdout + shown.stderr).splitlines() if "permission denied" in line] == []
 
 
 @pytest.mark.parametrize(

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 import redis
 
-from alpha.domain.ids import AccountName, BotId
+from alpha.domain.ids import AccountName, BotId, Symbol
 from alpha.exchange.budget import Call, Purpose
-from alpha.live import access, bus
+from alpha.live import access, bus, market
 from alpha.live.connection import BUS_DB, FLAGS_DB, STATE_DB, RedisAddress, open_redis
 from alpha.live.rate_budget import SharedBudget
 
@@ -73,6 +74,14 @@ def test_a_bot_reaches_nothing_of_another_one(users: RedisAddress) -> None:
             ("LRANGE", "alerts:waiting:bot-second_001", "0", "-1"),
         ):
             assert is_refused(bot, *command), command
+
+
+def test_the_listener_reads_bars_to_measure_round_trips_by_and_writes_none(users: RedisAddress) -> None:
+    bar = market.bar_key(Symbol("BTCUSDT"), timedelta(minutes=5))
+    with as_user(users, "listener") as listener:
+        assert not is_refused(listener, "XREVRANGE", bar, "+", "-", "COUNT", "1")
+        assert is_refused(listener, "XADD", bar, "*", "close", "1")
+        assert is_refused(listener, "DEL", bar)
 
 
 @pytest.mark.parametrize("name", [FIRST, "listener", "feed", "watcher"])
