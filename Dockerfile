@@ -2,7 +2,8 @@
 #
 #     docker compose -f docker-compose.production.yml build shortseller
 #
-# Each target copies its own folder last, so an edit of what is not compiled makes no other image anew.
+# Each target copies its own folder last, so an edit of what is not compiled makes no other image anew as long as the
+# build cache is kept.
 
 FROM python:3.11-slim AS locked
 WORKDIR /locked

@@ -139,11 +139,10 @@ class Deployment:
         done = self.compose("--profile", "*", "build", "--quiet")
         assert done.returncode == 0, done.stderr
 
-    def up(self, *services: str, profiles: Iterable[str] = (), fast: bool = False, build: bool = False) -> None:
+    def up(self, *services: str, profiles: Iterable[str] = (), fast: bool = False, options: Iterable[str] = ()) -> None:
         """Up and healthy. Raises AssertionError with what compose and the unhealthy ones say."""
         chosen = [part for name in profiles for part in ("--profile", name)]
-        more = ["--build"] if build else []
-        done = self.compose(*chosen, "up", "--detach", "--wait", *more, *services, fast=fast)
+        done = self.compose(*chosen, "up", "--detach", "--wait", *options, *services, fast=fast)
         assert done.returncode == 0, f"{done.stderr}\n{_complaints()}"
 
     def typed(self, line: str, *, within_s: float = _WITHIN_S) -> str:
