@@ -88,6 +88,16 @@ def test_a_second_file_says_which_bytes_an_image_has(deployment: Deployment) -> 
     assert services["redis"]["image"] == "redis:8"
 
 
+def test_profiles_written_into_env_are_meant_by_every_command(deployment: Deployment) -> None:
+    mode = deployment.env["COMPOSE_PROFILES"]
+    deployment.set_variable("COMPOSE_PROFILES", f"{mode},canary,ha")
+    try:
+        services = config(deployment).keys()
+    finally:
+        deployment.set_variable("COMPOSE_PROFILES", mode)
+    assert {"paper_exchange", "canary", "canary_002", "websocket_listener_standby"} <= services
+
+
 def test_prometheus_and_grafana_come_with_their_profile_only(deployment: Deployment) -> None:
     more = config(deployment, "--profile", "monitoring").keys() - config(deployment).keys()
     assert more == {"exporter", "prometheus", "grafana"}
