@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import stat
 import subprocess
+from pathlib import Path
+from textwrap import dedent, indent
 
 import pytest
 
-from tests.compose.deployment import FILE, Deployment, containers, docker, health, inspect, run
+from tests.compose.deployment import FILE, ROOT, Deployment, containers, docker, health, inspect, run
 from tests.support import eventually
 
 NEEDED_BY_SHORTSELLER = {
@@ -191,3 +194,79 @@ def test_after_an_edit_only_that_bot_is_made_anew(platform: Deployment) -> None:
     platform.up("shortseller", options=("--build", "--no-deps"), fast=True)
     after = containers()
     assert {name for name in after if after[name] != before[name]} == {"shortseller"}
+
+
+def test_a_bot_more_and_a_bot_less_touch_no_other_bot(platform: Deployment) -> None:
+    kept = {name: (platform.folder / name).read_text() for name in ("bots.yaml", FILE)}
+    logins, those_who_look_after_all, the_bot = lines_of_a_bot_more()
+    _with_a_third_canary(platform, kept)
+    before = containers()
+    for line in (logins, those_who_look_after_all, the_bot):
+        _run_line(platform, line)
+    after = containers()
+    renewed = {
+        "migrate",
+        "paper_exchange",
+        "websocket_listener",
+        "market_feed",
+        "trade_sync_service",
+        "telegram_manager",
+    }
+    assert {name for name in after if after[name] != before.get(name)} == renewed | {"canary_003"}
+    fills = "SELECT 1 FROM trading.fills WHERE bot = 'canary_003' LIMIT 1"
+    eventually(lambda: platform.sql(fills), 180, "a fill of the new bot", every_s=1)
+
+    flattened = platform.alpha("c2", "flatten canary_003", "--yes")
+    assert flattened.returncode == 0, flattened.stdout + flattened.stderr
+    held = "SELECT 1 FROM trading.books WHERE bot = 'canary_003' AND quantity <> 0"
+    eventually(lambda: platform.sql(held) == "", 60, "the new bot being flat", every_s=1)
+    _run_line(platform, "DC stop canary_003")
+    _run_line(platform, "DC rm --force canary_003")
+    for name, text in kept.items():
+        _replace(platform.folder / name, text)
+    for line in (logins, those_who_look_after_all):
+        _run_line(platform, line)
+    assert {name for name, made in containers().items() if after[name] != made} == renewed
+    assert platform.sql("SELECT rolcanlogin FROM pg_roles WHERE rolname = 'canary_003'") == "f"
+    assert "canary_003" not in docker("exec", "trading_redis", "redis-cli", "ACL", "USERS").split()
+
+
+def lines_of_a_bot_more() -> list[str]:
+    """The commands of the guide, for a bot `canary_003` in mode paper."""
+    guide = (ROOT / "docs/guides/DOCKER_STARTUP_GUIDE.md").read_text(encoding="utf-8")
+    found = [line.strip() for line in guide.splitlines() if line.startswith("       DC ")]
+    paper = [line.replace(" websocket_listener ", " paper_exchange websocket_listener ") for line in found]
+    return [line.replace(" breakout", " canary_003") for line in paper]
+
+
+def _run_line(platform: Deployment, line: str) -> None:
+    """With checks that are asked often, as the platform has them."""
+    done = platform.compose(*line.removeprefix("DC ").split(), fast=True)
+    assert done.returncode == 0, f"{line}: {done.stderr}"
+
+
+def _with_a_third_canary(platform: Deployment, kept: dict[str, str]) -> None:
+    entry = dedent("""
+        - id: canary_003
+          code: cn3
+          account: canary
+          strategy: strategies.canary:Canary
+          redis_db: 5
+          symbols: [SOLUSDT]
+          capital_usdt: 1000
+    """)
+    _replace(platform.folder / "bots.yaml", kept["bots.yaml"].rstrip() + indent(entry, "  "))
+    compose = kept[FILE]
+    (second,) = re.findall(r"  canary_002:\n(?:    .*\n)+", compose)
+    passwords = "".join(re.findall(r"      CANARY_002_\w+_PASSWORD: .*\n", compose[: compose.index(second)]))
+    for part, between in ((passwords, ""), (second, "\n")):
+        compose = compose.replace(part, part + between + part.replace("_002", "_003"), 1)
+    _replace(platform.folder / FILE, compose)
+    assert platform.alpha("init", "--canary").returncode == 0
+
+
+def _replace(path: Path, text: str) -> None:
+    """As editors do: the old file stays what it is for whoever has it open, also as a container's mount."""
+    beside = path.with_suffix(".new")
+    beside.write_text(text)
+    beside.rename(path)
