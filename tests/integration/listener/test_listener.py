@@ -13,10 +13,11 @@ import pytest
 
 from alpha.domain.fill import AttributionMethod
 from alpha.domain.side import Side
+from alpha.ledger.alerts import Alert, alert_answering, alerts_after
 from alpha.ledger.connection import connect, transaction
 from alpha.ledger.drift import open_drift
 from alpha.ledger.fill_rows import FillSource
-from alpha.ledger.raw_events import waiting_raw_events
+from alpha.ledger.raw_events import ask_for_replay, waiting_raw_events
 from alpha.live.connection import STATE_DB, RedisAddress, open_redis
 from alpha.live.controls import read_controls
 from alpha.local.postgres import EmbeddedPostgres
@@ -35,7 +36,7 @@ from tests.integration.listener.processes import (
     environment_of,
     write_registry,
 )
-from tests.integration.listener.relay import Relay, as_it_is, twice, without
+from tests.integration.listener.relay import Relay, as_it_is, of_two_topics, twice, without
 from tests.support import Database, eventually
 
 pytestmark = pytest.mark.slow
@@ -163,6 +164,44 @@ def test_what_cannot_be_read_is_kept_and_the_rest_goes_on(followed: Followed) ->
     with closing(connect(followed.database.owner, "tests")) as connection, transaction(connection) as cursor:
         cursor.execute("SELECT DISTINCT kind FROM trading.alerts")
         assert ("message_unreadable",) in cursor.fetchall()
+
+
+def read_again(followed: Followed) -> Alert:
+    """Asks for what waits of the first account to be read again; the answer."""
+    with closing(connect(followed.database.dsn("commander"), "tests")) as commander:
+        number = ask_for_replay(commander, SHORTSELLER, by="cli:test")
+    return eventually(lambda: followed.query(lambda c: alert_answering(c, number)), what="the answer")
+
+
+@pytest.mark.parametrize("first", ["order", "position"])
+def test_executions_under_two_topics_are_kept_raw_and_recorded_once(followed: Followed, first: str) -> None:
+    # What waits is read again when an account is taken: that is over before anything is said.
+    read_again(followed)
+    followed.relay.rule = of_two_topics(first, "execution")
+    followed.trader.round_trips(SS, 2)
+    executed = followed.trader.executed(SHORTSELLER)
+    kept = eventually(
+        lambda: found if len(found := followed.query(waiting_raw_events)) == len(executed) else None,
+        what="the raw messages",
+    )
+    assert {(event.account, event.topic, event.reason) for event in kept} == {
+        (SHORTSELLER, first, "it is of the topic execution as well")
+    }
+    assert sorted(json.loads(event.raw)["data"][0]["execId"] for event in kept) == sorted(executed)
+    told = followed.query(lambda c: [alert for _, alert in alerts_after(c, 0) if alert.kind == "message_unreadable"])
+    assert [(alert.severity, alert.account) for alert in told] == [("error", SHORTSELLER)]
+    # the regular look over REST brings what the stream did not
+    assert {fill.source for fill in followed.until_recorded()} == {FillSource.RECOVERY}
+    # and who asks for the messages to be read again is told that it did
+    followed.relay.rule = as_it_is
+    answer = read_again(followed)
+    assert [answer.fields[what] for what in ("read", "recorded", "unreadable")] == [len(executed), 0, 0]
+    assert followed.query(waiting_raw_events) == []
+    followed.until_recorded()
+    followed.until_published(SS)
+    followed.listener.until_ok()
+    followed.until_proven(SHORTSELLER)
+    assert followed.query(open_drift) == []
 
 
 def test_a_killed_listener_goes_on_where_it_was(followed: Followed) -> None:

@@ -16,6 +16,7 @@ from structlog.testing import capture_logs
 
 from alpha.domain.ids import AccountName
 from alpha.exchange.errors import UnknownMessage
+from alpha.exchange.parse import parse_fill
 from alpha.ledger.alerts import Alert, alert_answering, alerts_after
 from alpha.ledger.connection import Connection, Dsn, connect, transaction
 from alpha.ledger.fill_rows import FillSource, RecordedFill
@@ -38,6 +39,8 @@ from tests.unit.listener.accounts import ONE, shared
 from websocket_listener.bookkeeping import Bookkeeping
 from websocket_listener.metrics import ListenerMetrics
 from websocket_listener.raw_reading import REFUSED_FILL
+from websocket_listener.unread_states import UnreadStates
+from websocket_listener.write_queue import Heard
 from websocket_listener.writer import Refused, Writer
 
 pytestmark = pytest.mark.slow
@@ -218,6 +221,30 @@ def test_a_message_told_again_after_a_restart_is_kept_once(listening: Listening,
     # a restart forgets what was kept, and recovery reads the same row again
     assert store(ledger, "execution", orjson.dumps({"execType": "Conjured"}).decode()) == listening.waiting[0].number
     assert len(listening.waiting) == 1
+
+
+def test_an_execution_under_two_topics_is_recorded_when_it_is_read_again_and_not_again_by_recovery(
+    listening: Listening,
+) -> None:
+    row = wire.execution(orderLinkId="")
+    fill = parse_fill(row, MAIN)
+    message = b'{"topic":"order",' + orjson.dumps(wire.frame("execution", row)).removeprefix(b"{")
+    listening.begin()
+    # what waits is read when the account is taken: that is over before the message comes
+    listening.asked()
+    states = UnreadStates(MAIN, [message], lambda topic, error: listening.books.keep_raw(MAIN, topic, error))
+    assert states.read() == ([], [])
+    (kept,) = eventually(lambda: listening.waiting, what="the message")
+    assert (kept.topic, kept.reason, kept.raw) == ("order", "it is of the topic execution as well", message.decode())
+    assert listening.fills == []
+    # when it is read again before the next look over REST
+    assert listening.asked().fields["recorded"] == 1
+    assert [(fill.fill, fill.source) for fill in listening.fills] == [(fill, FillSource.REPLAY)]
+    # then that look brings nothing new
+    submission = listening.writer.record([Heard(fill=fill, source=FillSource.RECOVERY, received_at=now())])
+    assert submission is not None
+    assert submission.done.wait(30)
+    assert [fill.source for fill in listening.fills] == [FillSource.REPLAY]
 
 
 def test_what_nobody_writes_any_more_is_in_the_log(listening: Listening) -> None:
