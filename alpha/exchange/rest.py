@@ -666,8 +666,10 @@ class ExchangeClient:
 
 def _read_by_orjson(response: requests.Response, **_: object) -> None:
     """A page of executions is 60 kB, and reading it is a good part of what recovery costs."""
+    # Not of the answer: one that refers to itself stays until the garbage collector comes.
+    content = response.content
     # orjson's error is a json.JSONDecodeError, which pybit expects.
-    response.json = lambda **_: orjson.loads(response.content)  # type: ignore[method-assign]
+    response.json = lambda **_: orjson.loads(content)  # type: ignore[method-assign]
 
 
 def _rows(answer: _Answer) -> Sequence[Any]:

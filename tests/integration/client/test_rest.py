@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import logging
 import socket
 import time
+import weakref
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
@@ -14,6 +16,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+import requests
 
 from alpha.bot.exchange_port import ExchangePort
 from alpha.domain.clock import from_ms, to_ms
@@ -334,6 +337,20 @@ def test_pybit_adds_no_log_handler_of_its_own(stub: StubExchange) -> None:
     made = ExchangeClient(AccountName("a"), stub.endpoints, KEYS)
     assert logging.getLogger("pybit._http_manager").handlers == []
     made.close()
+
+
+def test_an_answer_is_gone_once_it_was_read(stub: StubExchange, client: ExchangeClient) -> None:
+    # A page of executions is 60 kB: those that wait for the garbage collector add up to more than all the rest.
+    answers: list[weakref.ref[requests.Response]] = []
+    client._http.client.hooks["response"].append(lambda answer, **_: answers.append(weakref.ref(answer)))
+    stub.rest["/v5/market/time"] = lambda _: ok({})
+    gc.collect()
+    gc.disable()
+    try:
+        client.server_time()
+        assert [answer() for answer in answers] == [None]
+    finally:
+        gc.enable()
 
 
 def test_a_proxy_of_the_environment_does_not_stand_before_loopback(
