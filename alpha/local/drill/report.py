@@ -29,8 +29,9 @@ class ListenerOutcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DrillReport:
-    """One drill. `settled_in_s`: from the last fault's end until everything was equal; None when it never was. `proof`:
-    the same asked of the exchange's own books, as `alpha proof` does; None where the verdict said no before."""
+    """One drill. `seed`: of its first phase. `settled_in_s`: from the last fault's end until everything was equal; None
+    when it never was. `proof`: the same asked of the exchange's own books, as `alpha proof` does; None where the
+    verdict said no before."""
 
     seed: int
     fills: int
@@ -56,9 +57,14 @@ class DrillReport:
         return HIT_NOTHING if self.hit_nothing else EQUAL
 
     @property
+    def last_seed(self) -> int:
+        """Of the last phase, which is the one in which something differed if anything did."""
+        return self.seed + self.phases - 1
+
+    @property
     def again(self) -> str:
-        """The command that plays the same drill."""
-        return f"alpha drill --seed {self.seed} --fills {self.fills} --accounts {self.accounts}"
+        """The command that plays the same drill, or of one of several phases the last."""
+        return f"alpha drill --seed {self.last_seed} --fills {self.fills} --accounts {self.accounts}"
 
     def to_json(self) -> dict[str, Any]:
         """The documented object of `alpha drill --json`."""
@@ -67,6 +73,7 @@ class DrillReport:
             "passed": self.exit_code == EQUAL,
             "exit_code": self.exit_code,
             "seed": self.seed,
+            "last_seed": self.last_seed,
             "fills": self.fills,
             "accounts": self.accounts,
             "phases": self.phases,
@@ -130,7 +137,8 @@ class DrillReport:
             console.print(f"NOT EQUAL: {difference}", style="red", highlight=False, soft_wrap=True, markup=False)
         for kind in self.hit_nothing:
             console.print(f"HIT NOTHING: {kind} ({kind.meaning})", style="red", highlight=False, soft_wrap=True)
-        console.print(f"Again: {self.again}", highlight=False, soft_wrap=True)
+        what = "Again" if self.phases == 1 else "The last phase again"
+        console.print(f"{what}: {self.again}", highlight=False, soft_wrap=True)
 
     def _table(self) -> Table:
         table = Table(title="What was done to it", title_justify="left", box=None, header_style="bold")

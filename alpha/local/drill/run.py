@@ -91,7 +91,7 @@ class Drill:
                 break
             self._admin.resume()
         return DrillReport(
-            seed=plan.seed,
+            seed=self._options.seed,
             fills=plan.fills,
             accounts=plan.accounts,
             phases=phases,

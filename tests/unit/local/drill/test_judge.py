@@ -164,3 +164,10 @@ def test_the_exit_code_tells_a_difference_from_a_fault_that_hit_nothing() -> Non
     assert report(well(), {}).hit_nothing == (Kind.DROP,)
     assert report(replace(well(), trades=[]), missed).exit_code == DIFFERENT
     assert report(well(), hit).to_json()["faults"] == {"drop": {"injected": 1, "hit": 4, "unit": "private messages"}}
+
+
+def test_of_a_drill_in_phases_the_seed_is_that_of_the_first_and_the_last_is_played_again() -> None:
+    soaked = replace(report(well(), {Kind.DROP: Tally(1, 4)}), phases=10)
+    told = soaked.to_json()
+    assert (told["seed"], told["last_seed"]) == (7, 16)
+    assert soaked.again == "alpha drill --seed 16 --fills 3 --accounts 1"
