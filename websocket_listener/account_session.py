@@ -28,7 +28,7 @@ from websocket_listener import live_state
 from websocket_listener.attribution import AccountOwners
 from websocket_listener.heard_executions import HeardExecutions
 from websocket_listener.held_fills import HeldFills
-from websocket_listener.known_fills import KnownFills
+from websocket_listener.known_fills import KnownFills, kept_by_each
 from websocket_listener.live_state import LiveState
 from websocket_listener.one_read import OneRead
 from websocket_listener.standby_memory import StandbyMemory
@@ -82,13 +82,14 @@ WELL = frozenset({AccountState.LIVE, AccountState.STANDBY})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionConfig:
-    """What a session is made for."""
+    """What a session is made for. `accounts`: how many this process hears, its own among them."""
 
     account: AccountConfig
     endpoints: Endpoints
     credentials: KeyPair
     owners: AccountOwners
     timing: RecoveryTiming
+    accounts: int = 1
 
 
 KeepRaw = Callable[[AccountName, str, UnknownMessage], None]
@@ -141,7 +142,7 @@ class AccountSession:
         self._live_is_woken_soon = False
         self._memory = StandbyMemory()
         self.held = HeldFills()
-        self.known_fills = KnownFills()
+        self.known_fills = KnownFills(kept=kept_by_each(config.accounts))
         self.heard_executions = HeardExecutions()
         self.uid: int | None = None
         self.epoch = 0

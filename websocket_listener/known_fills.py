@@ -5,19 +5,29 @@ from collections import deque
 from collections.abc import Iterable
 from datetime import datetime
 from itertools import islice
+from typing import Final
 
 from alpha.domain.fill import Fill
 from alpha.domain.ids import ExecId, Symbol
+
+_MOST_KEPT: Final = 1_000
+_KEPT_BY_ALL: Final = 10_000
+
+
+def kept_by_each(accounts: int) -> int:
+    """How many each of so many accounts may keep: as long as they are not many, about a megabyte of them."""
+    return min(_MOST_KEPT, _KEPT_BY_ALL // accounts)
 
 
 class KnownFills:
     """Fills of one account that this process has seen committed and that are not proven yet.
 
     What REST tells again with the same content need not be handed to the ledger again. Forgetting one costs a repeated
-    insert that changes nothing, so of a burst only the newest are kept: about a megabyte of them.
+    insert that changes nothing, so of a burst only the newest are kept: `kept` that were asked for, and as many that
+    were committed since.
     """
 
-    def __init__(self, *, kept: int = 1_000) -> None:
+    def __init__(self, *, kept: int = _MOST_KEPT) -> None:
         self._kept = kept
         self._lock = threading.Lock()
         # The writer's thread only lays them down; who asks for them puts them where they are found.

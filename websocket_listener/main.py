@@ -59,7 +59,7 @@ log = structlog.get_logger()
 _WAIT_FOR_LEDGER_S = 5.0
 _WATCHED_EVERY_S = 0.5
 # More than are on their way at most times: each collection looks through all of those. Not many times as many, because
-# what was asked over REST leaves rings behind, with whole answers in them.
+# a ring that some library leaves behind may hold much.
 _OBJECTS_BETWEEN_COLLECTIONS = 40_000
 
 
@@ -104,7 +104,7 @@ class Listener:
         accounts = [account for account in registry.accounts.values() if registry.bots_on(account.name)]
         if not accounts:
             raise ConfigError("no bot in bots.yaml uses an account: there is nothing to listen to")
-        configs = [self._session_config(account, environ) for account in accounts]
+        configs = [self._session_config(account, environ, len(accounts)) for account in accounts]
         for config in configs:
             where = config.endpoints
             log.info(
@@ -253,7 +253,7 @@ class Listener:
         self._flags.close()
         log.info("listener_stopped")
 
-    def _session_config(self, account: AccountConfig, environ: Mapping[str, str]) -> SessionConfig:
+    def _session_config(self, account: AccountConfig, environ: Mapping[str, str], accounts: int) -> SessionConfig:
         where = endpoints(account, self._settings)
         return SessionConfig(
             account=account,
@@ -261,6 +261,7 @@ class Listener:
             credentials=credentials(account, environ),
             owners=AccountOwners(account, self._registry.bots_on(account.name)),
             timing=RecoveryTiming.of(where),
+            accounts=accounts,
         )
 
     def _recovery(self, session: AccountSession) -> Recovery:
