@@ -11,7 +11,7 @@ from alpha.domain.fill import Fill
 from alpha.domain.ids import ExecId, Symbol
 
 _MOST_KEPT: Final = 1_000
-_KEPT_BY_ALL: Final = 10_000
+_KEPT_BY_ALL: Final = 5_000
 
 
 def kept_by_each(accounts: int) -> int:

@@ -35,6 +35,7 @@ from alpha.live.rate_budget import SharedBudget
 from alpha.service.alerts import AlertWriter
 from alpha.service.degraded import DegradedModes
 from alpha.service.health import HealthServer
+from alpha.service.heap import share_one_heap
 from alpha.service.listed_symbols import ListingWatch, known_when_answered
 from alpha.service.shutdown import StopSignal
 from websocket_listener.account_session import AccountSession, AccountState, Role, SessionConfig
@@ -65,6 +66,8 @@ _OBJECTS_BETWEEN_COLLECTIONS = 40_000
 
 def main(settings: Settings, registry: Registry) -> None:
     """Runs the listener until SIGTERM or SIGINT. Raises ConfigError or ExchangeAuthError when it must not start."""
+    # Each account has threads that ask over REST, and what they are told in a burst is more than all the rest.
+    share_one_heap()
     # A fill passes three threads; the default of 5 ms would let each of them wait that long for a busy one.
     sys.setswitchinterval(0.0005)
     stop = StopSignal().install()

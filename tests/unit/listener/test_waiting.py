@@ -166,7 +166,7 @@ def test_known_fills_are_bounded() -> None:
 
 def test_of_known_fills_many_accounts_keep_fewer_each() -> None:
     # A fill takes more than a kilobyte: with a thousand of each, 50 accounts would hold as much as all the rest does.
-    assert [kept_by_each(accounts) for accounts in (1, 10, 50)] == [1_000, 1_000, 200]
+    assert [kept_by_each(accounts) for accounts in (1, 10, 50)] == [1_000, 500, 100]
 
 
 def test_of_known_fills_none_is_left_that_is_to_be_forgotten_whether_asked_for_or_not() -> None:
