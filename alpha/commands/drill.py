@@ -12,7 +12,9 @@ _SEEDS = 1_000_000
 @click.command(
     epilog=example("alpha drill", "alpha drill --fills 20000 --accounts 5 --json | tail -1", "alpha drill --minutes 60")
 )
-@click.option("--fills", type=click.IntRange(min=100), default=None, help="Executions of one phase.  [default: 3000]")
+@click.option(
+    "--fills", type=click.IntRange(min=100), default=None, help="Executions of one phase, at least.  [default: 3000]"
+)
 @click.option(
     "--accounts", type=click.IntRange(1, 50), default=None, help="Trading accounts; two bots share one.  [default: 3]"
 )

@@ -126,8 +126,7 @@ class Drill:
     def _play_all(self, plan: Plan) -> None:
         """A plan from its first fill to its last, and to the end of its last fault."""
         wanted = self._executed.count() + plan.fills
-        in_bursts = sum(injection.burst for injection in plan.injections)
-        self._load.pace(max(0, plan.fills - in_bursts) / plan.duration_s)
+        self._load.pace(plan.fills_per_s)
         self._play(plan.injections, plan.duration_s)
         self._try_again(plan)
         self._load.pace(0)

@@ -19,6 +19,8 @@ _QUIET_AFTER_S = 1.5
 _MORE_THAN_A_PAGE = 130
 _ALONE_S = 7.0
 _BURST_AGAIN = 20
+# So few that a fault of a second still meets some: what meets nothing is tried again alone, which takes far more.
+_FEWEST_PER_S = 20.0
 _DROP_AFTER = 0.2
 _DROP_EVERY_S = 3.0
 # The listener's second look comes half a second after the first: Bybit's lag, scaled to the paper exchange. A short one
@@ -67,6 +69,12 @@ class Plan:
     @property
     def kinds(self) -> frozenset[Kind]:
         return frozenset(injection.kind for injection in self.injections)
+
+    @property
+    def fills_per_s(self) -> float:
+        """The steady load between the bursts; of a plan of few fills it makes more of them than were asked for."""
+        in_bursts = sum(injection.burst for injection in self.injections)
+        return max(_FEWEST_PER_S, (self.fills - in_bursts) / self.duration_s)
 
 
 def make_plan(

@@ -38,6 +38,17 @@ def test_more_fills_meet_every_kind_more_often() -> None:
     assert set(Counter(injection.kind for injection in plan.injections).values()) == {4}
 
 
+@given(seed=seeds, fills=st.integers(min_value=100, max_value=20_000))
+def test_every_fault_has_fills_to_meet_however_few_are_asked_for(seed: int, fills: int) -> None:
+    plan = make_plan(seed=seed, fills=fills, accounts=3)
+    in_bursts = sum(injection.burst for injection in plan.injections)
+    assert plan.fills_per_s >= 20
+    assert in_bursts + plan.fills_per_s * plan.duration_s >= fills - 1
+    # of as many as are usual no more are made than were asked for
+    if fills >= 3_000:
+        assert in_bursts + plan.fills_per_s * plan.duration_s <= fills + 1
+
+
 @given(seed=seeds, accounts=accounts)
 def test_a_lane_has_one_fault_at_a_time_and_no_lane_has_one_while_everything_is_dead(seed: int, accounts: int) -> None:
     plan = make_plan(seed=seed, fills=2_000, accounts=accounts)
