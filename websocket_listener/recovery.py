@@ -487,7 +487,7 @@ class Recovery:
         """The interval is proven when nothing else knows of an execution that the exchange did not tell twice, and the
         ledger holds exactly what it told. Answers what speaks against it, "" when it is proven."""
         if unseen := self._session.heard_executions.untold_by(told, reading.start, reading.limit):
-            return f"{len(unseen)} executions heard on the stream are not in the exchange's list"
+            return f"{unseen} executions heard on the stream are not in the exchange's list"
         if 0 < self._differs_for_s() < 2 * self._timing.settle_s:
             # A difference that lasts is drift, which has a row of its own and holds nothing else up.
             return _POSITIONS_DIFFER
