@@ -24,6 +24,7 @@ from alpha.domain.fill import Fill
 from alpha.domain.ids import AccountName
 from alpha.exchange.budget import ADDRESS_LIMIT
 from alpha.exchange.errors import ExchangeAuthError, ExchangeError
+from alpha.exchange.executions import Readers
 from alpha.exchange.rest import ExchangeClient
 from alpha.ledger.connection import Connection
 from alpha.ledger.drift import EntryBlocks
@@ -185,6 +186,7 @@ class Listener:
             )
             for config in configs
         }
+        self._readers = Readers()
         self._recoveries = [self._recovery(session) for session in self._sessions.values()]
         self._degraded = DegradedModes("listener", self._troubles, self._alerts, redis_address)
         status = Status(
@@ -277,6 +279,7 @@ class Listener:
             identify=self._identify,
             keep_raw=self._books.keep_raw,
             alerts=self._alerts,
+            readers=self._readers,
         )
 
     def _identify_all(self) -> None:

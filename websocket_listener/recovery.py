@@ -23,7 +23,7 @@ from alpha.domain.trade_book import TradeBook
 from alpha.exchange.account_state import WalletBalance
 from alpha.exchange.backoff import Backoff
 from alpha.exchange.errors import ExchangeAuthError, ExchangeRateLimited
-from alpha.exchange.executions import ExecutionWindow, walk_windows
+from alpha.exchange.executions import MOST_IN_WINDOW, ExecutionWindow, Readers, walk_windows
 from alpha.exchange.rest import ExchangeClient
 from alpha.ledger.books import books_of_account
 from alpha.ledger.connection import Connection, transaction
@@ -63,8 +63,8 @@ _ALERT_AFTER = 3
 _PATIENCE_S = 0.5
 _EQUITY_EVERY_S = 60.0
 _LONGEST_WAIT_S = 600.0
-# Threads that read a long gap; what they cost on a short one is nothing, as they are made when they are needed.
-_READERS = 4
+# Executions that all accounts together may hold while they read: at a start, or after a burst, all of them do so.
+_ROWS_OF_ALL = 20_000
 # How long a look works on a past that is being backfilled before it looks at the present again.
 _PAST_AT_ONCE_S = 10.0
 # A look at the newest orders of a window: the ones whose executions may be late.
@@ -78,6 +78,11 @@ _UNREADABLE = "executions cannot be read or stored; they are in trading.raw_even
 # Bybit allows 500 connections in five minutes, and a stream that loses single messages gets no better by haste.
 _REPLACED_EVERY_S = 20.0
 _T = TypeVar("_T")
+
+
+def rows_at_once(accounts: int) -> int:
+    """How many executions each of so many accounts may hold at once while it reads."""
+    return min(MOST_IN_WINDOW, max(1, _ROWS_OF_ALL // accounts))
 
 
 class NothingProven(AlphaError):
@@ -111,10 +116,13 @@ class Recovery:
         identify: Callable[[AccountSession], None],
         keep_raw: KeepRaw,
         alerts: AlertWriter,
+        readers: Readers,
     ) -> None:
         self._session, self._client, self._writer, self._live = session, client, writer, live
         self._holder, self._identify, self._keep_raw, self._alerts = holder, identify, keep_raw, alerts
         self._timing = session.config.timing
+        self._readers = readers
+        self._rows = rows_at_once(session.config.accounts)
         self._account = session.name
         self._stopping = threading.Event()
         self._backoff = Backoff(first_s=0.2, cap_s=5.0)
@@ -380,7 +388,7 @@ class Recovery:
     def _read(self, part: Stretch, stretch: Stretch, until: datetime, enough_s: float | None) -> int:
         """Read for the first time; answers how many executions there were."""
         count = 0
-        for window in walk_windows(self._client, *part, readers=_READERS):
+        for window in walk_windows(self._client, *part, readers=self._readers, most=self._rows):
             read_at_s = time.monotonic()
             whole = self._take(window)
             reading = reading_of(window, stretch, until, read_at_s, whole=whole)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from alpha.domain.fill import Fill
 from alpha.exchange.errors import UnknownMessage
 from alpha.exchange.parse import LINEAR, parse_fill
-from alpha.exchange.walking import MAX_WINDOW, MILLISECOND, MOST_IN_WINDOW, Listing, walk, windows
+from alpha.exchange.walking import MAX_WINDOW, MILLISECOND, MOST_IN_WINDOW, Listing, Readers, walk, windows
 
 if TYPE_CHECKING:
     from alpha.exchange.rest import ExchangeClient
@@ -20,6 +20,7 @@ __all__ = [
     "MILLISECOND",
     "MOST_IN_WINDOW",
     "ExecutionWindow",
+    "Readers",
     "walk_executions",
     "walk_windows",
     "windows",
@@ -65,7 +66,7 @@ def walk_windows(
     until: datetime,
     *,
     category: str = LINEAR,
-    readers: int = 0,
+    readers: Readers | None = None,
     most: int = MOST_IN_WINDOW,
 ) -> Iterator[ExecutionWindow]:
     """The contiguous windows that cover [since, until] once, oldest first; see `alpha.exchange.walking.walk`."""

@@ -5,10 +5,11 @@ Bybit gives each of them newest first, in pages, of a window of at most 7 days.
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -76,13 +77,34 @@ def windows(since: datetime, until: datetime, span: timedelta = MAX_WINDOW) -> I
         start = end + MILLISECOND
 
 
+class Readers:
+    """Threads that read a past ahead of whoever walks it: so many `of_one` walk at most, and `all_together` of all that
+    go on at the same time. Each holds a window of rows, and where many walk they read beside each other anyway."""
+
+    def __init__(self, of_one: int = 4, all_together: int = 8) -> None:
+        self._of_one, self._free = of_one, all_together
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def some(self) -> Iterator[int]:
+        """How many may be used within: those that are free, up to so many as one walk gets; 0 is none."""
+        with self._lock:
+            got = min(self._of_one, self._free)
+            self._free -= got
+        try:
+            yield got
+        finally:
+            with self._lock:
+                self._free += got
+
+
 def walk(
     listing: Listing[T],
     client: ExchangeClient,
     since: datetime,
     until: datetime,
     *,
-    readers: int = 0,
+    readers: Readers | None = None,
     most: int = MOST_IN_WINDOW,
 ) -> Iterator[Window[T]]:
     """The contiguous windows that cover [since, until] once, oldest first.
@@ -93,18 +115,19 @@ def walk(
 
     A window spans at most 7 days and holds at most `most` rows, unless they are of one millisecond: pages come newest
     first and rows are wanted oldest first, so a window is what has to be held in memory. One that turns out to hold
-    more is read again in parts. When there are many windows, so many `readers` of the same account read them ahead
-    meanwhile, each in a thread with a connection of its own. Raises ExchangeError as the client does.
+    more is read again in parts. When there are many windows, some of the `readers` read them ahead meanwhile, each in a
+    thread with a connection of its own. Raises ExchangeError as the client does.
     """
     start, last = next(windows(since, until))[0], whole_ms(until)
     cuts = _Cuts(last, most)
     ahead: deque[tuple[datetime, datetime, Future[Window[T] | _Crowded]]] = deque()
     with ExitStack() as stack:
         pool: _Pool | None = None
+        at_once = 1
         following = start
         while start <= last:
             # The first window shows how dense the past is; reading ahead before that would be guessing.
-            while following <= last and len(ahead) < (readers if pool else 1):
+            while following <= last and len(ahead) < at_once:
                 end = cuts.end_of(following)
                 reading = partial(_read_window, listing, start=following, end=end, most=most)
                 ahead.append((following, end, pool.submit(reading) if pool else _done(reading(client))))
@@ -116,8 +139,8 @@ def walk(
                 ahead.clear()
                 cuts.crowded(found)
                 following = start
-                if pool is None and readers:
-                    pool = stack.enter_context(_Pool([client.twin() for _ in range(readers)]))
+                if pool is None and readers is not None and (got := stack.enter_context(readers.some())):
+                    pool, at_once = stack.enter_context(_Pool([client.twin() for _ in range(got)])), got
             else:
                 yield found
                 start = end + MILLISECOND

@@ -9,7 +9,7 @@ import pytest
 
 from alpha.domain.clock import to_ms
 from alpha.exchange.errors import ExchangeUnknown, UnknownMessage
-from alpha.exchange.executions import MAX_WINDOW, MILLISECOND, walk_executions, walk_windows
+from alpha.exchange.executions import MAX_WINDOW, MILLISECOND, Readers, walk_executions, walk_windows
 from alpha.exchange.rest import ExchangeClient
 from tests.integration.client.execution_list import START, WEEK_MS, Executions, rows
 from tests.integration.client.stub_exchange import Received, Reply, StubExchange, ok
@@ -99,9 +99,9 @@ def test_a_row_that_cannot_be_read_fails_the_window_or_is_handed_over(
     assert [error.raw for error in kept] == [bad]
 
 
-@pytest.mark.parametrize("readers", [0, 3])
+@pytest.mark.parametrize("readers", [None, Readers(of_one=3)])
 def test_a_dense_past_is_read_in_windows_that_fit_into_memory(
-    stub: StubExchange, client: ExchangeClient, readers: int
+    stub: StubExchange, client: ExchangeClient, readers: Readers | None
 ) -> None:
     # given 3,000 executions in 50 minutes of a quiet week, and room for 400 at once
     stub.rest["/v5/execution/list"] = Executions(rows(3000))
@@ -112,6 +112,34 @@ def test_a_dense_past_is_read_in_windows_that_fit_into_memory(
     assert (found[0].start, found[-1].end) == (START, until)
     for before, after in itertools.pairwise(found):
         assert after.start == before.end + MILLISECOND
+
+
+def test_readers_are_shared_by_those_who_walk_at_once_and_taken_where_there_is_much_to_read(
+    stub: StubExchange, client: ExchangeClient
+) -> None:
+    stub.rest["/v5/execution/list"] = Executions(rows(3000))
+    until = START + timedelta(days=6)
+    readers = Readers(of_one=4, all_together=6)
+
+    def free() -> int:
+        with readers.some() as first, readers.some() as second:
+            return first + second
+
+    few = walk_windows(client, START, START + timedelta(seconds=100), readers=readers, most=400)
+    dense = [walk_windows(client, START, until, readers=readers, most=400) for _ in range(3)]
+    next(few)
+    assert free() == 6
+    read, left = [], []
+    for walk in dense:
+        read.append(len(next(walk).fills))
+        left.append(free())
+    assert left == [2, 0, 0]
+    # who got none walks alone, and what one had is free again when it has ended
+    for number in reversed(range(3)):
+        read[number] += sum(len(window.fills) for window in dense[number])
+        left.append(free())
+    assert read == [3000, 3000, 3000]
+    assert left[3:] == [0, 2, 6]
 
 
 def test_what_happened_in_one_millisecond_cannot_be_parted(stub: StubExchange, client: ExchangeClient) -> None:
@@ -132,16 +160,16 @@ def test_a_window_read_ahead_that_fails_fails_the_walk_in_its_turn(stub: StubExc
     stub.rest["/v5/execution/list"] = breaks
     read = []
     with pytest.raises(ExchangeUnknown):
-        read.extend(walk_windows(client, START, START + timedelta(hours=1), readers=3, most=400))
+        read.extend(walk_windows(client, START, START + timedelta(hours=1), readers=Readers(of_one=3), most=400))
     # what came before it is whole
     ids = [fill.exec_id for window in read for fill in window.fills]
     assert ids == [f"e{n:05}" for n in range(len(ids))]
 
 
-@pytest.mark.parametrize("readers", [0, 3])
+@pytest.mark.parametrize("readers", [None, Readers(of_one=3)])
 @pytest.mark.parametrize("at", [timedelta(0), timedelta(days=2, hours=5), timedelta(days=4) - timedelta(seconds=3)])
 def test_a_burst_in_a_quiet_past_is_found_without_reading_it_many_times(
-    stub: StubExchange, client: ExchangeClient, readers: int, at: timedelta
+    stub: StubExchange, client: ExchangeClient, readers: Readers | None, at: timedelta
 ) -> None:
     # given 3,000 executions within 3 s of four days
     burst = rows(3000, spacing=timedelta(milliseconds=1))

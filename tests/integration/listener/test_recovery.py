@@ -21,7 +21,7 @@ from alpha.domain.side import Side
 from alpha.exchange.account_state import ExchangePosition, WalletBalance
 from alpha.exchange.endpoints import paper_endpoints
 from alpha.exchange.errors import ExchangeUnreachable, UnknownMessage
-from alpha.exchange.executions import ExecutionWindow, windows
+from alpha.exchange.executions import ExecutionWindow, Readers, windows
 from alpha.ledger.connection import Connection, LedgerRefused, connect, transaction
 from alpha.ledger.coverage import CoverageKind, intervals, mark_unproven, proven_intervals, proven_until
 from alpha.ledger.fills import RecordResult
@@ -147,6 +147,7 @@ class Listening:
             identify=lambda _: None,
             keep_raw=lambda account, topic, error: self.raw.append((account, topic, error.raw)),
             alerts=alerts,
+            readers=Readers(),
         )
         self.writer.start()
         self.live.start()
@@ -488,6 +489,10 @@ def test_a_stretch_that_cannot_be_proven_does_not_hold_up_the_others(
     assert proven_intervals(intervals(ledger, MAIN))[-1] == (second(10), second(60))
     assert "heard on the stream" in listening.session.trouble
     assert len(exchange.asked) < 30
+
+
+def test_what_all_accounts_read_at_once_fits_into_memory() -> None:
+    assert [recovery_module.rows_at_once(accounts) for accounts in (1, 10, 50)] == [2_000, 2_000, 400]
 
 
 def test_a_long_past_is_recorded_and_proven_window_by_window(
