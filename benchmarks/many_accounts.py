@@ -11,7 +11,7 @@ from benchmarks.servers import Servers
 
 _HOW = (
     "The same number of fills, sent as fast as they are read in three bursts, spread over 1, 10 and 50 accounts of one "
-    "process. CPU: user and system time of the listener's process. Memory: after the first burst. Idle: all accounts "
+    "process. CPU: user and system time of the listener's process. Memory: after the last burst. Idle: all accounts "
     "live and nothing happens but what is asked of the exchange to prove it."
 )
 _SETTLE_S = 5.0
@@ -57,10 +57,9 @@ def _cost(servers: Servers, accounts: int, fills: int, idle_s: float) -> _Cost:
         time.sleep(idle_s)
         idle = (scene.cpu_s() - before_s) / idle_s * 100
         before_s = scene.cpu_s()
-        memory_mb = 0.0
         for burst in range(1, _BURSTS + 1):
             scene.run(fills=fills)
             scene.until_recorded(burst * fills, within_s=fills / 100 + 60)
-            memory_mb = memory_mb or scene.process.memory_info().rss / 2**20
         used_s = scene.cpu_s() - before_s
+        memory_mb = scene.process.memory_info().rss / 2**20
         return _Cost(used_s / (_BURSTS * fills) * 1e6, idle, memory_mb)
