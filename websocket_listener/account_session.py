@@ -89,7 +89,7 @@ class SessionConfig:
     credentials: KeyPair
     owners: AccountOwners
     timing: RecoveryTiming
-    accounts: int = 1
+    accounts: int
 
 
 KeepRaw = Callable[[AccountName, str, UnknownMessage], None]

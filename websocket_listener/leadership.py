@@ -29,7 +29,7 @@ _BLOCKED_ENDED_AFTER_S = 0.1
 _YIELDED_AFTER_S = 5.0
 # As long as the writer's own statements may take: beyond that its connection is dead, or PostgreSQL refuses it only.
 _STUCK_AFTER_S = 10.0
-# No statement here reads more than a few rows; one that waits for a lock, while sums are made anew, is tried again.
+# No statement here waits long for a lock or reads more than a few rows.
 _STATEMENT_TIMEOUT_S = 2.0
 
 

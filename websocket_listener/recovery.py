@@ -63,7 +63,8 @@ _ALERT_AFTER = 3
 _PATIENCE_S = 0.5
 _EQUITY_EVERY_S = 60.0
 _LONGEST_WAIT_S = 600.0
-# Executions that all accounts together may hold while they read: at a start, or after a burst, all of them do so.
+# Executions that all accounts together may hold while they read, beside those that are read ahead: at a start, or
+# after a burst, all of them do so.
 _ROWS_OF_ALL = 20_000
 # How long a look works on a past that is being backfilled before it looks at the present again.
 _PAST_AT_ONCE_S = 10.0
@@ -404,7 +405,7 @@ class Recovery:
         if is_gap:
             self._check_it_answers()
         read_at_s = time.monotonic()
-        windows = list(walk_windows(self._client, reading.start, reading.end))
+        windows = list(walk_windows(self._client, reading.start, reading.end, most=self._rows))
         told = [fill for window in windows for fill in reading.counted(window.fills)]
         if is_gap or not told:
             self._check_it_answers()

@@ -14,6 +14,7 @@ from alpha.domain.errors import AlphaError, InvariantViolated, Unreachable
 from alpha.domain.ids import AccountName
 
 __all__ = [
+    "LOCK_NOT_AVAILABLE",
     "Connection",
     "Cursor",
     "Dsn",
@@ -29,6 +30,9 @@ __all__ = [
 
 
 Cursor = extensions.cursor
+
+LOCK_NOT_AVAILABLE = "55P03"
+"""PostgreSQL's code for a lock that was waited for as long as `lock_timeout` allows."""
 
 # What says nothing against the work itself. A server that was made read-only (a standby after a failover, a person, a
 # guard against a full disk) is none of the driver's OperationalErrors, and it passes like one.

@@ -40,8 +40,8 @@ class RecordResult:
     `recorded` is in execution order (per bot: by bot_seq). `trades` are the round trips that were closed or, by a late
     fill, changed; `books` are the books that were touched, as they are now; `refolded` counts those among them that a
     fill came late for. Fills of `stranded_months` went to the default partition: somebody has to move them.
-    `known_at` is the wall time at which its commit was known. `refused_at_once` is why the short way of a few fills was
-    refused, "" where it was not: they went the long way then.
+    `known_at` is the wall time at which its commit was known, or inside another transaction its writing.
+    `refused_at_once` is why the short way of a few fills was refused, "" where it was not: they went the long way then.
     """
 
     recorded: list[RecordedFill] = field(default_factory=list)

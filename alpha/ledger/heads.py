@@ -12,7 +12,15 @@ from datetime import datetime
 from types import MappingProxyType
 
 from alpha.domain.ids import AccountName
-from alpha.ledger.connection import Connection, Cursor, Fenced, single_statement, transaction
+from alpha.ledger.connection import (
+    LOCK_NOT_AVAILABLE,
+    Connection,
+    Cursor,
+    Fenced,
+    LedgerUnavailable,
+    single_statement,
+    transaction,
+)
 from alpha.ledger.prepared import PreparedStatement, text_array
 
 LEASE_S = 1.0
@@ -77,8 +85,8 @@ def take_expired(
     above: Mapping[AccountName, int] = MappingProxyType({}),
 ) -> Taking:
     """Takes those of the accounts whose lease has expired or was never given. Never waits for a row: an account that
-    somebody is busy with is answered as blocked, and asked for again. Waits while all recording is held up
-    (`rebuild_rollups`).
+    somebody is busy with is answered as blocked, and asked for again. While all recording is held up
+    (`rebuild_rollups`) none is taken, and none is blocked by its holder.
 
     `above`: epochs that were met elsewhere, which the new one has to exceed. They are larger than the ledger's own when
     the ledger is an older copy of itself.
@@ -89,7 +97,24 @@ def take_expired(
             " SELECT account, 0, '-infinity' FROM unnest(%s::text[]) AS a (account) ON CONFLICT DO NOTHING",
             (sorted(accounts),),
         )
+    try:
+        return _take_expired(connection, accounts, holder, ttl_s, above)
+    except LedgerUnavailable as error:
+        if error.sqlstate != LOCK_NOT_AVAILABLE:
+            raise
+        return Taking(epochs={}, blocked=frozenset())
+
+
+def _take_expired(
+    connection: Connection,
+    accounts: Collection[AccountName],
+    holder: str,
+    ttl_s: float,
+    above: Mapping[AccountName, int],
+) -> Taking:
     with transaction(connection) as cursor:
+        # Whoever takes also renews, and leases are short.
+        cursor.execute("SET LOCAL lock_timeout = '200ms'")
         # The condition is tested on the row as it is once it is locked: a lease renewed meanwhile is not taken.
         cursor.execute(
             f"SELECT account FROM trading.account_leases WHERE account = ANY(%s) AND {_EXPIRED}"

@@ -13,14 +13,20 @@ from datetime import date
 
 from psycopg2 import Error, sql
 
-from alpha.ledger.connection import Connection, LedgerRefused, LedgerUnavailable, single_statement, transaction
+from alpha.ledger.connection import (
+    LOCK_NOT_AVAILABLE,
+    Connection,
+    Cursor,
+    LedgerRefused,
+    LedgerUnavailable,
+    single_statement,
+    transaction,
+)
 
 _DAYS_AT_ONCE = 31
 # Below what the listener waits for a statement (8 s): it is then late, and not without a ledger.
 INDEX_WITHIN_S = 5
 _QUERY_CANCELED = "57014"
-# Somebody reads the month for longer than can be waited for.
-_LOCK_NOT_AVAILABLE = "55P03"
 _INDEX_OF_MONTH = re.compile(r"REINDEX INDEX trading\.(\w+)")
 # An index that was being made beside others when that was cut off (https://www.postgresql.org/docs/16/sql-reindex.html,
 # "Rebuilding Indexes Concurrently").
@@ -75,7 +81,7 @@ def pack_indexes(connection: Connection, within_s: int = INDEX_WITHIN_S) -> int:
                 cursor.execute("SELECT trading.pack_next_index(left_out => %s)", (left_out,))
                 ((name,),) = cursor.fetchall()
         except LedgerUnavailable as error:
-            if error.sqlstate not in (_QUERY_CANCELED, _LOCK_NOT_AVAILABLE):
+            if error.sqlstate not in (_QUERY_CANCELED, LOCK_NOT_AVAILABLE):
                 raise
             first = first or error
             index = _index_at_work(error)
@@ -178,9 +184,9 @@ def reporting_zone(connection: Connection) -> str:
 
 def set_reporting_zone(connection: Connection, name: str) -> int:
     """Cuts days in another zone from now on, also those of the past: all sums are made anew, and recording waits for
-    that. Answers how many rows of sums there are. Raises LedgerRefused for a zone that PostgreSQL does not know."""
-    with transaction(connection) as cursor:
-        cursor.execute("SET LOCAL statement_timeout = 0")
+    that. Answers how many rows of sums there are. Raises LedgerRefused for a zone that PostgreSQL does not know, and
+    LedgerUnavailable where recording cannot be held up."""
+    with _recording_held_up(connection) as cursor:
         cursor.execute("SELECT trading.set_reporting_zone(%s)", (name,))
         ((rows,),) = cursor.fetchall()
     return int(rows)
@@ -188,9 +194,26 @@ def set_reporting_zone(connection: Connection, name: str) -> int:
 
 def rebuild_rollups(connection: Connection) -> int:
     """Makes all sums anew from fills and round trips, where a check said that they are not what these say; recording
-    waits for that. Answers how many rows of sums there are."""
-    with transaction(connection) as cursor:
-        cursor.execute("SET LOCAL statement_timeout = 0")
+    waits for that. Answers how many rows of sums there are. Raises LedgerUnavailable where recording cannot be held
+    up."""
+    with _recording_held_up(connection) as cursor:
         cursor.execute("SELECT trading.rebuild_rollups()")
         ((rows,),) = cursor.fetchall()
     return int(rows)
+
+
+@contextmanager
+def _recording_held_up(connection: Connection) -> Iterator[Cursor]:
+    """A transaction for what holds up all recording, for as long as it takes; it is not waited for long."""
+    try:
+        with transaction(connection) as cursor:
+            cursor.execute("SET LOCAL statement_timeout = 0")
+            yield cursor
+    except LedgerUnavailable as error:
+        if error.sqlstate != LOCK_NOT_AVAILABLE:
+            raise
+        raise LedgerUnavailable(
+            "recording could not be held up: somebody is in the middle of a batch or of a change for longer than a "
+            "second, or reads and writes fills by hand; nothing was changed, so try again",
+            sqlstate=error.sqlstate,
+        ) from error

@@ -142,10 +142,11 @@ class Child:
             self.kill()
 
     def kill(self) -> None:
-        """SIGKILL for it and whatever it started in its session's group, and waits for its own end."""
+        """SIGKILL while it runs, for it and for what it started in the group of its session; waits for its own end."""
         if self.running and self._process is not None:
             # Not only the process: initdb's own backend, for one, would go on writing into what is made anew.
-            with contextlib.suppress(ProcessLookupError):
+            # macOS refuses what has just ended by itself.
+            with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
         self._close_guard()

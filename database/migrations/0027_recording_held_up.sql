@@ -7,12 +7,17 @@
 CREATE FUNCTION trading.hold_recording() RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
+-- Whoever waits for the heads keeps others from them meanwhile, also the listener that would take an account from one
+-- that has stopped within a batch, and end that.
+SET lock_timeout = '1s'
 AS $$
 BEGIN
     -- Before the heads: trading.unfold_account takes them in this order too.
     PERFORM pg_advisory_xact_lock(hashtextextended('trading.fold_closed_days', 0));
     -- Not its rows: who keeps those locked for long is ended by a listener that waits to take the account.
     LOCK TABLE trading.account_head IN EXCLUSIVE MODE;
+    -- Autovacuum gives way after a second (deadlock_timeout).
+    PERFORM set_config('lock_timeout', '5s', true);
     -- For who writes by hand, and locks no head. Not the months of fills: a fill is written by way of the table over
     -- them, and a month that is being packed is locked until that is done, which waits for whoever reads.
     LOCK TABLE ONLY trading.fills, trading.fill_owners, trading.trades IN SHARE ROW EXCLUSIVE MODE;

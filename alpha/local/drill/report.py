@@ -63,7 +63,8 @@ class DrillReport:
 
     @property
     def again(self) -> str:
-        """The command that plays the same drill, or of one of several phases the last."""
+        """The command that plays the same drill; of several phases, one with the faults of the last. Its orders and its
+        market are others: these went on from phase to phase."""
         return f"alpha drill --seed {self.last_seed} --fills {self.fills} --accounts {self.accounts}"
 
     def to_json(self) -> dict[str, Any]:
@@ -137,7 +138,7 @@ class DrillReport:
             console.print(f"NOT EQUAL: {difference}", style="red", highlight=False, soft_wrap=True, markup=False)
         for kind in self.hit_nothing:
             console.print(f"HIT NOTHING: {kind} ({kind.meaning})", style="red", highlight=False, soft_wrap=True)
-        what = "Again" if self.phases == 1 else "The last phase again"
+        what = "Again" if self.phases == 1 else "The faults of the last phase again"
         console.print(f"{what}: {self.again}", highlight=False, soft_wrap=True)
 
     def _table(self) -> Table:

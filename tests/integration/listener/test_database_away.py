@@ -59,6 +59,7 @@ def session(writer: Writer) -> AccountSession:
     nobody: Any = None
     live: Any = PassesOn(writer)
     config = SessionConfig(
+        accounts=1,
         account=an_account(),
         endpoints=paper_endpoints("http://127.0.0.1:1"),
         credentials=Credentials(key="key", secret="secret"),

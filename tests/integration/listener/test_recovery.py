@@ -130,6 +130,7 @@ class Listening:
         self.raw: list[tuple[str, str, object]] = []
         alerts: Any = SimpleNamespace(alert=lambda kind, text, **_: self.alerts.append((kind, text)))
         config = SessionConfig(
+            accounts=1,
             account=an_account(),
             endpoints=paper_endpoints("http://127.0.0.1:1"),
             credentials=Credentials(key="key", secret="secret"),

@@ -66,6 +66,7 @@ class Alerts:
 
 def a_session(writer: Recording, keep_raw: Any = None, alerts: Any = None) -> AccountSession:
     config = SessionConfig(
+        accounts=1,
         account=an_account(),
         endpoints=paper_endpoints("http://127.0.0.1:1"),
         credentials=Credentials(key="key", secret="secret"),

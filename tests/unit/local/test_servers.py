@@ -159,14 +159,14 @@ def test_a_start_can_be_given_up_at_any_moment(home: Path) -> None:
 def test_what_an_interrupted_initdb_started_may_write_on(home: Path) -> None:
     cluster = server_directory(home, "postgres-18", service_user())
     keeps_writing = f"while :; do mkdir -p {cluster}/data.new; : >{cluster}/data.new/$$; done 2>/dev/null"
-    with subprocess.Popen(["sh", "-c", keeps_writing]) as writer:
+    with subprocess.Popen(["sh", "-c", keeps_writing], start_new_session=True) as writer:
         try:
             eventually(lambda: (cluster / "data.new").exists(), what="it writes")
             server = EmbeddedPostgres(home, durable=False)
             server.start()
             assert ask(server.dsn(), "SELECT 1") == 1
         finally:
-            writer.kill()
+            os.killpg(writer.pid, signal.SIGKILL)
     server.remove()
 
 
