@@ -104,7 +104,7 @@ class Exchange:
 class Listening:
     """Recovery of one account with its writer and live state, worked by hand; Redis is away."""
 
-    def __init__(self, database: Database, exchange: Exchange) -> None:
+    def __init__(self, database: Database, exchange: Exchange, accounts: int) -> None:
         self.exchange = exchange
         self.replaced: list[str] = []
         self.is_settled = False
@@ -130,7 +130,7 @@ class Listening:
         self.raw: list[tuple[str, str, object]] = []
         alerts: Any = SimpleNamespace(alert=lambda kind, text, **_: self.alerts.append((kind, text)))
         config = SessionConfig(
-            accounts=1,
+            accounts=accounts,
             account=an_account(),
             endpoints=paper_endpoints("http://127.0.0.1:1"),
             credentials=Credentials(key="key", secret="secret"),
@@ -185,8 +185,8 @@ def start(database: Database, ledger: Connection, exchange: Exchange) -> Iterato
     """Starts a listener; each of them is a process's worth of state."""
     started: list[Listening] = []
 
-    def begin() -> Listening:
-        started.append(Listening(database, exchange))
+    def begin(accounts: int = 1) -> Listening:
+        started.append(Listening(database, exchange, accounts))
         return started[-1]
 
     yield begin
@@ -492,8 +492,25 @@ def test_a_stretch_that_cannot_be_proven_does_not_hold_up_the_others(
     assert len(exchange.asked) < 30
 
 
-def test_what_all_accounts_read_at_once_fits_into_memory() -> None:
-    assert [recovery_module.rows_at_once(accounts) for accounts in (1, 10, 50)] == [2_000, 2_000, 400]
+@pytest.mark.parametrize(("accounts", "most"), [(1, 2_000), (10, 2_000), (50, 400)])
+def test_what_all_accounts_read_at_once_fits_into_memory(
+    start: Any, ledger: Connection, exchange: Exchange, monkeypatch: pytest.MonkeyPatch, accounts: int, most: int
+) -> None:
+    listening: Listening = start(accounts)
+    listening.recover()
+    read: list[object] = []
+
+    def whole(_: object, since: datetime, until: datetime, **settings: object) -> Iterator[ExecutionWindow]:
+        read.append(settings.get("most"))
+        return exchange.one_window(since, until)
+
+    monkeypatch.setattr(recovery_module, "walk_windows", whole)
+    exchange.executed = executions(1)
+    # a first look and the second, which proves
+    listening.look(second(10), times=2)
+    assert proven_until(ledger, MAIN) == second(10)
+    assert len(read) >= 2
+    assert set(read) == {most}
 
 
 def test_a_long_past_is_recorded_and_proven_window_by_window(

@@ -64,9 +64,9 @@ class Alerts:
         self.told.append((kind, text))
 
 
-def a_session(writer: Recording, keep_raw: Any = None, alerts: Any = None) -> AccountSession:
+def a_session(writer: Recording, keep_raw: Any = None, alerts: Any = None, *, accounts: int = 1) -> AccountSession:
     config = SessionConfig(
-        accounts=1,
+        accounts=accounts,
         account=an_account(),
         endpoints=paper_endpoints("http://127.0.0.1:1"),
         credentials=Credentials(key="key", secret="secret"),
@@ -521,3 +521,14 @@ def test_a_standby_remembers_orders_and_positions_that_nobody_has_read() -> None
     (told,) = taking.told
     assert [position.seq for position in told.positions] == [2]
     assert [order.order_id for order in told.orders] == ["known"]
+
+
+def test_many_accounts_remember_fewer_committed_fills_each() -> None:
+    # A fill takes more than a kilobyte: with a thousand of each, 50 accounts would hold as much as all the rest does.
+    fills = [heard(n).fill for n in range(1, 1_201)]
+    forgotten = {}
+    for accounts in (1, 10, 50):
+        known = a_session(Recording(), accounts=accounts).known_fills
+        known.committed(fills)
+        forgotten[accounts] = len(known.lacking(fills))
+    assert forgotten == {1: 200, 10: 700, 50: 1_100}

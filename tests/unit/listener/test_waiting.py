@@ -12,7 +12,7 @@ from alpha.live.wire import now
 from tests.unit.domain.fills import a_fill
 from tests.unit.listener.accounts import an_order, said
 from websocket_listener.held_fills import HeldFills
-from websocket_listener.known_fills import KnownFills, kept_by_each
+from websocket_listener.known_fills import KnownFills
 from websocket_listener.write_queue import Heard, Job, WriteQueue
 
 
@@ -162,11 +162,6 @@ def test_known_fills_are_bounded() -> None:
     assert known.lacking(fills) == [fills[0], fills[2]]
     known.committed(fills[2:])
     assert known.lacking(fills) == fills[:2]
-
-
-def test_of_known_fills_many_accounts_keep_fewer_each() -> None:
-    # A fill takes more than a kilobyte: with a thousand of each, 50 accounts would hold as much as all the rest does.
-    assert [kept_by_each(accounts) for accounts in (1, 10, 50)] == [1_000, 500, 100]
 
 
 def test_of_known_fills_none_is_left_that_is_to_be_forgotten_whether_asked_for_or_not() -> None:
